@@ -108,7 +108,8 @@ def _file(ask: ApiRequest, name: str, body: bytes) -> Response:
         "cross-origin-resource-policy": "same-origin",
         "content-type": _TYPES[Path(name).suffix],
     }
-    if ask.request.headers.get("if-none-match") == tag:
+    known = ask.request.headers.get("if-none-match", "")
+    if tag in known or known.strip() == "*":  # RFC 9110 section 13.1.2: a list, compared weakly
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers)
 

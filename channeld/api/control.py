@@ -75,6 +75,7 @@ class Control:
     def __attrs_post_init__(self) -> None:
         self.tails = Tails(self.engine.hub)
         self.idempotency = Idempotency(self.engine.runtime.clock)
+        self.cluster.here.published = self.idempotency.published
         self.refusals = Refusals(self.engine.runtime.clock)
 
     @property

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from channeld.api.problems import Problem
+from channeld.plan.path_syntax import decode as percent_decoded
 from channeld.protocol.frames import BadFrame, Json, decode
 from channeld.protocol.names import is_room_name
 from channeld.schema.compiled import compiled
@@ -254,12 +255,13 @@ def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
     Raises:
         Problem: 400, one is unknown, given twice, or has another form.
     """
+    text = query.decode("latin-1")
     try:
-        pairs = parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=16
-        )
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=16)
     except ValueError:
-        raise Problem(400, "the query is malformed, or not UTF-8") from None
+        pairs = None
+    if pairs is None or not text.isascii() or percent_decoded(text) is None:
+        raise Problem(400, "the query is malformed, or not UTF-8")
     given: dict[str, Json] = {}
     properties = schema["properties"]
     assert isinstance(properties, dict)  # noqa: S101 - of this module's own making

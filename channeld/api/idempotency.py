@@ -2,8 +2,8 @@
 
 One table per process. A repetition gets the answer of the first (and waits for it, if that is still under way); a
 request that failed is forgotten, so that it can be tried again. Over all nodes it is the broker that takes a key, in one
-step with publishing (`publishing.once_for`); a repetition that comes to another node publishes nothing, and its answer
-has no `pos`.
+step with publishing (`publishing.once_for`); a repetition that comes to another node publishes nothing, and that node asks
+the others for the first answer.
 """
 
 from collections import OrderedDict
@@ -25,12 +25,16 @@ Result: TypeAlias = dict[str, Json]
 
 @attrs.define(eq=False)
 class KeptAnswer:
-    """What one key stands for: the request's fingerprint, when it came, and its outcome once there is one."""
+    """What one key stands for: the request's fingerprint, when it came, and its outcome once there is one.
 
-    fingerprint: bytes
+    `is_elsewhere`: the first request went to another node, which knows the outcome.
+    """
+
+    fingerprint: str
     since: float
     outcome: Result | Problem | None = None
     is_done: trio.Event = attrs.field(factory=trio.Event)
+    is_elsewhere: bool = False
 
     async def result(self) -> Result:
         """The first request's answer.
@@ -44,6 +48,16 @@ class KeptAnswer:
         raise self.outcome or Problem(503, "the first request was given up; try again")
 
 
+def demand_same(first: str, now: str) -> None:
+    """Refuse a request whose fingerprint is not that of the first one with its key.
+
+    Raises:
+        Problem: 422.
+    """
+    if first != now:
+        raise Problem(422, "this idempotency_key was used for something else")
+
+
 class Idempotency:
     """The table. Keys are per channel."""
 
@@ -55,7 +69,7 @@ class Idempotency:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, channel: str, key: str, fingerprint: bytes) -> KeptAnswer | None:
+    def find(self, channel: str, key: str, fingerprint: str) -> KeptAnswer | None:
         """What the key stands for by now.
 
         Raises:
@@ -63,11 +77,23 @@ class Idempotency:
         """
         self._expire()
         entry = self._entries.get((channel, key))
-        if entry is not None and entry.fingerprint != fingerprint:
-            raise Problem(422, "this idempotency_key was used for something else")
+        if entry is not None:
+            demand_same(entry.fingerprint, fingerprint)
         return entry
 
-    def add(self, channel: str, key: str, fingerprint: bytes) -> KeptAnswer:
+    async def published(self, channel: str, key: str) -> tuple[str, str | None] | None:
+        """For other nodes: the fingerprint of the request that took a key here, and the position in its answer."""
+        self._expire()
+        entry = self._entries.get((channel, key))
+        if entry is None or entry.is_elsewhere:
+            return None
+        try:
+            position = (await entry.result()).get("pos")
+        except Problem:
+            return None
+        return entry.fingerprint, None if position is None else str(position)
+
+    def add(self, channel: str, key: str, fingerprint: str) -> KeptAnswer:
         """Let a key stand for something from now on. The oldest key gives way to one too many."""
         if len(self._entries) >= self._most:
             self._entries.popitem(last=False)

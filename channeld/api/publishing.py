@@ -6,6 +6,7 @@ An event is handed to the broker at once and in the order asked for; what has to
 import hashlib
 import zlib
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -14,7 +15,7 @@ import trio
 
 from channeld.api.control import Control
 from channeld.api.forms import PUBLISH, Body, violations
-from channeld.api.idempotency import WINDOW, Result
+from channeld.api.idempotency import WINDOW, KeptAnswer, Result, demand_same
 from channeld.api.problems import Problem
 from channeld.broker.broker import BrokerUnavailable, Position
 from channeld.broker.once import AlreadyTaken, Once
@@ -56,17 +57,19 @@ def begin(control: Control, body: Body) -> Awaitable[Result]:
     """
     channel, key = body["channel"], body.get("idempotency_key")
     if key is None:
-        return _finish(control, _publish(control, body, None))
+        return _answer(control, _publish(control, body, None))
     fingerprint = _fingerprint(body)
     known = control.idempotency.find(channel, key, fingerprint)
     if known is not None:
         return known.result()
+    later: Later[Position | None] | None
     try:
         later = _publish(control, body, once_for(channel, key))
     except AlreadyTaken:
-        return _finish(control, None)
+        later = None
     entry = control.idempotency.add(channel, key, fingerprint)
-    return control.idempotency.settle(channel, key, entry, _finish(control, later))
+    answer = _answer_once(control, entry, (channel, key), later)
+    return control.idempotency.settle(channel, key, entry, answer)
 
 
 def _publish(
@@ -94,22 +97,46 @@ def _publish(
         raise away(error) from None
 
 
-async def _finish(control: Control, later: Later[Position | None]) -> Result:
+async def _answer_once(
+    control: Control,
+    entry: KeptAnswer,
+    name: tuple[str, str],
+    later: Later[Position | None] | None,
+) -> Result:
+    """As `_answer`; where another node took the key (`later` is None, or says so), with the position that this one knows."""
+    if later is not None:
+        with suppress(AlreadyTaken):
+            return await _answer(control, later)
+    entry.is_elsewhere = True
     try:
-        position = await Pending(resolved(later))
-    except AlreadyTaken:
-        position = None
+        first = await control.cluster.published(*name)
     except BrokerUnavailable as error:
         raise away(error) from None
-    place: Result = {} if position is None else {"pos": str(position)}
+    if first is None:
+        return _told(control, None)
+    fingerprint, position = first
+    demand_same(fingerprint, entry.fingerprint)
+    return _told(control, position)
+
+
+async def _answer(control: Control, later: Later[Position | None]) -> Result:
+    try:
+        position = await Pending(resolved(later))
+    except BrokerUnavailable as error:
+        raise away(error) from None
+    return _told(control, None if position is None else str(position))
+
+
+def _told(control: Control, position: str | None) -> Result:
+    place: Result = {} if position is None else {"pos": position}
     return {**place, "nodes": 1 + control.cluster.statistics().nodes}
 
 
-def _fingerprint(body: Mapping[str, Any]) -> bytes:
+def _fingerprint(body: Mapping[str, Any]) -> str:
     asked = {name: value for name, value in body.items() if name != "idempotency_key"}
     return hashlib.blake2b(
         orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=16
-    ).digest()
+    ).hexdigest()
 
 
 @attrs.define(eq=False)

@@ -8,7 +8,7 @@ from channeld.api.problems import Problem
 from channeld.api.responses import Result, told
 from channeld.api.views import paged
 from channeld.auth.revocations import Revocation, RevocationsFull
-from channeld.config.scalars import BadScalar, parse_duration
+from channeld.config.scalars import BadScalar, parse_duration, parse_moment
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
@@ -52,15 +52,10 @@ def _read(body: Any, wall: float) -> Revocation:
 def _moment(body: Any, name: str, default: float) -> float:
     """Unix seconds, out of a number or of RFC 3339."""
     given = body.get(name, default)
-    if isinstance(given, int | float):
-        return float(given)
-    try:
-        moment = dt.datetime.fromisoformat(given)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise _bad(name, "must be Unix seconds, or RFC 3339 with a time zone")
-    return moment.timestamp()
+    moment = parse_moment(given)
+    if isinstance(moment, BadScalar):
+        raise _bad(name, f"must be {moment.write}")
+    return moment
 
 
 def _bad(name: str, words: str) -> Problem:

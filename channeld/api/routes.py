@@ -7,7 +7,6 @@ is a character of the name.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeAlias
-from urllib.parse import unquote_to_bytes
 
 import attrs
 from starlette.responses import Response
@@ -15,6 +14,8 @@ from starlette.responses import Response
 from channeld.api import answers, console_answers, forms, insight, revoking, verbs, views
 from channeld.api.control import ApiRequest, Control
 from channeld.api.forms import Schema
+from channeld.api.problems import Problem
+from channeld.plan.path_syntax import decode
 from channeld.protocol.frames import Json
 
 Handler: TypeAlias = Callable[[Control, ApiRequest], Awaitable["Response | Json"]]
@@ -186,14 +187,17 @@ ROUTES: Final[Sequence[Route]] = (
 
 
 def find(raw_path: bytes, routes: Sequence[Route]) -> tuple[list[Route], Mapping[str, str]]:
-    """The routes of a path, one for each method, and the path's parameters; none: there is no such path."""
-    try:
-        segments = [
-            unquote_to_bytes(segment).decode()
-            for segment in raw_path.removeprefix(b"/").split(b"/")
-        ]
-    except UnicodeDecodeError:
-        return [], {}
+    """The routes of a path, one for each method, and the path's parameters; none: there is no such path.
+
+    Raises:
+        Problem: 400, the path is not percent-encoded UTF-8.
+    """
+    segments: list[str] = []
+    for raw in raw_path.decode("latin-1").removeprefix("/").split("/"):
+        segment = decode(raw) if raw.isascii() else None
+        if segment is None:
+            raise Problem(400, "the path is malformed, or not UTF-8")
+        segments.append(segment)
     found: list[Route] = []
     params: dict[str, str] = {}
     for route in routes:

@@ -137,6 +137,22 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
+def _refusal(error: Exception) -> str:
+    """Why PyJWT did not take a token, in the words of the log; of the token itself it says nothing."""
+    return next(words for kind, words in _REFUSALS if isinstance(error, kind))
+
+
+# The first that fits: a bad signature is PyJWT's DecodeError as well.
+_REFUSALS: Final = (
+    (jwt.InvalidSignatureError, "the signature does not match the key"),
+    (
+        jwt.InvalidAlgorithmError,
+        "the token is signed with an algorithm that is not in `algorithms`",
+    ),
+    (jwt.InvalidKeyError, "the key cannot be used with the algorithm of the token"),
+    (jwt.DecodeError, "the token is not a JWT"),
+    (Exception, "the token cannot be read"),
+)
 _SIGNATURES: Final = _signatures()
 _JSON: Final = json.JSONDecoder(parse_constant=_refuse)
 
@@ -194,7 +210,7 @@ class JwtVerifier:
             try:
                 payload = _SIGNATURES.decode(token, key, algorithms=algorithms)
             except Exception as error:  # whatever a forged token provokes, it is refused
-                denied = Denied(f"token refused: {type(error).__name__}")
+                denied = Denied(_refusal(error))
             else:
                 self._remember(digest, None if index < len(self._static) else found)
                 return self._worth(payload, wall)
@@ -204,7 +220,7 @@ class JwtVerifier:
         try:
             kid = _SIGNATURES.get_unverified_header(token).get("kid")
         except Exception as error:  # as above: this is a stranger's text
-            return Denied(f"token refused: {type(error).__name__}")
+            return Denied(_refusal(error))
         key = key_set.find(kid)
         if key is None and key_set.may_refresh():
             await yield_to_task()

@@ -1,6 +1,7 @@
 """`channeld publish`, `presence`, `disconnect`, `revoke`: what a running server is asked through its control API."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, checked_config, dev_server
 from channeld.cli.output import JsonCommand, Unreadable
+from channeld.cli.token import DurationType
 from channeld.config.reachable import reachable
+from channeld.config.scalars import BadScalar, format_duration, parse_moment
 from channeld.protocol.frames import Json
 from channeld.telemetry import escaped
 
@@ -63,7 +66,8 @@ class ApiServer:
             with Client(url, self.key, transport=transport) as client:
                 yield client
         except Unreachable as error:
-            raise _Unreached(f"{self.url} does not answer ({error.__cause__}); {_HINT}") from None
+            why = re.sub(r"^\[Errno -?[0-9]+\] ", "", str(error.__cause__))
+            raise _Unreached(f"{self.url} does not answer ({why}); {_HINT}") from None
         except ApiError as error:
             raise click.ClickException(_words(error)) from None
 
@@ -247,52 +251,62 @@ def disconnect(  # noqa: PLR0913 - one for each option
     click.echo(str(count))
 
 
+def _moment(_ctx: click.Context, _param: click.Parameter, given: str | None) -> float | None:
+    """Unix seconds of a moment as the API takes it."""
+    moment = None if given is None else parse_moment(given)
+    if isinstance(moment, BadScalar):
+        raise click.BadParameter(f"'{given}' {moment.why}; write {moment.write}")
+    return moment
+
+
 @click.command("revoke")
 @click.option("--user", metavar="USER", help="Refuse the JWTs of this user issued until now.")
 @click.option(
-    "--before", metavar="TIME", help="With --user: issued until then. Unix seconds or RFC 3339."
+    "--before",
+    callback=_moment,
+    metavar="TIME",
+    help="With --user: issued until then. Unix seconds or RFC 3339.",
 )
 @click.option(
-    "--for", "lifetime", metavar="DURATION", help="With --user: for how long. Default: 24h."
+    "--for",
+    "lifetime",
+    type=DurationType(),
+    help="With --user: for how long. Default: 24h.",
 )
 @click.option("--token-id", metavar="JTI", help="Refuse the JWT with this `jti`.")
-@click.option("--until", metavar="TIME", help="With --token-id: the end of that token.")
+@click.option(
+    "--until", callback=_moment, metavar="TIME", help="With --token-id: the end of that token."
+)
 @_with_server
 def revoke(  # noqa: PLR0913 - one for each option
     *,
     user: str | None,
-    before: str | None,
-    lifetime: str | None,
+    before: float | None,
+    lifetime: float | None,
     token_id: str | None,
-    until: str | None,
+    until: float | None,
     file: str,
     url: str | None,
     key: str | None,
 ) -> None:
     """Refuse a user's tokens, or one token, from now on. Prints how many connections were closed."""
     _exactly_one(user=user, token_id=token_id)
-    if token_id is not None and (before or lifetime):
+    if token_id is not None and (before is not None or lifetime):
         raise click.UsageError("--before and --for go with --user")
-    if user is not None and until:
+    if user is not None and until is not None:
         raise click.UsageError("--until goes with --token-id; for a user write --for")
-    end = _moment(until) if until else (time.time() + _DAY if token_id is not None else None)
+    if until is None and token_id is not None:
+        until = time.time() + _DAY
     with _server(file, url, key).client() as client:
         revoked = client.revoke(
             user=user,
             token_id=token_id,
-            before=_moment(before) if before else None,
-            lifetime=lifetime,
-            until=end,
+            before=before,
+            lifetime=None if lifetime is None else format_duration(lifetime),
+            until=until,
         )
     click.echo(f"revocation {revoked.id} until {revoked.until}", err=True)
     click.echo(str(revoked.connections))
 
 
 _DAY: Final = 86_400.0
-
-
-def _moment(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text

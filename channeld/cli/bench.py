@@ -76,6 +76,8 @@ def _loaded(
     anywhere: bool,
 ) -> LoadResult:
     base = _base(url, anywhere=anywhere) if url is not None else None
+    if base is None and file == "-":
+        raise click.UsageError("the server that is loaded reads the file itself; give its name")
     environ = DevEnvironment(environ_of(file) if base is not None else os.environ)
     plan = demand_valid(check(file, environ=environ, import_hooks=False))
     channels = _channels(plan, names)

@@ -107,6 +107,8 @@ def _start(ctx: click.Context) -> _Start:
     given = ctx.params
     if given["token"] is not None and given["user"] is not None:
         raise click.UsageError("--token says who connects, and so does --user: give only one")
+    if given["user"] is None and (given["claims"] or given["auth"]):
+        raise click.UsageError(f"{'--claim' if given['claims'] else '--auth'} needs --user USER")
     url, running = given["url"], dev_server(given["config"])
     if running is not None and running.url and url.startswith("/"):
         url = running.url + url

@@ -41,9 +41,12 @@ FAILS: Final = ("breaking", "dangerous", "security", "never")
 def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> int:
     """Show what changes for clients from OLD to NEW.
 
-    Each is a file, REV:PATH (a file in a git revision), or git:REV (the other one's file at that revision). Exit status: 1
-    if a change breaks clients and is not listed in diff.accept, 2 if either cannot be read.
+    Each is a file, - (standard input, for one of them), REV:PATH (a file in a git revision), or git:REV (the other one's
+    file at that revision). Exit status: 1 if a change breaks clients and is not listed in diff.accept, 2 if either cannot
+    be read.
     """
+    if old == new == "-":
+        raise click.UsageError("only one of OLD and NEW can be standard input")
     was, now = _sides(old, new)
     outcome = _outcome(was, now, everything)
     click.echo(_rendered(format, outcome, was, now), nl=False)

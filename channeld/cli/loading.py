@@ -14,7 +14,7 @@ from channeld.config.model import Config
 from channeld.dev import dev_file
 from channeld.dev.dev_file import DevServer
 from channeld.diagnostics.diagnostic import Report
-from channeld.plan.load import STDIN, Checked, check
+from channeld.plan.load import Checked, check
 from channeld.plan.plan import Plan
 
 DEFAULT_FILE: Final = "channels.yaml"
@@ -41,7 +41,7 @@ def demand_valid(checked: Checked) -> Plan:
 
 def dev_server(file: str) -> DevServer | None:
     """The development server that runs for a configuration; None where there is none."""
-    return None if file == STDIN else dev_file.read(Path(file).parent)
+    return None if file == "-" else dev_file.read(Path(file).parent)
 
 
 def environ_of(file: str) -> Mapping[str, str]:

@@ -192,6 +192,9 @@ def _status(error: BaseException, *, debug: bool) -> int:
             status = error.exit_code
         case OSError(filename=str()):
             status = _failed(f"{error.filename}: {error.strerror}")
+        case UnicodeEncodeError(reason="surrogates not allowed"):
+            # Python's stand-ins for bytes of the command line, or of standard input, that no text has.
+            status = _failed("what was given is not UTF-8 text")
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
             _drop_output()
             status = _failed(f"the output cannot be written: {error.strerror}")

@@ -104,12 +104,17 @@ def minted(
     With `guesses` the claims that the authenticator wants are made up, as those of the links of `run --dev` are.
 
     Raises:
-        click.ClickException: the configuration has no such authenticator, none that signs, or no secret.
+        click.UsageError: the named authenticator does not exist, or does not sign.
+        click.ClickException: none signs, or the secret is missing.
     """
     if not 1 <= len(user) <= 128:
         raise click.UsageError("--user takes 1 to 128 characters")
     try:
         minter = choose(plan.config.auth, auth)
+    except CannotMint as error:
+        # With a name it is the command line that is wrong, without one the file has nothing to sign with.
+        raise (click.UsageError if auth else click.ClickException)(str(error)) from None
+    try:
         if guesses:
             claims = {**likely_claims(_validator(plan, minter), user), **claims}
         payload = minter.claims_for(user, claims, now=time.time(), lifetime=lifetime)

@@ -1,6 +1,7 @@
 """`channeld trace`: one handshake or one message, step by step, without a server."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -41,9 +42,11 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Follow one handshake, or one message, step by step.
 
-    PATH alone is the handshake; FRAME is a message as JSON, sent by the client that was let in. No server is needed: the
-    engine runs in memory. Exit 1 when it is refused.
+    PATH alone is the handshake; FRAME is a message as JSON (- reads it from standard input), sent by the client that was
+    let in. No server is needed: the engine runs in memory. Exit 1 when it is refused.
     """
+    if frame == file == "-":
+        raise click.UsageError("only one of FRAME and --config can be standard input")
     if token is not None and user is not None:
         raise click.UsageError("--token says who connects, and so does --user: give only one")
     if claims and user is None:
@@ -53,6 +56,8 @@ def command(  # noqa: PLR0913 - one for each option
     checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
     demand_valid(checked)
     visitor = Visitor(user=user, claims=dict(claims), token=token)
+    if frame == "-":
+        frame = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     with silenced():  # what they would say is said by the steps, without what is sensitive
         found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
     if format == "json":

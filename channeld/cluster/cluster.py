@@ -489,6 +489,14 @@ class Cluster:
             return row if isinstance(row, int) else [str(one).encode() for one in _items(row)]
         return 504 if unheard else 404
 
+    async def published(self, channel: str, key: str) -> tuple[str, str | None] | None:
+        """What an idempotency key stands for on the node that took it; None where no node knows it any more."""
+        arguments: dict[str, Json] = {"channel": channel, "key": key}
+        for _, row in await self._everywhere("published", arguments, bool):
+            fingerprint, position = _items(row)
+            return str(fingerprint), None if position is None else str(position)
+        return None
+
     async def nodes(self) -> int:
         """The number of nodes that answer, including this one."""
         return len(await self._everywhere("ping", {}))

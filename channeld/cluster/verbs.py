@@ -32,6 +32,10 @@ Post: TypeAlias = Callable[[str, str, str | None, list[bytes]], Awaitable[list[b
 """Gives a stream of this node messages that its client posted elsewhere: the answers, or an HTTP status."""
 
 
+Published: TypeAlias = Callable[[str, str], Awaitable[tuple[str, str | None] | None]]
+"""What an idempotency key of a channel stands for on this node: the request's fingerprint, and the position published at."""
+
+
 @attrs.define(eq=False)
 class ThisNode:
     """The node that is asked: its engine, the group of processes it was started with, and what it says about itself.
@@ -44,6 +48,7 @@ class ThisNode:
     samples: Callable[[], Iterable[Sample]] = tuple
     is_ready: Callable[[], bool] = lambda: True
     post: Post | None = None
+    published: Published | None = None
     plans: OtherPlans = attrs.field(init=False)
 
     @plans.default
@@ -232,6 +237,15 @@ async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [[answer.decode() for answer in found]]
 
 
+async def _published(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    if node.published is None:
+        return []
+    # Driven by a `Pending`, because the publication may still be under way.
+    await yield_to_task()
+    found = await node.published(arguments["channel"], arguments["key"])
+    return [] if found is None else [list(found)]
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "ping": _ping,
     "connections": _connections,
@@ -246,5 +260,6 @@ VERBS: Final[Mapping[str, Verb]] = {
     "revoke": _revoke,
     "restore": _restore,
     "post": _post,
+    "published": _published,
     "samples": _samples,
 }

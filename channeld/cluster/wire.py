@@ -146,6 +146,10 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
             ]
         },
     ),
+    "published": (
+        _object(channel=_NAME, key=_NAME),
+        _row({"type": "string"}, {"type": ["string", "null"]}),
+    ),
     "revoke": (
         _object(
             user=_MAYBE_NAME,

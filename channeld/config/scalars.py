@@ -4,7 +4,9 @@ Each notation has `parse_…` (what was written → value, or a `BadScalar` that
 the shortest text that gives the same value again). Durations are exact to the millisecond.
 """
 
+import datetime as dt
 import ipaddress
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -97,6 +99,23 @@ def format_duration(seconds: float) -> str:
         if milliseconds % _MILLISECONDS[unit] == 0:
             return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
     return f"{milliseconds}ms"
+
+
+def parse_moment(written: Json) -> float | BadScalar:
+    """Unix seconds, from a number of them (also as text) or from RFC 3339 with a time zone."""
+    try:
+        number = float(written) if isinstance(written, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if math.isfinite(number):
+        return number
+    try:
+        moment = dt.datetime.fromisoformat(str(written))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        return BadScalar("is not a moment", "Unix seconds, or RFC 3339 with a time zone")
+    return moment.timestamp()
 
 
 def parse_size(written: Json) -> int | BadScalar:

@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from channeld.config.load import MAX_BYTES, FileSystem, file_system
+from channeld.plan.load import STDIN, with_stdin
 
 _SECONDS: Final = 60.0
 _DEEPEN: Final = "the clone is shallow: fetch its history (`fetch-depth: 0` for actions/checkout)"
@@ -38,13 +39,15 @@ def locate(name: str, other: str) -> Located:
     """Find one side.
 
     Args:
-        name: `FILE`, `git:REV` or `REV:PATH` (`REV:./PATH` is relative to the working folder). An existing file with that
+        name: `FILE`, `-` (standard input), `git:REV` or `REV:PATH` (`REV:./PATH` is relative to the working folder). An existing file with that
             name takes precedence.
         other: the file on the other side, which is what `git:REV` reads at its revision.
 
     Raises:
         NoRevision: git is not installed, or there is no repository or no such revision.
     """
+    if name == "-":
+        return Located(name=STDIN, file=STDIN, files=with_stdin())
     if Path(name).exists() or ":" not in name:
         return Located(name=name, file=name, files=file_system())
     revision, _, path = name.partition(":")
@@ -55,6 +58,8 @@ def locate(name: str, other: str) -> Located:
 
 def file_of(name: str, default: str) -> str:
     """The file that `git:REV` on the other side reads: a file itself, or the path of `REV:PATH`."""
+    if name == "-":
+        return default
     if Path(name).exists() or ":" not in name:
         return name
     revision, _, path = name.partition(":")

@@ -1,5 +1,6 @@
 """From a file's name to a plan: load, compile, and silence what is to be silenced, in the one order for everybody."""
 
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ def check(
     """
     name = STDIN if file == "-" else file
     if files is None:
-        files = _with_stdin(file_system()) if file == "-" else file_system()
+        files = with_stdin() if file == "-" else file_system()
     loaded = load(
         name,
         environ=environ,
@@ -115,13 +116,18 @@ def _compiled(
     return attrs.evolve(compiled.plan, version=sources.version), report
 
 
-def _with_stdin(files: FileSystem) -> FileSystem:
-    """The file system with standard input as the main file; what it names lies relative to the working folder."""
+def with_stdin() -> FileSystem:
+    """The file system with standard input as `<stdin>`, read once; what it names lies relative to the working folder."""
+    files = file_system()
+
+    @functools.cache
+    def standard_input() -> bytes:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
 
     def read(file: str) -> bytes:
         if file != STDIN:
             return files.read(file)
-        text = sys.stdin.buffer.read(MAX_BYTES + 1)
+        text = standard_input()
         if len(text) > MAX_BYTES:
             raise OSError(f"it is over {MAX_BYTES // 1024**2} MiB")
         return text

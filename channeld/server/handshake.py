@@ -11,6 +11,7 @@ import attrs
 
 from channeld.config.model import Server
 from channeld.hooks import Request
+from channeld.plan.path_syntax import decode
 from channeld.plan.plan import Match, Plan
 from channeld.protocol.frames import Json
 from channeld.server.exchange import Answer, Refuse, RequestHead, refuse, say, tokens
@@ -151,7 +152,7 @@ def _judge(
     if match is None:
         return refuse(404, "No channel has this path")
     transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
-    refusal = _judge_transport(transport, match, head)
+    refusal = _judge_transport(transport, match, head, asked)
     if refusal is not None:
         return refusal
     origin, host = fields.get("origin"), fields.get("host", "")
@@ -184,8 +185,12 @@ def _judge(
     return Accept(match=match, request=request, transport=transport, agreement=agreement, seat=seat)
 
 
-def _judge_transport(transport: Transport, match: Match, head: RequestHead) -> Refuse | None:
+def _judge_transport(
+    transport: Transport, match: Match, head: RequestHead, query: str
+) -> Refuse | None:
     refusal = transport.judge(head)
+    if refusal is None and decode(query) is None:
+        return refuse(400, "The query is not percent-encoded UTF-8")
     is_good = refusal is None or refusal.status == 204
     return (judge_offer(match, transport.name) or refusal) if is_good else refusal
 

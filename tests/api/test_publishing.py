@@ -1,12 +1,16 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.lowlevel
 
-from channeld.api.publishing import once_for
+from channeld.api.control import Control
+from channeld.api.problems import Problem
+from channeld.api.publishing import begin, once_for
 from channeld.broker.broker import BrokerUnavailable
-from tests.api.conftest import Api, Start
+from tests.api.conftest import YAML, Api, Start
+from tests.cluster.nodes import cluster_of
 
 NOTE = {"type": "note", "text": "hi"}
 
@@ -200,3 +204,30 @@ async def test_a_key_that_was_taken_on_another_node_publishes_nothing(api: Start
         assert (await it.publish(**asked)) == {"nodes": 1}
         await it.publish(**{**asked, "idempotency_key": "other"})
         assert len(await ann.received()) == 1
+
+
+async def test_a_repetition_on_another_node_gets_the_answer_of_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(YAML)
+    async with cluster_of(file, 3) as (_, [one, other, _third]):
+        controls = [Control(engine=node.engine, cluster=node.cluster) for node in (one, other)]
+        asked = {"channel": "room", "to": "room", "room": "a", "event": NOTE}
+        twice = [*controls, *controls]
+        answers = [await begin(control, {**asked, "idempotency_key": "k"}) for control in twice]
+        assert answers == [answers[0]] * 4
+        assert answers[0]["pos"]
+        with pytest.raises(Problem) as refused:
+            await begin(controls[1], {**asked, "room": "b", "idempotency_key": "k"})
+        assert refused.value.status == 422
+
+
+async def test_another_event_on_another_node_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(YAML)
+    async with cluster_of(file, 2) as (_, [one, other]):
+        controls = [Control(engine=node.engine, cluster=node.cluster) for node in (one, other)]
+        asked = {"channel": "room", "to": "room", "event": NOTE, "idempotency_key": "k"}
+        await begin(controls[0], {**asked, "room": "a"})
+        with pytest.raises(Problem) as refused:
+            await begin(controls[1], {**asked, "room": "b"})
+        assert refused.value.status == 422

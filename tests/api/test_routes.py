@@ -1,5 +1,6 @@
 import pytest
 
+from channeld.api.problems import Problem
 from channeld.api.routes import ROUTES, find
 
 
@@ -34,7 +35,6 @@ def test_a_segment_is_decoded_once_and_after_the_cut(raw: bytes, room: str) -> N
     "raw",
     [
         b"/v1/channels/lobby/rooms/a/b",
-        b"/v1/channels/lobby/rooms/%ff",
         b"/v1/../metrics",
         b"/V1/channels",
         b"v1",
@@ -43,6 +43,13 @@ def test_a_segment_is_decoded_once_and_after_the_cut(raw: bytes, room: str) -> N
 )
 def test_no_route(raw: bytes) -> None:
     assert matched(raw) == []
+
+
+@pytest.mark.parametrize("room", [b"%ff", b"%zz", b"%", b"a%2", b"\xc3\xa4", b"%00%ED%A0%80"])
+def test_a_path_that_is_not_percent_encoded_utf8(room: bytes) -> None:
+    with pytest.raises(Problem) as refused:
+        find(b"/v1/channels/lobby/rooms/" + room, ROUTES)
+    assert refused.value.status == 400
 
 
 def test_a_literal_may_be_encoded() -> None:

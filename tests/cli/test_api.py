@@ -180,7 +180,7 @@ def test_disconnect(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             ["--token-id", "t1", "--until", "2030-01-01T00:00:00Z"],
-            {"token_id": "t1", "until": "2030-01-01T00:00:00Z"},
+            {"token_id": "t1", "until": 1893456000.0},
         ),
     ],
 )
@@ -201,6 +201,10 @@ def test_revoke(
         ["--user", "a", "--token-id", "t"],
         ["--user", "a", "--until", "5"],
         ["--token-id", "t", "--for", "1h"],
+        ["--token-id", "t", "--before", "0"],
+        ["--token-id", "t", "--until", "nan"],
+        ["--user", "a", "--before", "2026-01-01"],
+        ["--user", "a", "--for", "soon"],
     ],
 )
 def test_revoke_wants_one_of_them(api: Api, options: list[str]) -> None:

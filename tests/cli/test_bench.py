@@ -93,6 +93,7 @@ def test_nobody_at_the_url(capsys: pytest.CaptureFixture[str]) -> None:
         (["--channel", "nowhere"], 2, "has no such channel"),
         (["--channel", "mute"], 2, "there is no channel to load"),
         (["nothing.yaml"], 2, "No such file"),
+        (["-"], 2, "give its name"),
         (["--for", "soon"], 2, "is not a valid duration"),
     ],
 )

@@ -180,6 +180,8 @@ async def test_a_token_of_ones_own(server: Server, connect: Connect) -> None:
         (["ws://x/", "--timeout", "soon"], "is not a valid duration"),
         (["/chat"], "channels.yaml: No such file"),
         (["/chat", "--user", "ann", "--token", "t"], "give only one"),
+        (["ws://x/", "--claim", "a=b"], "--claim needs --user"),
+        (["ws://x/", "--auth", "session"], "--auth needs --user"),
         ([], "Missing argument 'URL'"),
     ],
 )

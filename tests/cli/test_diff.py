@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_two_files(capsys: pytest.CaptureFixture[str]) -> None:
     Path("old.yaml").write_text(OLD.replace("/chat", "/talk"))
     assert changed(capsys, "old.yaml", "channels.yaml") == ["D102"]
     assert changed(capsys, "old.yaml", "old.yaml") == []
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["git:HEAD", "-"], ["-", "channels.yaml"]])
+def test_standard_input_is_a_side(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = OLD.replace("{schema: say.json, route: sender}", "{schema: true}")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(silent.encode())))
+    assert "D601" in changed(capsys, *arguments)
+
+
+def test_standard_input_is_one_side_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["diff", "-", "-"]) == 2
+    assert "only one of OLD and NEW" in capsys.readouterr().err
 
 
 def test_two_revisions(capsys: pytest.CaptureFixture[str]) -> None:

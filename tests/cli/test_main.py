@@ -84,6 +84,7 @@ def test_every_row_is_a_command_with_help(name: str, capsys: pytest.CaptureFixtu
         (click.UsageError("bad"), 2),
         (SystemExit(3), 3),
         (FileNotFoundError(2, "No such file or directory", "x.yaml"), 2),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), 2),
         (ZeroDivisionError("boom"), 2),
     ],
 )

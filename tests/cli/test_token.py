@@ -14,8 +14,9 @@ auth:
     algorithms: [HS256]
     secret: ${CHANNELD_TEST_SECRET}
     claims: {type: object, required: [name], properties: {name: {type: string}}}
+  other: {type: hook, hook: "nowhere:user"}
 channels:
-  chat: {path: /chat, auth: session}
+  chat: {path: /chat, auth: [session, other]}
 """
 
 
@@ -82,6 +83,8 @@ def test_without_a_secret_it_says_so(
         (["--user", "a", "--expires", "soon"], "is not a valid duration"),
         (["--user", "a", "--expires", "0s"], "longer than nothing"),
         (["--user", "a", "--claim", "admin"], "write name=value"),
+        (["--user", "a", "--auth", "nope"], "no authenticator is called 'nope'"),
+        (["--user", "a", "--auth", "other"], "does not sign with a secret"),
     ],
 )
 def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """`channeld trace`."""
 
+import io
 import json
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def test_wrong_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         assert run(["trace", *options, "--format", "json"]) == 2
         assert json.loads(capsys.readouterr().out)["steps"] == []
+
+
+def test_the_frame_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(FRAME.encode())))
+    assert traced("-", "--user", "ann", "--claim", "role=admin") == 0
+    assert '"text":"hi"' in capsys.readouterr().out
+    assert run(["trace", "/rooms/x", "-", "--config", "-"]) == 2
+
+
+def test_a_frame_that_is_not_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
+    assert traced("-", "--user", "ann") == 2
+    assert capsys.readouterr().err == "Error: what was given is not UTF-8 text\n"
 
 
 def test_a_file_whose_name_is_not_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
