@@ -139,7 +139,8 @@ def _refuse(constant: str) -> None:
 
 def _refusal(error: Exception) -> str:
     """Why PyJWT did not take a token, in the words of the log; of the token itself it says nothing."""
-    return next(words for kind, words in _REFUSALS if isinstance(error, kind))
+    found = (words for kind, words in _REFUSALS if isinstance(error, kind))
+    return next(found, "the token cannot be read")
 
 
 # The first that fits: a bad signature is PyJWT's DecodeError as well.
@@ -151,7 +152,6 @@ _REFUSALS: Final = (
     ),
     (jwt.InvalidKeyError, "the key cannot be used with the algorithm of the token"),
     (jwt.DecodeError, "the token is not a JWT"),
-    (Exception, "the token cannot be read"),
 )
 _SIGNATURES: Final = _signatures()
 _JSON: Final = json.JSONDecoder(parse_constant=_refuse)
