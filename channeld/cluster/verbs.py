@@ -237,13 +237,13 @@ async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [[answer.decode() for answer in found]]
 
 
-async def _published(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _published(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     if node.published is None:
         return []
     # Driven by a `Pending`, because the publication may still be under way.
     await yield_to_task()
     found = await node.published(arguments["channel"], arguments["key"])
-    return [] if found is None else [list(found)]
+    return [] if found is None else [[*found]]
 
 
 VERBS: Final[Mapping[str, Verb]] = {
