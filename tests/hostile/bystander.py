@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Self
 
 import attrs
@@ -26,8 +27,8 @@ _PAUSE = 0.015
 class Spell:
     """How a stretch of time went: round trips, and of their milliseconds the middle and the 99th of a hundred.
 
-    `work50` and `work99` are of the milliseconds of CPU that the server took meanwhile: what stood before an echo, which a
-    busy machine makes no longer.
+    `work50` and `work99` are of the milliseconds of CPU that the server's loop took meanwhile: what stood before an echo,
+    which a busy machine makes no longer.
     """
 
     count: int
@@ -87,34 +88,46 @@ def _spell(times: list[tuple[float, float]]) -> Spell:
     )
 
 
-def _echo(client: Raw, number: int, clock: int) -> tuple[float, float]:
+def _echo(client: Raw, number: int, work: Callable[[], float]) -> tuple[float, float]:
     """Seconds that it took, and seconds of the server's CPU."""
-    start, work = time.perf_counter(), time.clock_gettime(clock)
+    start, before = time.perf_counter(), work()
     client.answers.clear()
     client.pour([say("echo", text=str(number))])
     client.read_until("echo")
     assert client.answers["echo"] == 1, dict(client.answers)
-    return time.perf_counter() - start, time.clock_gettime(clock) - work
+    return time.perf_counter() - start, work() - before
+
+
+def _work_of(pid: int) -> Callable[[], float]:
+    """What tells the seconds of CPU that a process's first thread has taken.
+
+    Linux brings the number up to date when the thread is taken off its core, else once a tick (4 ms). So this process
+    shares the thread's core, and on Linux root may have its turn on it at once: what the server does between its answer
+    and that does not count either.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        core = {max(os.sched_getaffinity(0))}
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setaffinity(0, core)
+        os.sched_setaffinity(pid, core)
+    file = os.open(f"/proc/{pid}/task/{pid}/schedstat", os.O_RDONLY)
+    return lambda: int(os.pread(file, 100, 0).split()[0]) / 1e9
 
 
 def main() -> None:
     client = Raw(int(sys.argv[1])).open("/echo")
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # What the server does between its answer and our turn must not count: on Linux root may have its turn at once.
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    # The clock of another process's CPU (clock_getcpuclockid(3)).
-    clock = (~int(sys.argv[2]) << 3) | 2
+    work = _work_of(int(sys.argv[2]))
     times: list[tuple[float, float]] = []
     number = 0
     while True:
         number += 1
-        times.append(_echo(client, number, clock))
+        times.append(_echo(client, number, work))
         if select.select([sys.stdin], [], [], _PAUSE)[0]:
             if not sys.stdin.readline():
                 return
             number += 1
-            times.append(_echo(client, number, clock))
+            times.append(_echo(client, number, work))
             print(json.dumps(attrs.asdict(_spell(times))), flush=True)
             times.clear()
 
