@@ -21,20 +21,25 @@ Frame: TypeAlias = dict[str, Any]
 # orjson encodes 254 levels and decodes 1,024; what was accepted must go out again, in an `emit` or a `history` frame.
 DEEPEST = 200
 
-# Every digit as `0`, what may stand before a number in an object as a space: a number with 19 digits is then found by one
-# search for a text, and one that is a whole string, as long ids are, is not.
+# Every digit as `0`, what may stand before a number in an object as a space, what makes it no integer as a point. A number with
+# 19 digits is then found by one search for a text, and one that is a whole string, as long ids are, is not.
 _AS_ZEROS = bytes(
-    ord("0") if byte in b"0123456789" else ord(" ") if byte in b"[:,- \t\r\n" else ord("x")
+    ord("0") if byte in b"0123456789"
+    else ord(" ") if byte in b"[:,- \t\r\n"
+    else ord(".") if byte in b".eE"
+    else ord("x")
     for byte in range(256)
-)
+)  # fmt: skip
 _NINETEEN = b" " + b"0" * 19
+_LONG_NUMBER = re.compile(rb" 0{19}0*+(?!\.)")
+# Brackets of one kind, and quotes; everything else may be left out.
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_NOT_NESTING = bytes(byte for byte in range(256) if byte not in b'{[}]"')
 # What opens as one step down, what closes as one up (255 is -1 as a signed byte).
-_AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
-_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[}]")
-_LONG_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_AS_STEPS = bytes.maketrans(b"[]", b"\x01\xff")
 LOWEST, HIGHEST = -(2**63), 2**64 - 1
 """The integers that a frame may contain."""
+_LOWEST, _HIGHEST, _MINUS = str(-LOWEST).encode(), str(HIGHEST).encode(), ord("-")
 
 
 @attrs.frozen(slots=True)
@@ -119,15 +124,46 @@ def is_finite(value: object) -> bool:
 
 
 def _depth(text: bytes) -> int:
-    """How deep valid JSON is nested: its brackets, outside of strings, counted one after the other."""
-    steps = _STRINGS.sub(b"", text).translate(_AS_STEPS, _NOT_BRACKETS)
-    return max(itertools.accumulate(memoryview(steps).cast("b")), default=0)
+    """How deep valid JSON is nested."""
+    nesting = _without_escapes(text).translate(_ONE_KIND, _NOT_NESTING)
+    # Two quotes side by side: the ends of a string without brackets, or of two, one after the other.
+    nesting = nesting.replace(b'""', b"")
+    if b'"' in nesting:
+        nesting = b"".join(nesting.split(b'"')[::2])
+    # Wide and flat, as large values are, it is half as long or less without its innermost level. What is not is counted.
+    levels, is_flat = 0, True
+    while nesting and is_flat:
+        size, nesting = len(nesting), nesting.replace(b"[]", b"")
+        levels, is_flat = levels + 1, 2 * len(nesting) <= size
+    steps = memoryview(nesting.translate(_AS_STEPS)).cast("b")
+    return levels + max(itertools.accumulate(steps), default=0)
+
+
+def _without_escapes(text: bytes) -> bytes:
+    """Valid JSON without the backslashes and quotes that are escaped: what quotes are left begin and end its strings."""
+    return text.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in text else text
 
 
 def integers_fit(text: bytes) -> bool:
     """Whether every integer in a JSON text fits into 64 bits."""
-    # orjson turns a larger one into a float without a word, so the rare numbers that may be are read again.
-    return _NINETEEN not in text.translate(_AS_ZEROS) or all(
-        len(digits) <= 20 and LOWEST <= int(digits) <= HIGHEST
-        for digits in _LONG_NUMBER.findall(_STRINGS.sub(b"", text))
-    )
+    # orjson turns a larger one into a float without a word, so the rare numbers that may be are looked at again.
+    if _all_fit(text):
+        return True
+    return _all_fit(b'"'.join(_without_escapes(text).split(b'"')[::2]))
+
+
+def _all_fit(text: bytes) -> bool:
+    """The same, where strings are taken for numbers as well."""
+    zeros = text.translate(_AS_ZEROS)
+    first = zeros.find(_NINETEEN)
+    for found in _LONG_NUMBER.finditer(zeros, first) if first >= 0 else ():
+        start, end = found.span()
+        digits, largest = text[start + 1 : end], _HIGHEST
+        if text[start] == _MINUS:
+            if text[start - 1] in b"eE":
+                continue
+            largest = _LOWEST
+        # Numbers of equally many digits are ordered as texts.
+        if len(digits) > len(largest) or (len(digits) == len(largest) and digits > largest):
+            return False
+    return True

@@ -230,3 +230,17 @@ def test_an_id_is_added_to_what_is_encoded(id: str | int) -> None:
 
 def test_without_an_id_a_frame_stays_as_it_is() -> None:
     assert with_id(b'{"type":"presence"}', None) == b'{"type":"presence"}'
+
+
+CONTAINERS = st.recursive(
+    st.sampled_from([1, "][", '\\"[', -(2**63), 2**64]),
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text("]}", max_size=2), inner, max_size=4),
+    max_leaves=60,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(CONTAINERS, st.integers(2, 7), st.integers(1, 40))
+def test_wide_values_are_measured_as_deep_ones_are(inside: Any, depth: int, copies: int) -> None:
+    text = json.dumps({"type": "t", "v": [inside] * copies}).encode()
+    assert isinstance(decode(text, depth), dict) is judged_slowly(text, depth)
