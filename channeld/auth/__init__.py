@@ -1,6 +1,6 @@
-"""Authenticators, a module a type: what each declares, verifies, compares, describes and mints.
+"""Authenticators, one module for each type: what it declares, verifies, compares, describes and mints.
 
 Reading order: `authenticator.py` (the contract and its values), `places.py` (where a token travels), `jwt.py`, `tokens.py`, `hook.py`
-(the types), `types.py` (their table), `revocations.py` (tokens that are refused before they end), then `jwt_verifier.py` and
-`jwk.py`, the only modules that know PyJWT.
+(the types), `types.py` (their table), `revocations.py` (tokens that are refused before they expire), then `jwt_verifier.py`
+and `jwk.py`, the only modules that know PyJWT.
 """

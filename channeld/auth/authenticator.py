@@ -1,7 +1,7 @@
-"""What every type of authenticator answers, and the values in which it does: grants, refusals, differences.
+"""The interface of an authenticator type, and its values: grants, refusals, differences.
 
-An `Authenticator` wraps one declaration of the configuration. Nothing outside this package asks of which type that is:
-whatever depends on the type is a method here, with the answer that most types give.
+An `Authenticator` wraps one declaration of the configuration. Nothing outside this package checks its type: whatever
+depends on the type is a method here, with a default that suits most types.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from channeld.schema.violations import Validator
 
 Declared = TypeVar("Declared")
 
-# Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later end can't be computed with.
+# Integers up to here are exact as doubles (RFC 8259 section 6); later times are not usable.
 _LATEST: Final = 2**53
 
 Refuses: TypeAlias = Callable[[str, Mapping[str, Any], float], bool]
@@ -27,7 +27,7 @@ UserTemplate: TypeAlias = Callable[[Any, Frame], Any]
 
 @attrs.frozen(slots=True)
 class Grant:
-    """Who the client is. `expires` is the token's `exp` (Unix seconds); `ends` when the connection ends for it."""
+    """Who the client is. `expires` is the token's `exp`, `ends` when the connection ends for it (Unix seconds)."""
 
     user: User
     expires: float | None = None
@@ -36,9 +36,9 @@ class Grant:
 
 @attrs.frozen(slots=True)
 class Denied:
-    """Not let in; `reason` is for the log.
+    """The client is refused; `reason` is for the log.
 
-    `is_final` is False where the same client may be let in a moment later; `of_claims`: the user id or the claims' schema.
+    `is_final` is False if the same client may be accepted a moment later; `of_claims`: refused for its user id or claims.
     """
 
     reason: str
@@ -50,8 +50,8 @@ class Denied:
 class AuthChange:
     """One difference between two declarations of a type; `key` is the one that it concerns.
 
-    `gone`: the key stood in the old one only. `label` says what was before. `security`: something is open now that was
-    shut.
+    `gone`: only the old one has the key. `label` says what was before. `security`: something is accepted now that was
+    refused.
     """
 
     code: str
@@ -73,14 +73,14 @@ class StandardClaim:
 
 @attrs.frozen(slots=True, kw_only=True)
 class KeySource:
-    """Where a key set is, and the algorithms that its keys may be used with."""
+    """A key set's address, and the algorithms that its keys may be used with."""
 
     jwks: Jwks
     algorithms: tuple[str, ...]
 
 
 class CannotMint(Exception):
-    """No token can be signed; the message says what is missing."""
+    """Tokens can't be signed; the message says what is missing."""
 
 
 class Key(Protocol):
@@ -96,20 +96,20 @@ class Key(Protocol):
 
 
 class KeySet(Protocol):
-    """A JSON Web Key Set (RFC 7517) that somebody else fetches."""
+    """A JSON Web Key Set (RFC 7517), fetched elsewhere."""
 
     def find(self, kid: str | None) -> Key | None:
-        """The key of that id; without an id the only key there is."""
+        """The key with that id; without an id, the only key."""
 
     @property
     def is_known(self) -> bool:
-        """Whether a set has been read, so that a key that it lacks does not exist."""
+        """Whether a set has been fetched, so that a key that it lacks does not exist."""
 
     def may_refresh(self) -> bool:
-        """Whether asking again is allowed by now."""
+        """Whether fetching again is allowed by now."""
 
     async def refresh(self) -> None:
-        """Fetch the set again, if that is allowed; keeps the old one when that fails. Never raises."""
+        """Fetch the set again if allowed; keep the old one on failure. Never raises."""
 
 
 class Verifier(Protocol):
@@ -120,22 +120,22 @@ class Verifier(Protocol):
         """Where it looks for tokens, in order."""
 
     async def verify(self, token: str, wall: float) -> Grant | Denied:
-        """Whose token it is at `wall` (Unix seconds). Waits only for a key set."""
+        """Verify a token at time `wall` (Unix seconds). Waits only for a key set."""
 
     def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
-        """What a good token of that user would be worth, for tests that have none."""
+        """The result of a valid token of that user, for tests that have none."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class CompiledAuth:
-    """What the compiler made of a declaration: the template of the user id, and the schema of the claims."""
+    """The compiled parts of a declaration: the user id template and the claims schema."""
 
     user: UserTemplate | None = None
     claims: Validator | None = None
 
 
 class Authenticator(Generic[Declared]):
-    """One declared authenticator. The defaults are those of a type that takes no token."""
+    """One declared authenticator. The defaults suit a type without tokens."""
 
     type: ClassVar[str]
 
@@ -145,49 +145,49 @@ class Authenticator(Generic[Declared]):
     # ------------------------------------------------------------------------------------ for the compiler
 
     def user_template(self) -> str | None:
-        """The template of the user id, whose scope is the claims."""
+        """The template of the user id; its scope is the claims."""
         return None
 
     def hook(self) -> HookRef | None:
-        """The hook that says who the client is."""
+        """The hook that identifies the client."""
         return None
 
     def standard_claims(self) -> Mapping[str, StandardClaim]:
-        """The claims that are known whatever the `claims` schema says, by name."""
+        """The claims that exist whatever the `claims` schema says, by name."""
         return {}
 
     # ----------------------------------------------------------------------------------------- for the engine
 
     def token_from(self) -> tuple[str, ...]:
-        """Where a token is looked for, in order."""
+        """The places where a token is looked for, in order."""
         return ()
 
     def key_source(self) -> KeySource | None:
-        """The key set that is to be fetched for it."""
+        """The key set to fetch for it, if any."""
         return None
 
     def verifier(
         self, compiled: CompiledAuth, keys: KeySet | None, is_revoked: Refuses
     ) -> Verifier | None:
-        """What verifies its tokens; None where it takes none."""
+        """The verifier of its tokens; None if it has none."""
         return None
 
     def ends_connections(self) -> bool:
-        """Whether a connection may end with its token, or its user."""
+        """Whether a connection may end because its token expires or its user does."""
         return False
 
     # ----------------------------------------------------------------------------------- for people and tools
 
     def words(self) -> str:
-        """What a client brings, for the documentation of a channel."""
+        """What a client has to send, for a channel's documentation."""
         raise NotImplementedError
 
     def bearer_format(self) -> str:
-        """AsyncAPI's hint at the token's form; empty for an opaque one."""
+        """AsyncAPI's hint at the token's format; empty for an opaque one."""
         return ""
 
     def compare(self, name: str, now: Any) -> Iterator[AuthChange]:
-        """What a newer declaration of the same type and name changes; its `claims` are compared elsewhere."""
+        """What a newer declaration of the same type and name changes; `claims` are compared elsewhere."""
         return iter(())
 
     def claims_until(self, end: float) -> dict[str, Json]:
@@ -197,38 +197,38 @@ class Authenticator(Generic[Declared]):
     # ------------------------------------------------------------------------------------------------- minting
 
     def can_mint(self) -> bool:
-        """Whether tokens for it can be signed with what its declaration holds."""
+        """Whether its declaration has what is needed to sign tokens."""
         return False
 
     def claims_for(self, user: str, *, now: float, lifetime: float) -> dict[str, Json]:
-        """What a token for `user` says, valid from `now` (Unix seconds) for `lifetime` seconds."""
+        """The payload of a token for `user`, valid from `now` (Unix seconds) for `lifetime` seconds."""
         return {"sub": user, "iat": int(now), "exp": int(now + lifetime)}
 
     def mint(self, name: str, payload: Mapping[str, Json]) -> str:
-        """A token with that payload.
+        """Sign a token with that payload.
 
         Raises:
-            CannotMint: its declaration holds nothing to sign with.
+            CannotMint: its declaration has nothing to sign with.
         """
         raise CannotMint(f"'{name}' takes no tokens that can be signed")
 
 
 def accept_user(claims: Validator | None, user: User) -> str | None:
-    """Why a verified user is still refused: a bad id, or claims that the authenticator's schema refuses."""
+    """Refuse a verified user whose id is invalid or whose claims do not satisfy the authenticator's schema."""
     if type(user.id) is not str or not 1 <= len(user.id) <= 128:
         return "user id is not a string of 1 to 128 characters"
     if claims is not None:
         violations = claims.explain(dict(user.claims))
         if violations:
             first = violations[0]
-            # The words of a missing property hold its name; those of other keywords may hold a value.
+            # The message for a missing property contains its name; those of other keywords may contain a value.
             words = f" ({first.message})" if first.keyword == "required" else ""
             return f"claims refused at {first.path or '/'}: {first.keyword}{words}"
     return None
 
 
 def is_time(value: object) -> TypeGuard[float]:
-    """Whether a value is Unix seconds that can be computed with."""
+    """Whether a value is usable as Unix seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= _LATEST

@@ -1,4 +1,4 @@
-"""`type: hook`: the application looks at the request itself."""
+"""`type: hook`: the application authenticates the request itself."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from channeld.config.model import HookAuth, HookRef
 
 
 class HookAuthenticator(Authenticator[HookAuth]):
-    """Asks a hook, which returns a `User` or None."""
+    """Calls a hook, which returns a `User` or None."""
 
     type = "hook"
 
@@ -16,7 +16,7 @@ class HookAuthenticator(Authenticator[HookAuth]):
         return self.declared.hook
 
     def ends_connections(self) -> bool:
-        """A hook may say when its user ends."""
+        """A hook may set when its user expires."""
         return True
 
     def words(self) -> str:
@@ -24,7 +24,7 @@ class HookAuthenticator(Authenticator[HookAuth]):
         return "the application looks at the request"
 
     def compare(self, name: str, now: HookAuth) -> Iterator[AuthChange]:
-        """Another hook, whose code is not judged."""
+        """Reports another hook; its code is not compared."""
         if self.declared.hook != now.hook:
             yield AuthChange(
                 code="D701",

@@ -1,6 +1,6 @@
-"""The public keys of a JSON Web Key Set document (RFC 7517): which of them an authenticator can use.
+"""Parses a JSON Web Key Set document (RFC 7517) into the public keys that an authenticator can use.
 
-Not here is where a set comes from and when it is read again.
+Fetching and refreshing sets is done elsewhere.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,9 +22,9 @@ _ALGORITHMS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("OKP", "Ed448"): ("EdDSA",),
 }
 """(kty, crv) → the algorithms that such a key verifies (RFC 7518 section 3.1, RFC 8037, RFC 8812)."""
-# RFC 9864 gives each curve a name of its own; tokens in the wild, and PyJWT, say EdDSA.
+# RFC 9864 names an algorithm per curve; existing tokens and PyJWT use EdDSA.
 _ALIASES: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
-# Only these reach the library: a set that publishes a private key by mistake is not a reason to hold it.
+# Only these reach the library, so that a private key published by mistake is not kept.
 _PUBLIC_MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
 
 
@@ -39,14 +39,14 @@ class Jwk:
 
 @attrs.frozen(slots=True)
 class KeysFound:
-    """What a set holds for an authenticator: its usable keys in order, and how many others."""
+    """A set's keys for an authenticator: the usable ones in order, and the number of others."""
 
     keys: tuple[Jwk, ...]
     skipped: int
 
 
 def read_keys(content: bytes, allowed: Iterable[str]) -> KeysFound:
-    """Read a set (RFC 7517 section 5).
+    """Parse a set (RFC 7517 section 5).
 
     A key is skipped (RFC 7517 section 5 asks for that) when its type or curve is unknown, when it is symmetric, is not
     for signatures, verifies no allowed algorithm, is malformed, or is RSA of less than 2048 bits.

@@ -1,7 +1,7 @@
-"""`type: jwt`: signed tokens (RFC 7519), all but their verification.
+"""`type: jwt`: signed tokens (RFC 7519), except for their verification.
 
-No value of a secret is shown, and nothing here imports PyJWT before a token is verified or minted: it brings
-`cryptography`, 120 ms that a validator does not need.
+Secrets are never shown. PyJWT is imported only when a token is verified or minted: with `cryptography` it takes 120 ms,
+which validation does not need.
 """
 
 import re
@@ -45,7 +45,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
     def standard_claims(self) -> Mapping[str, StandardClaim]:
         """`sub` and `exp` (RFC 7519 section 4.1)."""
         return {
-            # A token without `sub` is as good as any where the user id is made of another claim.
+            # A token without `sub` is fine if the user id comes from another claim.
             "sub": StandardClaim(
                 types=frozenset({"string"}), guaranteed="{claims.sub}" in self.declared.user
             ),
@@ -74,23 +74,23 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         return JwtVerifier(self.declared, compiled, keys, is_revoked)
 
     def ends_connections(self) -> bool:
-        """Unless the expiry is ignored."""
+        """True unless expiry is ignored."""
         return self.declared.on_expiry == "close"
 
     def words(self) -> str:
-        """A JWT, and where."""
+        """A JWT and where to send it."""
         return f"a JWT {words_for(self.declared.token_from)}"
 
     def bearer_format(self) -> str:
-        """The name that OpenAPI and AsyncAPI give it."""
+        """Its name in OpenAPI and AsyncAPI."""
         return "JWT"
 
     def claims_until(self, end: float) -> dict[str, Json]:
-        """The connection ends `leeway` after `exp`."""
+        """Sets `exp`; the connection ends `leeway` later."""
         return {"exp": end - self.declared.leeway}
 
     def compare(self, name: str, now: JwtAuth) -> Iterator[AuthChange]:
-        """Places, algorithms, issuer, audience, times, keys and the user id."""
+        """Compares places, algorithms, issuer, audience, times, keys and the user id."""
         was = self.declared
         yield from compare_places(name, was.token_from, now.token_from)
         yield from _algorithms(name, was, now)
@@ -111,11 +111,11 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
     # ------------------------------------------------------------------------------------------------- minting
 
     def can_mint(self) -> bool:
-        """Whether it has an HMAC algorithm, so that what verifies also signs."""
+        """Whether it has an HMAC algorithm, whose secret can also sign."""
         return bool(self._hmac())
 
     def claims_for(self, user: str, *, now: float, lifetime: float) -> dict[str, Json]:
-        """Also the declared issuer and audience, and the claim that the `user` template reads."""
+        """Adds the declared issuer and audience, and the claim that the `user` template reads."""
         payload = super().claims_for(user, now=now, lifetime=lifetime)
         if self.declared.issuer is not None:
             payload["iss"] = self.declared.issuer
@@ -127,10 +127,10 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         return payload
 
     def mint(self, name: str, payload: Mapping[str, Json]) -> str:
-        """A token signed with the first secret and the first algorithm.
+        """Sign with the first secret and the first algorithm.
 
         Raises:
-            CannotMint: no HMAC algorithm, or the secret is missing (its environment variable is not set) or too short.
+            CannotMint: no HMAC algorithm, or the secret is too short or missing (its variable is not set).
         """
         if not self.can_mint():
             return super().mint(name, payload)
@@ -234,7 +234,7 @@ def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
 
 
 def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
-    """Keys that went: tokens that they signed are refused. Only what stands in the files is compared."""
+    """Removed keys, whose tokens are now refused. Only keys in the files are compared."""
     if was.jwks != now.jwks:
         yield _other_key(f"the keys of `{name}` come from elsewhere now", "jwks")
     if was.public_key != now.public_key:

@@ -1,7 +1,7 @@
-"""Where a token travels: one row for each word of `token_from`, how it is found there, put there and spoken of.
+"""Where tokens are sent: for each word of `token_from`, how a token is found there, put there and described.
 
-`query` and `query:NAME`, `header`, `cookie:NAME`, `subprotocol`; `message` is none of the handshake's: an `authenticate`
-frame brings the token afterwards.
+`query` and `query:NAME`, `header`, `cookie:NAME`, `subprotocol`; `message` means an `authenticate` frame after the
+handshake.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from channeld.protocol.frames import Json
 
 @attrs.frozen(slots=True, kw_only=True)
 class Carried:
-    """What a client adds to its handshake to bring a token; `in_frame`: it sends an `authenticate` frame afterwards."""
+    """What a client adds to its handshake to send a token; `in_frame`: it sends an `authenticate` frame afterwards."""
 
     query: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
@@ -26,9 +26,7 @@ class Carried:
 
 @attrs.frozen(slots=True, kw_only=True)
 class _Place:
-    """One word: how a token is found and put there (by its name, where it has one), AsyncAPI's security scheme (None where
-    it has no word for it), and words for people, where the name stands for `{}`.
-    """
+    """One place: how a token is found and put there, its AsyncAPI security scheme if it has one, and its description."""
 
     find: Callable[[Request, str], str | None]
     carry: Callable[[str, str], Carried]
@@ -90,13 +88,13 @@ _PLACES: Final[Mapping[str, _Place]] = {
 
 
 def placed(place: str) -> tuple[str, str]:
-    """A word of `token_from` as its kind and the name of the parameter or cookie; `token` is the parameter's default."""
+    """Split an entry of `token_from` into its kind and the parameter's or cookie's name (`token` by default)."""
     kind, _, name = place.partition(":")
     return kind, name or ("token" if kind == "query" else "")
 
 
 def find_token(token_from: Iterable[str], request: Request) -> str | None:
-    """The first token that a handshake carries, looked for in order; an empty one is none."""
+    """The first token of a handshake, in this order of places; an empty one does not count."""
     for place in token_from:
         kind, name = placed(place)
         token = _PLACES[kind].find(request, name)
@@ -106,19 +104,19 @@ def find_token(token_from: Iterable[str], request: Request) -> str | None:
 
 
 def carry(token_from: Sequence[str], token: str) -> Carried:
-    """How a client brings a token to the first place where an authenticator looks for one."""
+    """How a client sends a token to the first place where an authenticator looks for one."""
     kind, name = placed(token_from[0] if token_from else "query")
     return _PLACES[kind].carry(name, token)
 
 
 def security_scheme(place: str) -> dict[str, Json] | None:
-    """A place as a security scheme of AsyncAPI 3; None where that has no word for it."""
+    """A place as an AsyncAPI 3 security scheme; None if it has none for it."""
     kind, name = placed(place)
     return _PLACES[kind].scheme(name)
 
 
 def words_for(token_from: Iterable[str]) -> str:
-    """How a client brings its token, in words."""
+    """Describes how a client sends its token."""
     return " or ".join(_PLACES[kind].brought.format(name) for kind, name in map(placed, token_from))
 
 

@@ -1,8 +1,8 @@
-"""Tokens that are not to be taken any more before they end: by user and time of issue, or by their id.
+"""Revoked tokens: by user and time of issue, or by token id.
 
-A revocation of a user refuses the JWTs of that user that were issued at `before` or earlier, in whole seconds, and those
-that do not say when; one of a token refuses the JWT with that `jti`. Each is kept until no token that it could refuse is
-alive, and forgotten then. There are at most `MOST`.
+Revoking a user refuses that user's JWTs that were issued at `before` or earlier (whole seconds) or have no `iat`; revoking
+a token refuses the JWT with that `jti`. A revocation is dropped once every token that it could refuse has expired. There
+are at most `MOST`.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ MOST: Final = 100_000
 
 
 class RevocationsFull(ValueError):
-    """There are as many revocations as are kept."""
+    """The maximum number of revocations is in force."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -31,10 +31,10 @@ class Revocation:
     """One revocation, of a user or of a token.
 
     Attributes:
-        user: whose tokens are refused; None where it is of one token.
-        token_id: the `jti` of the token that is refused; None where it is of a user.
+        user: whose tokens are refused; None if it is about one token.
+        token_id: the `jti` of the refused token; None if it is about a user.
         before: Unix seconds; tokens of the user issued then or earlier are refused.
-        until: Unix seconds; nothing that it could refuse is alive any more.
+        until: Unix seconds; after this, every token that it could refuse has expired.
     """
 
     user: str | None = None
@@ -44,11 +44,11 @@ class Revocation:
 
     @property
     def id(self) -> str:
-        """What it is called: the same for the same user or token."""
+        """Its id, which is the same for the same user or token."""
         return revocation_id(self.user, self.token_id)
 
     def refuses(self, user: str | None, claims: Mapping[str, Any]) -> bool:
-        """Whether a user with these claims is let in no longer."""
+        """Whether a user with these claims is refused."""
         if self.token_id is not None:
             return claims.get("jti") == self.token_id
         if user != self.user:
@@ -58,32 +58,32 @@ class Revocation:
 
 
 def revocation_id(user: str | None, token_id: str | None) -> str:
-    """The id of the revocation of a user, or of a token."""
+    """The id of a user's or a token's revocation."""
     text = f"user {user}" if user is not None else f"token {token_id}"
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 class Revocations:
-    """The revocations that are in force on one node. Nothing here waits."""
+    """The revocations in force on one node. Nothing here waits."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Revocation] = {}
-        # (until, id): an entry whose revocation has been replaced or taken back means nothing.
+        # (until, id): entries of replaced or removed revocations are stale and ignored.
         self._ends: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[Revocation]:
-        """In the order in which they were made."""
+        """Iterates in order of creation."""
         return iter(tuple(self._by_id.values()))
 
     def get(self, id: str) -> Revocation | None:
-        """The one of that id."""
+        """The revocation with that id."""
         return self._by_id.get(id)
 
     def check_room(self, revocation: Revocation, wall: float) -> None:
-        """Whether there is room for one more.
+        """Check that there is room for one more.
 
         Raises:
             RevocationsFull: there is not.
@@ -93,10 +93,10 @@ class Revocations:
             raise RevocationsFull
 
     def add(self, revocation: Revocation, wall: float) -> Revocation:
-        """Put a revocation in force; where there is one of the same user or token, the stricter of each holds.
+        """Put a revocation in force; merged with an existing one of the same user or token, the stricter limits hold.
 
         Raises:
-            RevocationsFull: there are too many.
+            RevocationsFull: the maximum number is in force.
         """
         self.check_room(revocation, wall)
         known = self._by_id.pop(revocation.id, None)
@@ -115,7 +115,7 @@ class Revocations:
         return revocation
 
     def remove(self, id: str) -> bool:
-        """Take one back; whether there was one."""
+        """Remove a revocation; returns whether there was one."""
         return self._by_id.pop(id, None) is not None
 
     def refuse(self, user: str, claims: Mapping[str, Any], wall: float) -> bool:

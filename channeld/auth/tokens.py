@@ -33,15 +33,15 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
     def verifier(
         self, compiled: CompiledAuth, keys: KeySet | None, is_revoked: Refuses
     ) -> Verifier:
-        """Knows the tokens by their digests."""
+        """A verifier that knows the tokens by their digests."""
         return _TokensVerifier(self.declared, compiled)
 
     def words(self) -> str:
-        """A token, and where."""
+        """A token and where to send it."""
         return f"a token {words_for(self.declared.token_from)}"
 
     def compare(self, name: str, now: TokensAuth) -> Iterator[AuthChange]:
-        """Places, and tokens that are gone."""
+        """Compares places, and reports removed tokens."""
         yield from compare_places(name, self.declared.token_from, now.token_from)
         known = {(entry.token and entry.token.text, entry.sha256) for entry in now.tokens}
         was = self.declared.tokens
@@ -53,7 +53,7 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
 
 
 def _changed(name: str, was: TokensAuth, now: TokensAuth) -> Iterator[AuthChange]:
-    """New tokens, and those that are still there, but whose user or claims are others. No token is shown."""
+    """New tokens, and tokens whose user or claims changed. Tokens are not shown."""
     before = {_entry_digest(entry): entry for entry in was.tokens}
     for entry in now.tokens:
         known = before.get(_entry_digest(entry))
@@ -85,7 +85,7 @@ class _TokensVerifier:
     def __init__(self, declared: TokensAuth, compiled: CompiledAuth) -> None:
         self.token_from = declared.token_from
         self._claims = compiled.claims
-        # By digest: looking one up tells nothing by its timing that would help to guess a token.
+        # By digest, so that the timing of a lookup does not help to guess a token.
         self._users = {
             digest: User(entry.user, entry.claims)
             for entry in declared.tokens

@@ -1,4 +1,4 @@
-"""The types of authenticators: one row each, by the class of the declaration."""
+"""The table of authenticator types, by the class of the declaration."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,5 +17,5 @@ AUTH_TYPES: Final[Mapping[type, type[Authenticator[Any]]]] = {
 
 
 def authenticator(declared: Auth) -> Authenticator[Any]:
-    """What a declaration of the configuration can do, whatever its type."""
+    """The authenticator of a declaration, whatever its type."""
     return AUTH_TYPES[type(declared)](declared)

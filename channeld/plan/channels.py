@@ -1,4 +1,4 @@
-"""One channel, compiled: its params, rooms, messages, events and limits become a `ChannelPlan`."""
+"""Compiles one channel: its params, rooms, messages, events and limits become a `ChannelPlan`."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ class ChannelCompiler:
     auth: Mapping[str, AuthPlan]
 
     def compile(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelPlan:
-        """The plan of a channel whose path has these params; worth nothing when there were errors."""
+        """Compile a channel whose path has these params; the plan is unusable if there were errors."""
         context = self._rooms_of(self._context(channel, params))
         check_private_rooms(context)
         pointer = context.pointer
@@ -99,7 +99,7 @@ class ChannelCompiler:
         )
 
     def _referred(self, channel: Channel) -> tuple[Json, ...]:
-        """The schemas that decide whom the channel lets in, with what their `$ref`s reach."""
+        """The schemas that decide who may connect to the channel, with what their `$ref`s reach."""
         pointers = [at("/auth", name, "claims") for name in channel.auth.names]
         for section, schemas in (("params", channel.params), ("query", channel.query)):
             pointers += [at("/channels", channel.name, section, name) for name in schemas]
@@ -175,7 +175,7 @@ class ChannelCompiler:
         declared = context.channel.presence
         if declared is None:
             return None
-        # Only users are in it, so there `optional: true` takes nothing away.
+        # It holds only users, so `optional: true` makes no difference there.
         identity = attrs.evolve(context.identity, optional=False)
         room = True if declared.scope == "room" else None
         scope = attrs.evolve(context.scope("presence.info", room=room), identity=identity)

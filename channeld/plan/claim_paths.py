@@ -1,7 +1,7 @@
-"""The keys of `require`: a claim's name, or a path into it, of names and templates.
+"""Parses the keys of `require`: a claim's name, or a path of names and templates into it.
 
-`realm_access.roles` is a path of two names. `["https://example.com/roles"]` is one name with dots of its own, and so is a
-key that has `://` in it as it stands. `docs.{params.board_id}` ends in a template, whose value is one name.
+`realm_access.roles` is a path of two names. `["https://example.com/roles"]` is one name that contains dots, and so is any
+key that contains `://`. `docs.{params.board_id}` ends in a template, whose value is one name.
 """
 
 import re
@@ -25,7 +25,7 @@ _HELP = 'write `a.b`, or `["a.b"]` for a name with dots of its own'
 def parse_claim_path(
     key: str, pointer: str, mistakes: list[TemplateSyntaxError]
 ) -> tuple[Node, ...]:
-    """The steps of a path, each a `Literal` name or a template; what is wrong with it is added to `mistakes`."""
+    """The steps of a path, each a `Literal` name or a template. Errors are added to `mistakes`."""
     if "://" in key and not _QUOTED.search(key):
         return (Literal(key),)
     steps: list[Node] = []
@@ -57,7 +57,7 @@ def _step(text: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> Node:
 
 
 def _in_key(node: Node) -> Node:
-    """The node with its expressions placed at the key, which has no offsets of its own."""
+    """The node with its expressions located at the key, which has no offsets of its own."""
     match node:
         case Expression():
             return attrs.evolve(node, offset=-1)

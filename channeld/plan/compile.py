@@ -1,4 +1,4 @@
-"""Config to plan: everything is checked and composed here once, so that nothing is decided twice while frames travel."""
+"""Compiles a configuration into a plan: everything is checked and composed once, before any frame is sent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -29,7 +29,7 @@ from channeld.schema.violations import Validator
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Compiled:
-    """What came of a configuration: the plan (None when there are errors), the findings, the schemas."""
+    """The result: the plan (None if there are errors), the findings, the schemas."""
 
     plan: Plan | None
     report: Report
@@ -47,14 +47,14 @@ def compile(
     """Compile a configuration.
 
     Args:
-        config: what the file says.
-        sources: where it says it.
-        import_hooks: False looks at the hooks' source only; the plan's hooks then raise when called.
-        hook_root: the folder of the hook modules; `hooks.path` when None.
-        fresh: hook modules to import again although they are known (a reload).
+        config: the configuration.
+        sources: locations in its files.
+        import_hooks: False: only look at the hooks' source; the plan's hooks then raise when called.
+        hook_root: the folder of the hook modules; None: `hooks.path`.
+        fresh: hook modules to import again even if they are loaded (on a reload).
 
     Returns:
-        The plan, unless there are errors, and every finding at once. Never raises for what the file says.
+        The plan, unless there are errors, and all findings. Never raises, whatever the file says.
     """
     report = Report()
     schemas = Schemas(config, sources, report)
@@ -128,7 +128,7 @@ def _auth(
 def _refuse_claims_of(
     tokens: Sequence[TokenEntry], claims: Validator, pointer: str, templates: TemplateCompiler
 ) -> None:
-    """CH443: fixed tokens that nobody can come in with."""
+    """CH443: fixed tokens that can never be accepted."""
     for entry, where in templates.each(tokens, pointer):
         for violation in claims.explain(dict(entry.claims))[:1]:
             path = f" at `{violation.path}`" if violation.path else ""

@@ -1,4 +1,4 @@
-"""A channel while it is compiled: its declaration and all that the checks of its messages ask about it."""
+"""A channel during compilation: its declaration, and what the checks of its messages need to know."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -32,12 +32,12 @@ class ChannelContext:
 
     @property
     def pointer(self) -> str:
-        """Where the channel stands."""
+        """The channel's JSON pointer."""
         return at("/channels", self.channel.name)
 
     @property
     def sources(self) -> Sources:
-        """Where everything stands."""
+        """Locations in the configuration's files."""
         return self.templates.sources
 
     @property
@@ -53,7 +53,7 @@ class ChannelContext:
         return any((hooks.connect, hooks.subscribe, hooks.close, hooks.unsubscribe, *declared))
 
     def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
-        """What templates outside of messages may name."""
+        """What templates outside of messages may refer to."""
         return TemplateScope(
             place=place,
             params=self.params,
@@ -72,7 +72,7 @@ class ChannelContext:
         label: str = "",
         related: tuple[Related, ...] = (),
     ) -> None:
-        """Report a finding, as the compiler of templates does."""
+        """Report a finding; see `TemplateCompiler.find`."""
         self.templates.find(code, message, where, help, label=label, related=related)
 
 
@@ -88,10 +88,10 @@ class MessageContext:
 
     @property
     def pointer(self) -> str:
-        """Where the type stands."""
+        """The message type's JSON pointer."""
         return at(self.context.pointer, self.section, self.type)
 
     def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
-        """What templates of the message may name."""
+        """What the message's templates may refer to."""
         scope = self.context.scope(place, room=room)
         return attrs.evolve(scope, message=self.shape, message_type=self.type)

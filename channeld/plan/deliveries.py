@@ -1,4 +1,4 @@
-"""What is delivered: `emit` and `stamp` compiled, and whether an emitted frame can satisfy the event that it claims to be."""
+"""Compiles `emit` and `stamp`, and checks that an emitted frame can satisfy the event whose type it has."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ POSITION_FIELDS = ("room", "pos")
 
 @attrs.frozen(slots=True, kw_only=True)
 class Delivery:
-    """How the delivered frame is made. `emit` renders all of it; without it `stamps` go over the message."""
+    """How the delivered frame is made: `emit` renders all of it; otherwise `stamps` are applied to the message."""
 
     emit: Template | None = None
     stamps: tuple[tuple[str, Template], ...] = ()
@@ -91,7 +91,7 @@ def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: st
 
 
 def _check_other_channels(message: MessageContext, type_: str, targets: Sequence[Target]) -> None:
-    """A channel with `events` gets nothing from other channels that it does not declare."""
+    """Check that a channel with `events` declares what other channels send to it."""
     own = message.context.channel.name
     for target in targets:
         for name, channel in message.context.config.channels.items():
@@ -110,7 +110,7 @@ def _proven(
     targets: Sequence[Target],
     is_clear: bool,
 ) -> Validator | None:
-    """What to check as it goes out: nothing, where the event is proven to accept all that is delivered."""
+    """The check needed at delivery; None if the event is proven to accept everything that is delivered."""
     if not is_clear or not prove(message, type_, scope, targets):
         return None
     return message.context.schemas.validator(at(message.context.pointer, "events", type_, "schema"))
@@ -125,9 +125,9 @@ def _entries(node: Node) -> list[tuple[str, Node]]:
 
 
 def _refuse_position(message: MessageContext, targets: Sequence[Target]) -> None:
-    """CH347: fields of the message that never arrive, since frames of the channel, or of one it goes to, have others."""
+    """CH347: message fields that never arrive because numbered frames have their own fields of that name."""
     to_rooms = [target for target in targets if _is_numbered(message, target)]
-    # A room that is named by the field itself gets the same value again.
+    # If the field itself names the room, it gets the same value again.
     named = bool(to_rooms) and all(t.route.room == "{message.room}" for t in to_rooms)
     own = message.context.channel.history is not None
     lost = {"pos": bool(to_rooms or (own and targets)), "room": bool(to_rooms) and not named}
@@ -137,7 +137,7 @@ def _refuse_position(message: MessageContext, targets: Sequence[Target]) -> None
 
 
 def _is_numbered(message: MessageContext, target: Target) -> bool:
-    """Whether frames get a room and a position there."""
+    """Whether frames get a `room` and a position there."""
     context = message.context
     reached = context.config.channels.get(target.route.channel or context.channel.name)
     return target.kind.in_room and reached is not None and reached.history is not None

@@ -1,8 +1,8 @@
-"""Template text to tree: literals, expressions and where each stands, before anybody asks what they mean.
+"""Parses template text into a tree of literals and expressions, each with its location; meaning comes later.
 
-`{root.name}` is an expression, `{root.name?}` an optional one, `{{` and `}}` are literal braces. A name with dots of its
-own is written as `{root["https://example.com/name"]}`. A string that is one expression keeps the value's JSON type, so it
-parses to an `Expression`; a longer one parses to a `Text`.
+`{root.name}` is an expression, `{root.name?}` an optional one; `{{` and `}}` are literal braces. A name that contains dots
+is written `{root["https://example.com/name"]}`. A string that is a single expression keeps the value's JSON type and parses
+to an `Expression`; any other parses to a `Text`.
 """
 
 import re
@@ -36,7 +36,7 @@ class Literal:
 
 @attrs.frozen(slots=True)
 class Expression:
-    """`{root.path}`; `offset` and `length` are its place, braces included, in the string at `pointer`."""
+    """`{root.path}`; `offset` and `length` locate it, braces included, in the string at `pointer`."""
 
     root: str
     path: tuple[str, ...]
@@ -47,18 +47,18 @@ class Expression:
 
     @property
     def is_each(self) -> bool:
-        """Whether it stands for each element of a list, one after the other: `{claims.teams.*}`."""
+        """Whether it stands for each element of a list: `{claims.teams.*}`."""
         return self.root == "claims" and self.path[-1:] == ("*",)
 
     @property
     def source(self) -> str:
-        """The expression as it is written, without braces and `?`."""
+        """The expression as written, without braces and `?`."""
         return spelled((self.root, *self.path))
 
 
 @attrs.frozen(slots=True)
 class Text:
-    """A string with expressions in it: literal runs and expressions in turn."""
+    """A string that contains expressions: literal runs and expressions, in order."""
 
     parts: tuple[str | Expression, ...]
     pointer: str
@@ -85,7 +85,7 @@ Node: TypeAlias = Literal | Expression | Text | Object | Array
 
 @attrs.frozen(slots=True)
 class TemplateSyntaxError:
-    """What is wrong with a template's text: where, the words, and what to write."""
+    """A syntax error in a template: where, the message, and what to write instead."""
 
     pointer: str
     offset: int
@@ -95,7 +95,7 @@ class TemplateSyntaxError:
 
 
 def spelled(path: Sequence[str]) -> str:
-    """A path as the language writes it: names joined by dots, one with dots of its own in `["…"]`."""
+    """A path as the language writes it: names joined by dots, those that contain dots as `["…"]`."""
     text = ""
     for name in path:
         if not _PLAIN.fullmatch(name) or "://" in name:
@@ -106,7 +106,7 @@ def spelled(path: Sequence[str]) -> str:
 
 
 def with_type(node: Node, type_: str) -> Node:
-    """The tree with a message's type in place of `{message.type}`: it is known here, and taken off before routing."""
+    """The tree with `{message.type}` replaced by the type, which is known here and removed before routing."""
     match node:
         case Expression(root="message" | "event", path=("type",)):
             return Literal(type_)
@@ -121,7 +121,7 @@ def with_type(node: Node, type_: str) -> Node:
 
 
 def parse(value: Json, pointer: str, mistakes: list[TemplateSyntaxError]) -> Node:
-    """The tree of a template: any JSON value, its strings parsed; mistakes are added to the list."""
+    """Parse a template (any JSON value); errors are added to the list."""
     if isinstance(value, str):
         return parse_text(value, pointer, mistakes)
     if isinstance(value, dict):
@@ -136,7 +136,7 @@ def parse(value: Json, pointer: str, mistakes: list[TemplateSyntaxError]) -> Nod
 
 
 def parse_text(text: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> Node:
-    """The tree of one string."""
+    """Parse one string."""
     parts: list[str | Expression] = []
     literal: list[str] = []
     for part in _parts(text, pointer, mistakes):
@@ -161,7 +161,7 @@ def parse_text(text: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> 
 
 
 def expressions(node: Node) -> Iterator[Expression]:
-    """Every expression of a tree, in the order of the text."""
+    """All expressions of a tree, in textual order."""
     match node:
         case Expression():
             yield node
@@ -178,7 +178,7 @@ def expressions(node: Node) -> Iterator[Expression]:
 
 
 def literal_braces(value: Json, pointer: str) -> Iterator[tuple[str, str, int]]:
-    """What looks like an expression and is sent as it stands: its text, the string's pointer, where it starts in it."""
+    """Text that looks like an expression but is sent literally: the text, the string's pointer, its offset."""
     for leaf, where in leaves(value, pointer):
         if isinstance(leaf, str):
             for found in _LITERAL.finditer(leaf):
@@ -186,7 +186,7 @@ def literal_braces(value: Json, pointer: str) -> Iterator[tuple[str, str, int]]:
 
 
 def bare_expressions(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
-    """Strings that would be expressions in braces, such as `message.text`, each with its pointer."""
+    """Strings that would be expressions if they had braces, such as `message.text`, each with its pointer."""
     for leaf, where in leaves(value, pointer):
         if isinstance(leaf, str) and _BARE.fullmatch(leaf):
             yield leaf, where
@@ -269,7 +269,7 @@ def _explain(inside: str) -> tuple[str, str]:
         help = f"name the whole list, `{{{indexed[1]}}}`, or take it apart in a `hook`"
         return f"`{{{inside}}}` has an index, and templates have none", help
     tidy = _EXPRESSION.fullmatch("".join(inside.split()))
-    # Of several words (`a or b`) nothing is left that makes sense.
+    # With several words (`a or b`) there is no sensible reading.
     if tidy is not None and not re.search(r"[^\s.]\s+[^\s.]", inside.strip()):
         return (f"`{{{inside}}}` is not a template expression", f"write `{{{tidy[0]}}}`")
     return (

@@ -1,4 +1,4 @@
-"""Hook modules imported: the configuration's own folder first, and afresh what has changed or came from elsewhere."""
+"""Imports hook modules: from the configuration's own folder first, and again if they changed or came from elsewhere."""
 
 import importlib
 import os
@@ -11,13 +11,13 @@ from types import ModuleType
 
 from channeld.plan.hook_source import find_module
 
-# As `sys.modules` is the process's, so is the knowledge of which folders gave some of it.
+# Global, as `sys.modules` is: the folders that modules were imported from.
 _FOLDERS: set[Path] = set()
 _MOST = 500
 
 
 def hook_modules(root: str) -> dict[str, Path]:
-    """The imported modules that lie under a folder, with their files."""
+    """The imported modules under a folder, with their files."""
     folder = Path(root).resolve()
     found = {}
     for name, module in list(sys.modules.items()):
@@ -28,10 +28,10 @@ def hook_modules(root: str) -> dict[str, Path]:
 
 
 def import_module(name: str, root: Path, fresh: AbstractSet[str]) -> ModuleType:
-    """Import a module with the folder `root` first on `sys.path`, those that `fresh` names again although they are known.
+    """Import a module with the folder `root` first on `sys.path`; modules in `fresh` are imported again.
 
     Raises:
-        ModuleNotFoundError: there is no such module, or one that it imports.
+        ModuleNotFoundError: the module, or one that it imports, does not exist.
         Exception: whatever the module's own code raises.
     """
     folder = str(root)
@@ -39,7 +39,7 @@ def import_module(name: str, root: Path, fresh: AbstractSet[str]) -> ModuleType:
         sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
     _forget(root, fresh)
     importlib.invalidate_caches()
-    # A cached module is known by its time in whole seconds: a change within one would go unnoticed on a reload.
+    # Bytecode caches compare times in whole seconds: a change within one second would go unnoticed on a reload.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         return importlib.import_module(name)
@@ -48,7 +48,7 @@ def import_module(name: str, root: Path, fresh: AbstractSet[str]) -> ModuleType:
 
 
 def _forget(root: Path, fresh: AbstractSet[str]) -> None:
-    """Drop what must be imported again: what `fresh` names, and what another configuration's folder gave."""
+    """Drop from `sys.modules` what `fresh` names and what came from another configuration's folder."""
     others = _FOLDERS - {root}
     _FOLDERS.add(root)
     for name, module in list(sys.modules.items()):
@@ -58,7 +58,7 @@ def _forget(root: Path, fresh: AbstractSet[str]) -> None:
 
 def _is_replaced(name: str, module: ModuleType, root: Path, others: set[Path]) -> bool:
     file: str | None = getattr(module, "__file__", None)
-    # A module's file starts with the entry of `sys.path` that gave it, letter by letter.
+    # A module's file name starts with its entry of `sys.path`, verbatim.
     if not file or not any(file.startswith(f"{other}{os.sep}") for other in others):
         return False
     own = find_module(name, root)
@@ -68,20 +68,20 @@ def _is_replaced(name: str, module: ModuleType, root: Path, others: set[Path]) -
 
 
 def raised_at(error: BaseException, root: Path) -> tuple[str, int] | None:
-    """The file and line of a hook author's own code that raised; None where it was not theirs."""
+    """The file and line of the hook author's code that raised; None if it was not theirs."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return error.filename, error.lineno
     folder = root.resolve()
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
-        # Not `<frozen os>`, which would seem to lie in the working folder.
+        # Not `<frozen os>`, which would appear to be in the working folder.
         if frame.lineno and path.is_file() and path.resolve().is_relative_to(folder):
             return frame.filename, frame.lineno
     return None
 
 
 def module_names(root: Path) -> list[str]:
-    """The modules under a folder, three levels deep, as they are named in an import."""
+    """The modules under a folder, three levels deep, by their import names."""
     found = (path for pattern in ("*.py", "*/*.py", "*/*/*.py") for path in root.glob(pattern))
     parts = [path.relative_to(root).with_suffix("").parts for path in islice(found, _MOST)]
     return [".".join(p[:-1] if p[-1] == "__init__" and len(p) > 1 else p) for p in parts]

@@ -1,7 +1,7 @@
-"""Hook modules read, not run: where a name is defined, and which calls in it will disappoint.
+"""Analyses the source of hook modules without running them: where a name is defined, and which calls are mistakes.
 
-Only the syntax tree is looked at, so this works without the module's dependencies and has no effect on the process. It
-judges what it can see: a function defined at the module's top, and the calls it makes by name.
+It only looks at the syntax tree, so it needs none of the module's dependencies and has no side effects. It covers what can
+be seen there: functions defined at the top level, and the calls that they make by name.
 """
 
 import ast
@@ -22,14 +22,14 @@ BLOCKING = {
     "os.system": "`await trio.run_process(…)`",
     "input": "nothing: a server has no keyboard",
 }
-# Libraries that run on asyncio alone, by the names that they are imported under.
+# Libraries that only run on asyncio, by import name.
 ASYNCIO = ("asyncio", "aiohttp", "aioredis", "asyncpg", "redis.asyncio", "sqlalchemy.ext.asyncio")
 BLOCKING_MODULES = {"requests": "an async HTTP client such as httpx2"}
 ON_ASYNCIO = {
     "`await trio.sleep(…)`": "`await asyncio.sleep(…)`",
     "`await trio.run_process(…)`": "`await asyncio.create_subprocess_exec(…)`",
 }
-# Expressions whose kind of value can be told without running them.
+# Expressions whose type of value is known without running them.
 _PLAIN_VALUES = (
     *(ast.Constant, ast.JoinedStr, ast.Compare, ast.BoolOp, ast.UnaryOp),
     *(ast.Dict, ast.List, ast.Tuple, ast.Set, ast.ListComp),
@@ -41,7 +41,7 @@ ASYNC_ONLY = frozenset({"presence", "online", "history"})
 OF_SERVER = frozenset(
     {"publish", "disconnect", "revoke", "subscribe", "unsubscribe", "online", "presence", "set_presence", "history", "clear"}
 )  # fmt: skip
-# What takes a coroutine and sees to it.
+# Calls that take a coroutine and run it.
 TAKERS = frozenset(
     {"create_task", "ensure_future", "gather", "wait_for", "shield", "wait", "as_completed", "append", "run_coroutine_threadsafe"}
 )  # fmt: skip
@@ -49,7 +49,7 @@ TAKERS = frozenset(
 
 @attrs.frozen(slots=True)
 class Finding:
-    """A call that will disappoint: a code, the words, the line in the module, what to write."""
+    """A mistaken call: code, message, line in the module, and what to write instead."""
 
     code: str
     message: str
@@ -66,7 +66,7 @@ class HookSource:
 
     @classmethod
     def read(cls, path: Path) -> "HookSource | SyntaxError":
-        """The module at a path, or why it is none.
+        """Parse the module at a path, or say why it can't be parsed.
 
         Raises:
             OSError: the file can't be read.
@@ -79,26 +79,26 @@ class HookSource:
             return SyntaxError(str(error))
 
     def function(self, name: str) -> Function | None:
-        """The function of this name at the module's top, the last definition."""
+        """The top-level function of this name (the last definition)."""
         found = [node for node in self._functions() if node.name == name]
         return found[-1] if found else None
 
     def function_names(self) -> list[str]:
-        """The functions at the module's top."""
+        """The names of the top-level functions."""
         return [node.name for node in self._functions()]
 
     def binds(self, name: str) -> bool:
-        """Whether the module's top gives this name a value; True where a star import may."""
+        """Whether the top level binds this name, or may do so by a star import."""
         return any(bound in (name, "*") for bound in _bound(self.tree.body))
 
     def defines_only(self, name: str) -> Function | None:
-        """The function of this name, where nothing else (a decorator, an assignment) may have replaced it."""
+        """The function of this name, unless something else (a decorator, an assignment) may replace it."""
         function = self.function(name)
         others = [bound for bound in _bound(self.tree.body) if bound == name]
         return function if function and not function.decorator_list and len(others) == 1 else None
 
     def unwired(self, wired: set[str], roles: set[tuple[str, ...]]) -> Iterator[Function]:
-        """Public functions whose parameters are those of a hook, and that nothing names."""
+        """Public functions that have a hook's parameters but are not used as hooks."""
         named = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
         for function in self._functions():
             parameters = tuple(argument.arg for argument in function.args.args)
@@ -108,7 +108,7 @@ class HookSource:
                 yield function
 
     def findings(self, function: Function, loop: str, *, thread: bool = False) -> Iterator[Finding]:
-        """What is wrong with the calls of a hook that runs on this loop, `trio` or `asyncio`, or in a worker thread."""
+        """Mistakes in the calls of a hook that runs on this loop, `trio` or `asyncio`, or in a worker thread."""
         names = _aliases(self.tree)
         context = function.args.args[0].arg if function.args.args else ""
         is_async = isinstance(function, ast.AsyncFunctionDef)
@@ -128,7 +128,7 @@ class HookSource:
                 yield from _not_in_sync(call, context, function.name, thread=thread)
 
     def results(self, function: Function, expected: str, help: str) -> Iterator[Finding]:
-        """What a hook returns and nobody takes: a value that is told by its form, such as `False` or `room in allowed`."""
+        """Return values of a hook that are ignored, as far as their form shows it: `False`, `room in allowed`."""
         for node in _within(function):
             if not isinstance(node, ast.Return) or not isinstance(node.value, _PLAIN_VALUES):
                 continue
@@ -144,7 +144,7 @@ class HookSource:
 
 
 def find_module(name: str, root: Path) -> Path | None:
-    """The file of a module under a folder, or None."""
+    """Find a module's file under a folder, or None."""
     stem = root.joinpath(*name.split("."))
     for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
         if candidate.is_file():
@@ -177,7 +177,7 @@ def _bound(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def _within(function: Function) -> Iterator[ast.AST]:
-    # A function within may run elsewhere (a thread), so what it does is not the hook's.
+    # A nested function may run elsewhere (in a thread), so its calls are not the hook's.
     waiting: list[ast.AST] = list(function.body)
     while waiting:
         node = waiting.pop(0)
@@ -211,7 +211,7 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
 
 
 def _called(call: ast.Call, names: dict[str, str]) -> str:
-    """What a call calls, by its full name; empty where that is not an import, nor `input`."""
+    """The full name of what a call calls; empty unless it is an import or `input`."""
     parts: list[str] = []
     target: ast.expr = call.func
     while isinstance(target, ast.Attribute):
@@ -236,7 +236,7 @@ def _of_other_loop(call: ast.Call, names: dict[str, str], loop: str) -> Iterator
 
 
 def _blocking(call: ast.Call, names: dict[str, str], loop: str | None) -> Iterator[Finding]:
-    """A call that holds up everybody on the hook's loop; None for a sync hook."""
+    """A finding for a call that blocks the hook's event loop; None for a sync hook."""
     dotted = _called(call, names)
     instead = BLOCKING.get(dotted) or BLOCKING_MODULES.get(dotted.partition(".")[0])
     if not instead:
@@ -251,7 +251,7 @@ def _blocking(call: ast.Call, names: dict[str, str], loop: str | None) -> Iterat
 
 
 def _verb(call: ast.Call, context: str) -> tuple[str, str]:
-    """What is called of the hook's context: `ctx`, `ctx.server` or `ctx.server.from_thread`, and the verb."""
+    """What a call uses of the hook's context (`ctx`, `ctx.server` or `ctx.server.from_thread`), and the verb."""
     match call.func:
         case ast.Attribute(value=value, attr=verb):
             owner = ast.unparse(value)
@@ -269,7 +269,7 @@ def _not_awaited(call: ast.Call, context: str, above: dict[int, ast.AST]) -> Ite
 
 
 def _is_taken(call: ast.Call, above: dict[int, ast.AST]) -> bool:
-    """Whether something awaits the coroutine of a call, or may do so later: it is an argument of such, or in a list."""
+    """Whether something awaits a call's coroutine, or may do so later because it is passed on or put in a list."""
     node: ast.AST | None = above.get(id(call))
     if isinstance(node, ast.Await):
         return True

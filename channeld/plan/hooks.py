@@ -1,8 +1,8 @@
-"""Hooks: `module:function` to an imported function whose signature fits its role, or findings that say what to fix.
+"""Loads hooks: resolves `module:function` to a function whose signature fits its role, or reports what to fix.
 
-Each hook is looked at twice: its source, without running it (`hook_source.py`), and, unless importing is off, the
-imported object. The folder that the configuration calls its own comes first on `sys.path`, and a module of it that an
-earlier load took from elsewhere is imported afresh.
+Each hook is checked twice: its source, without running it (`hook_source.py`), and the imported object, unless importing is
+off. The configuration's own folder comes first on `sys.path`, and a module of it that was imported from elsewhere is
+imported again.
 """
 
 import enum
@@ -27,25 +27,25 @@ from channeld.suggest import did_you_mean
 
 
 class Role(enum.Enum):
-    """What a hook is for, as a request to a backend names it; the value is the parameters that it is called with."""
+    """What a hook is for, as requests to a backend name it; the value holds the parameters it is called with."""
 
     MESSAGE = ("ctx", "message")
     CONNECT = ("ctx",)
     CLOSE = ("ctx", "code", "reason")
     SUBSCRIBE = ("ctx", "room")
-    # An enum member per role, though two take the same.
+    # One member per role, even though two take the same parameters.
     UNSUBSCRIBE = ("ctx", "room", "")
     AUTHENTICATE = ("request",)
     LIFESPAN = ("server",)
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of what it is called with, in order."""
+        """Its parameter names, in order."""
         return tuple(name for name in self.value if name)
 
     @property
     def signature(self) -> str:
-        """How its parameters are written."""
+        """Its parameter list as source text."""
         return f"({', '.join(self.parameters)})"
 
 
@@ -81,11 +81,11 @@ class HookLoader:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules that hooks were taken from, in the order of the file."""
+        """The modules of the loaded hooks, in the order of the file."""
         return tuple(self._wired)
 
     def load(self, ref: HookRef | None, pointer: str, role: Role) -> Hook | None:
-        """The hook that stands at `pointer`, or None where there is none or a finding says why."""
+        """Load the hook declared at `pointer`; None if there is none, or if it has an error (which is reported)."""
         if ref is None:
             return None
         if ref.backend is not None:
@@ -115,7 +115,7 @@ class HookLoader:
         return attrs.evolve(self._made(ref, unasked, is_async=True), remote=asked)
 
     def note_unwired(self) -> None:
-        """Report functions that look like hooks of the loaded modules and are none."""
+        """Report functions of the loaded modules that look like hooks but are not used."""
         roles = {role.parameters for role in Role if len(role.parameters) > 1}
         for name, wired in self._wired.items():
             source = self._sources.get(name)
@@ -129,7 +129,7 @@ class HookLoader:
                 self.templates.find("CH508", finding, place, help)
 
     def _read(self, module: str, place: Place) -> bool:
-        """Read a module's source once; False when it has none and that is already known to be wrong."""
+        """Read a module's source once; False if that failed and was reported."""
         if module in self._sources:
             return module not in self._modules or self._modules[module] is not None
         self._sources[module] = None
@@ -173,7 +173,7 @@ class HookLoader:
                 found.code, found.message, place, found.help, label=label, related=(related,)
             )
         if not self.imports and role is not Role.LIFESPAN:
-            # Without the real object its parameters are all there is to see.
+            # Without the real object, the parameters are all that can be checked.
             return self._fits(_signature_of(function), ref, role, place)
         return True
 
@@ -204,7 +204,7 @@ class HookLoader:
         try:
             signature = inspect.signature(found)
         except (TypeError, ValueError):
-            # Some builtins tell no signature; calling one is the only way to know.
+            # Some builtins have no signature; only calling them would tell.
             signature = None
         if signature is not None and not self._fits(signature, ref, role, place):
             return None
@@ -232,7 +232,7 @@ class HookLoader:
         name = ref.call.partition(":")[2]
         generates = inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found)
         if role is Role.LIFESPAN:
-            # `contextmanager` wraps a generator: what it makes is for `with`, not `async with`.
+            # `contextmanager` wraps a generator; the result is for `with`, not `async with`.
             is_sync = inspect.isgeneratorfunction(inspect.unwrap(found))
             if generates or is_sync or inspect.iscoroutinefunction(found):
                 finding = f"`{ref.call}` makes no async context manager"
@@ -272,7 +272,7 @@ class HookLoader:
     def _module(self, name: str, place: Place) -> ModuleType | None:
         if name in self._modules:
             return self._modules[name]
-        # Once: a second time would tear a fresh module from those that have it already.
+        # Once only: a second time would replace a fresh module that others have already imported.
         fresh = frozenset[str]() if any(self._modules.values()) else self.fresh
         self._modules[name] = None
         try:
@@ -282,7 +282,7 @@ class HookLoader:
                 self._report_missing(name, place)
             else:
                 self._report_failure(name, place, error)
-        except (Exception, SystemExit) as error:  # a hook author's module may raise anything
+        except (Exception, SystemExit) as error:  # a user's module may raise anything
             self._report_failure(name, place, error)
         return self._modules[name]
 
@@ -316,17 +316,17 @@ class HookLoader:
         function = next((source.function(n) for n in names if f"`{n}`" in help), None)
         related: tuple[Related, ...] = ()
         if function is not None:
-            # It is meant to be used: that nothing does is not a second finding.
+            # It was meant to be used, so that it is unused is not a second finding.
             self._wired.setdefault(module, set()).add(function.name)
             there = self._line(source.path, function.lineno)
             related = (Related(place=there, message="defined here"),)
         self.templates.find("CH503", f"`{module}` has no `{name}`", place, help, related=related)
 
     def _line(self, file: Path | str, number: int) -> Place:
-        """The code in a line of a module, which the report can then show."""
+        """Make a line of a module available to the report."""
         path = Path(file)
         here = Path.cwd()
-        # As the user would write it, which is what links in reports and CI annotations need.
+        # Relative as the user would write it, for links in reports and CI annotations.
         name = str(path.relative_to(here) if path.is_relative_to(here) else path)
         text = _text(path)
         self.templates.sources.show(name, text)

@@ -1,4 +1,4 @@
-"""The paths of all channels together: each parsed, its params' schemas read, and no URL left that two channels claim."""
+"""Checks the paths of all channels together: parses each, reads its params' schemas, and finds URLs that two claim."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,7 +19,7 @@ Reader = Callable[[str], object]
 
 
 class _Unknown(dict[str, frozenset[str]]):
-    """The params of a path that could not be read: every name may be one, so that one mistake is one finding."""
+    """The params of an invalid path: contains every name, so that one mistake causes one finding."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -30,7 +30,7 @@ class _Unknown(dict[str, frozenset[str]]):
 
 @attrs.define(eq=False)
 class PathBook:
-    """The paths of a configuration: the table that matches, and the types of each channel's params."""
+    """The paths of a configuration: the matching table, and the types of each channel's params."""
 
     templates: TemplateCompiler
     schemas: Schemas
@@ -39,7 +39,7 @@ class PathBook:
 
     @classmethod
     def read(cls, config: Config, templates: TemplateCompiler, schemas: Schemas) -> "PathBook":
-        """Read every channel's path and params; what is wrong becomes findings."""
+        """Read every channel's path and params, and report errors."""
         book = cls(templates, schemas)
         for channel in config.channels.values():
             book._add(channel)
@@ -130,7 +130,7 @@ class PathBook:
         return True
 
     def _note_shadows(self, channel: Channel, pattern: PathPattern, pointer: str) -> None:
-        """A path whose one param has only values that other channels' literals take is never reached."""
+        """Report a path whose only param has just values that other channels' literals match first."""
         if len(pattern.params) != 1:
             return
         (name,) = pattern.params

@@ -1,8 +1,8 @@
-"""URL path to channel and params: a tree of segments, each node of it visited at most once in a look-up.
+"""Matches a URL path to a channel and its params: a tree of segments whose nodes are visited at most once per lookup.
 
-The raw path is cut at its slashes first and each segment percent-decoded once, so `%2F` stays inside its segment. The
-shape alone decides which channel a URL belongs to (a literal beats a param, a param beats a rest); its params are then
-checked by their schemas, and one that is refused is not a match.
+The raw path is split at slashes first and each segment percent-decoded once, so `%2F` stays inside its segment. The shape
+alone selects the channel (a literal beats a param, a param beats a rest); the params are then checked by their schemas, and
+a refused one means no match.
 """
 
 import math
@@ -25,7 +25,7 @@ _REFUSED: Final = object()
 
 
 def split(path: str) -> list[str] | None:
-    """The decoded segments of a raw URL path; None for what no path can match."""
+    """The decoded segments of a raw URL path; None if no path can match it."""
     if not path.startswith("/"):
         return None
     segments = path[1:].split("/")
@@ -39,14 +39,14 @@ def split(path: str) -> list[str] | None:
 def converter(
     types: frozenset[str], accepts: Callable[[Json], bool] | None
 ) -> Callable[[str], object]:
-    """What turns a decoded segment into its param: `integer`, `number`, `boolean` convert, all else stays text.
+    """Make the function that converts a decoded segment to its param's `integer`, `number` or `boolean`, else text.
 
     Args:
         types: the JSON types that the param's schema allows.
-        accepts: asks the schema; None for a param without one: any string of 1-128 characters.
+        accepts: the schema's check; None: any string of 1 to 128 characters.
 
     Returns:
-        A function whose result `is_refused` for a segment that the schema does not allow.
+        A function; `is_refused(result)` says whether the schema refused the segment.
     """
     convert = _CONVERSIONS.get(types, str)
     if accepts is None:
@@ -62,7 +62,7 @@ def converter(
 
 
 def _name(text: str) -> object:
-    """A text that may become a name, in NFC; refused where it has characters that cannot be seen."""
+    """Normalise text for use in names to NFC; refused if it has invisible characters."""
     return nfc(text) if is_plain(text) else _REFUSED
 
 
@@ -79,7 +79,7 @@ class _Node(Generic[T]):
     rest: tuple[PathPattern, T] | None = None
 
     def below(self) -> Iterator[tuple[PathPattern, T]]:
-        """Everything at and under this node."""
+        """All entries at and below this node."""
         if self.end is not None:
             yield self.end
         if self.rest is not None:
@@ -88,13 +88,13 @@ class _Node(Generic[T]):
             yield from child.below()
 
     def _children(self, *, named: bool = False) -> Iterator["_Node[T]"]:
-        # A param matches no empty segment, which a literal may be (the path `/`).
+        # A param does not match an empty segment; a literal may (the path `/`).
         yield from (child for text, child in self.literals.items() if text or not named)
         if self.param is not None:
             yield self.param
 
     def overlapping(self, segments: Sequence[Segment]) -> Iterator[tuple[PathPattern, T]]:
-        """Everything under this node that can match a URL which `segments` matches as well."""
+        """All entries below this node that can match a URL which `segments` also matches."""
         if not segments:
             if self.end is not None:
                 yield self.end
@@ -117,7 +117,7 @@ class _Node(Generic[T]):
 
 @attrs.define(eq=False)
 class PathTable(Generic[T]):
-    """Paths and what they lead to."""
+    """Maps paths to their targets."""
 
     _root: _Node[T] = attrs.field(factory=_Node, init=False)
     # By a path's text: each param's position, name, whether it is a rest, and its converter.
@@ -126,7 +126,7 @@ class PathTable(Generic[T]):
     )
 
     def overlaps(self, pattern: PathPattern) -> list[tuple[PathPattern, T]]:
-        """What is in the table already and can match a URL that `pattern` matches."""
+        """Entries of the table that can match a URL which `pattern` also matches."""
         return list(self._root.overlapping(pattern.segments))
 
     def add(
@@ -135,7 +135,7 @@ class PathTable(Generic[T]):
         target: T,
         readers: Mapping[str, Callable[[str], object]] | None = None,
     ) -> None:
-        """Add a path. `readers` are the converters of its params; the default one where there is none."""
+        """Add a path. `readers` are the converters of its params, where not the default."""
         node = self._root
         readers = readers or {}
         plain = converter(frozenset({"string"}), None)
@@ -157,7 +157,7 @@ class PathTable(Generic[T]):
         node.end = (pattern, target)
 
     def match(self, path: str) -> tuple[T, dict[str, Any]] | None:
-        """The most specific target of a raw URL path, and its params; None where there is none."""
+        """The most specific target of a raw URL path, and its params; None if nothing matches."""
         segments = split(path)
         if segments is None:
             return None
@@ -175,7 +175,7 @@ class PathTable(Generic[T]):
 
 
 def _find(node: _Node[T], segments: list[str], position: int) -> tuple[PathPattern, T] | None:
-    # The depth is that of the declared paths, whatever the URL.
+    # The depth is bounded by the declared paths, whatever the URL.
     if position == len(segments):
         return node.end
     head = segments[position]
@@ -192,7 +192,7 @@ def _integer(text: str) -> object:
     if not _INTEGER.fullmatch(text):
         return _REFUSED
     value = int(text)
-    # 19 digits fit into 64 bits unsigned, but not all of them below zero.
+    # 19 digits always fit into 64 unsigned bits, but not into the signed range.
     return value if value >= -(2**63) else _REFUSED
 
 

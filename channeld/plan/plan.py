@@ -1,7 +1,7 @@
-"""The plan: what a valid configuration means, with nothing left to look up, parse or decide while frames travel.
+"""The plan: a compiled configuration, with nothing left to look up, parse or decide at run time.
 
-`compile.py` makes it. It is immutable but for the counters, which are plain integers that belong to their message type.
-Everything callable in it is composed once, before the first byte: validators, templates, routes, room patterns, hooks.
+`compile.py` makes it. It is immutable except for the counters, plain integers that belong to their message type. Everything
+callable in it is composed once, before the first byte: validators, templates, routes, room patterns, hooks.
 """
 
 import abc
@@ -31,7 +31,7 @@ from channeld.schema.violations import Validator
 
 
 class Scope(Protocol):
-    """Where a template finds what is not in the message; a session is one.
+    """Supplies what a template uses besides the message; implemented by sessions.
 
     `room` is the room that the frame is being routed to, or the channel's one `join` room, or None.
     """
@@ -63,7 +63,7 @@ Template: TypeAlias = Callable[[Scope, Frame], Any]
 
 @attrs.frozen(slots=True, kw_only=True)
 class RemoteHook:
-    """What a backend is asked: the kind of hook, as the request names it, and the path that is added to the URL."""
+    """A request to a backend: the kind of hook, as the request names it, and the path that is added to the URL."""
 
     kind: str
     name: str
@@ -72,7 +72,7 @@ class RemoteHook:
 
 
 async def unasked(*_arguments: object) -> object:
-    """In the place of a function, where a backend is to be asked.
+    """Stands in for the function of a hook that a backend answers.
 
     Raises:
         RuntimeError: always; the caller asks the backend instead.
@@ -82,9 +82,9 @@ async def unasked(*_arguments: object) -> object:
 
 @attrs.frozen(slots=True, eq=False)
 class Hook:
-    """An imported hook: `call` is the function, `name` its `module:function`. One with `remote` is asked over HTTP.
+    """A hook: `call` is the function, `name` its `module:function`. With `remote`, a backend is called over HTTP instead.
 
-    `accepts_on_failure`: a client whose connect hook failed is let in. `loop` is what an async one runs on.
+    `accepts_on_failure`: a client is accepted even if its connect hook fails. `loop` is what an async hook runs on.
     """
 
     name: str
@@ -97,13 +97,13 @@ class Hook:
 
     @property
     def asks(self) -> RemoteHook | None:
-        """The backend to ask; None where there is a function to call, also one that a test put in its place."""
+        """The backend to call; None if there is a function, including one that a test has substituted."""
         return self.remote if self.call is unasked else None
 
 
 @attrs.define(slots=True)
 class MessageCounters:
-    """What happened to one message type of one channel, since the process started."""
+    """Totals of one message type of one channel since the process started."""
 
     accepted: int = 0
     invalid: int = 0
@@ -119,7 +119,7 @@ class MessageCounters:
 
 @attrs.frozen(slots=True)
 class Requirement:
-    """One entry of a `require`: its key as written, the path of the claim, and what may accept it, any of which will do."""
+    """One entry of a `require`: its key as written, the path of the claim, and its alternative checks."""
 
     key: str
     path: tuple[str | Template, ...]
@@ -131,7 +131,7 @@ Require: TypeAlias = tuple[tuple[Requirement, ...], ...]
 
 
 class Sender(Scope, Protocol):
-    """A scope that sends: what a target asks to find its topic. `home` is the channel's one `join` room."""
+    """A scope that sends, from which a target finds its topic. `home` is the channel's only `join` room."""
 
     home: str | None
     rooms: dict[str, Topic]
@@ -139,7 +139,7 @@ class Sender(Scope, Protocol):
 
 
 class NotInRoom(Exception):
-    """A message is for a room that its sender is not in."""
+    """A message is addressed to a room that its sender is not in."""
 
     def __init__(self, room: str) -> None:
         super().__init__(room)
@@ -148,10 +148,10 @@ class NotInRoom(Exception):
 
 @attrs.frozen(slots=True, kw_only=True)
 class TargetPlan(abc.ABC):
-    """One target of a route. `channel` is a name, `*`, or None for the own one.
+    """One target of a route. `channel` is a name, `*`, or None for its own channel.
 
-    `in_room`: its topic is a room, with a history where the channel keeps one. `is_direct`: it has none, the frame goes
-    to the sending connection alone.
+    `in_room`: its topic is a room, which may have a history. `is_direct`: it has no topic; the frame goes only to the
+    sending connection.
     """
 
     in_room: ClassVar[bool] = False
@@ -160,12 +160,12 @@ class TargetPlan(abc.ABC):
     except_sender: bool = False
 
     def take_room(self, sender: Sender, frame: Frame) -> bool:
-        """Note the room that the target names as the sender's; False where it names none."""
+        """Set the target's room on the sender; False if the target names none."""
         return False
 
     @abc.abstractmethod
     def topic(self, sender: Sender, frame: Frame) -> Topic | None:
-        """Where a frame is published; None for nobody.
+        """The topic to publish to; None: nobody.
 
         Raises:
             NotInRoom: the sender may not send there.
@@ -176,10 +176,10 @@ class TargetPlan(abc.ABC):
 class NewestPlan:
     """What frames of a type replace (`is_latest`), clear (`clears` are types) and wait for (`conflate` seconds).
 
-    `waits`: how many seconds a frame of what is cleared may wait at most.
+    `waits`: how many seconds a frame that is cleared may wait at most.
 
-    `type` is that of the delivered frames; with a key it names what they are about. `on_leave`: kept frames go with their
-    sender.
+    `type` is the type of the delivered frames, which is part of their key. `on_leave`: kept frames are removed when their
+    sender leaves.
     """
 
     type: str
@@ -190,7 +190,7 @@ class NewestPlan:
     waits: float = 0.0
 
     def named(self, key: str) -> str:
-        """The key of its frames in a history, and the slot in which they wait: no two types share one."""
+        """The key of its frames in a history and in conflation; includes the type, so that no two types share one."""
         return f"{self.type}\0{key}"
 
 
@@ -199,12 +199,12 @@ class MessagePlan:
     """One message type: how it is checked, changed and routed.
 
     `emit` renders the whole delivered frame, `type` included and first; None: the message as it was sent, under
-    `stamps` (pairs of field and template). `accepts` is the validator's bound method, kept here because it is asked
-    for every message. `out` is the event schema that the delivered frame must satisfy where its type is a declared
-    event, else None. `kept` says whether the frame goes into the history of a channel that keeps one. `key` says what a
-    frame is about. `rate_looks_inside`: the rate is asked after the schema, since it needs the room or the key.
-    `is_rate_asked`: other nodes have a part in it, by the broker.
-    `has_steps`: the type has options that take more than the plain way. `is_plain`: one target, and nothing in between.
+    `stamps` (pairs of field and template). `accepts` is the validator's bound method, kept here because it is called for
+    every message. `out` is the event schema that the delivered frame must satisfy if its type is a declared event, else
+    None. `kept`: the frame goes into the channel's history, if it has one. `key` renders a frame's key.
+    `rate_looks_inside`: the rate is checked after the schema, since it needs the room or the key. `is_rate_asked`: the rate
+    is shared with other nodes through the broker. `has_steps`: the type has options with steps of their own. `is_plain`:
+    one target, and no steps.
     """
 
     type: str
@@ -230,7 +230,7 @@ class MessagePlan:
     posted: MessageCounters = attrs.field(factory=MessageCounters)
 
     def counted(self, transport: str) -> MessageCounters:
-        """Where a client's messages count: those that come over a WebSocket, or by POST."""
+        """The counters for a client's messages: over a WebSocket, or by POST."""
         return self.counters if transport == "websocket" else self.posted
 
     @rate_looks_inside.default
@@ -249,7 +249,7 @@ class MessagePlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class EventPlan:
-    """One declared server → client type. `kept`: whether its frames go into a history; `key` is what one is about."""
+    """One declared server → client type. `kept`: whether its frames go into a history; `key` renders a frame's key."""
 
     type: str
     validator: Validator
@@ -260,7 +260,7 @@ class EventPlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class SubscribePlan:
-    """What may be subscribed to at run time: `allows(scope, room)`."""
+    """Which rooms clients may subscribe to: `allows(scope, room)`."""
 
     allows: Callable[[Scope, str], bool]
     hook: Hook | None = None
@@ -269,9 +269,9 @@ class SubscribePlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class PresencePlan:
-    """How presence is kept and told; `info` renders what others see of a user.
+    """How presence is tracked and announced; `info` renders what others see of a user.
 
-    `state` is the schema of what users may say of themselves, at most at `rate`; None: nothing.
+    `state` is the schema of the state that users may set, at most at `rate`; None: none.
     """
 
     scope: Literal["room", "channel"]
@@ -285,7 +285,7 @@ class PresencePlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class AuthPlan:
-    """One authenticator: its declaration and what its type makes of it, what was compiled of it, its hook."""
+    """One authenticator: its declaration, the object of its type, its compiled parts and its hook."""
 
     name: str
     declared: Auth
@@ -298,9 +298,8 @@ class AuthPlan:
 class ChannelPlan:
     """One channel, compiled.
 
-    `contract` is equal for two plans when a live connection may go from one to the other; `membership` when it then is
-    in the same rooms, and is shown there as before. `read_query` gives the declared parameters of a query, or the name of
-    a bad one.
+    `contract` is equal for two plans if a live connection may move from one to the other, `membership` if its rooms and
+    presence then stay the same. `read_query` returns the declared parameters of a query, or the name of an invalid one.
     """
 
     name: str
@@ -326,7 +325,7 @@ class ChannelPlan:
     subprotocols: tuple[str, ...] = ()
 
     def presence_topic(self, room: str) -> Topic:
-        """In whose presence the users of a room are: the room's, or the channel's where `presence.scope` says so."""
+        """The topic of a room's presence: the room's, or the channel's if `presence.scope` says so."""
         if self.presence is not None and self.presence.scope == "channel":
             return Topic("channel", self.name, "")
         return Topic("room", self.name, room)
@@ -342,9 +341,9 @@ class Match:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Plan:
-    """A whole configuration, compiled. `match` takes a raw URL path (still percent-encoded, no query).
+    """A compiled configuration. `match` takes a raw URL path (still percent-encoded, without query).
 
-    `version` is made of the texts of its files: another one where any of them was changed.
+    `version` is a hash of its files' texts, so it changes whenever any of them does.
     """
 
     config: Config

@@ -1,7 +1,7 @@
-"""Rooms that are one user's own: whether something else in the channel lets another user name one of them.
+"""Checks private rooms: whether another user can name a room that is meant for one user.
 
-A template with `{user.id}` or a claim in it promises its room to that user. A template that a client fills as it likes
-(a param, `*` in `allow`, a field of a message that may be sent from outside) must not be able to spell such a name.
+A template that contains `{user.id}` or a claim reserves its room for that user. A template that clients fill freely (a
+param, `*` in `allow`, a field of a message that may be sent from outside the room) must not be able to produce such a name.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from channeld.plan.expressions import Expression, parse
 from channeld.plan.rooms import STAR, Tokens, may_meet, tokens
 from channeld.pointer import at
 
-# What a user may be called: if a param takes none of these after the promised name's text, it is taken to be apart.
+# Sample user ids: if a param accepts none of them after the reserved name's text, the two are considered disjoint.
 USERS = ("ann", "1", "Ann_7", "7f3c2a9e", "ann@example.com", "0b8f6c1e-4a7d-4f5e-9c3b-2d1a0e9f8b7c")
 
 
 @attrs.frozen(slots=True)
 class _Named:
-    """One template that names rooms, and where it stands; `guarded` where a hook or a claim decides besides."""
+    """One template that names rooms, and its location; `guarded`: a hook or a claim also decides."""
 
     tokens: Tokens
     pointer: str
@@ -28,23 +28,23 @@ class _Named:
 
     @property
     def roots(self) -> set[str]:
-        """The first words of its expressions."""
+        """The roots of its expressions."""
         return {token.root for token in self.tokens if isinstance(token, Expression)}
 
     @property
     def is_private(self) -> bool:
-        """Whether it promises its rooms to one user."""
+        """Whether it reserves each of its rooms for one user."""
         return bool(self.roots & {"user", "claims"})
 
     @property
     def is_free(self) -> bool:
-        """Whether a client fills it as it likes."""
+        """Whether clients fill it freely."""
         chosen = bool(self.roots & {"params", "query", "message"}) or STAR in self.tokens
         return chosen and not self.is_private and not self.guarded
 
 
 def check_private_rooms(context: ChannelContext) -> None:
-    """CH354: a client can name a room that is promised to another user."""
+    """CH354: a client can name a room that is reserved for another user."""
     named = [*_joined(context), *_allowed(context)]
     private = [one for one in named if one.is_private]
     for free in (*named, *_sent(context)):
@@ -85,7 +85,7 @@ def _each(
 
 
 def _sent(context: ChannelContext) -> Iterator[_Named]:
-    """Where messages go that may be sent from outside of the room."""
+    """The rooms of messages that may be sent from outside of the room."""
     for type, message in context.channel.messages.items():
         guarded = bool(message.require) or message.hook is not None
         pointer = at(context.pointer, "messages", type, "route")

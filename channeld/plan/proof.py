@@ -1,4 +1,4 @@
-"""What goes out, proven: whatever a message delivers satisfies the event of its type on every channel that it reaches."""
+"""Proves that whatever a message delivers satisfies the event of its type on every channel that it reaches."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ from channeld.schema.definitions import Definitions, Unframeable, numbers
 def prove(
     message: MessageContext, type_: str, scope: TemplateScope, targets: Sequence[Target]
 ) -> bool:
-    """Report what may be delivered and would be refused; whether the message's own channel needs a look at run time.
+    """Report frames that may be delivered but are invalid; returns whether its own channel needs a check at run time.
 
-    Where the schemas can't be compared the report has a note, and what is delivered is checked as it goes out.
+    If the schemas can't be compared, a note is reported and frames are checked at delivery.
     """
     needs_check = False
     delivered: Json = None
@@ -88,7 +88,7 @@ def _report(
 
 
 def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
-    """A schema that every delivered frame satisfies, without its `type`; None where there is none to be had."""
+    """A schema that every delivered frame satisfies, without its `type`; None if none can be derived."""
     context = message.context
     root = context.schemas.resolved(at(message.pointer, "schema"))
     definitions = Definitions(numbers())
@@ -124,7 +124,7 @@ def _params(message: MessageContext, definitions: Definitions) -> Mapping[str, J
     context = message.context
     found: dict[str, Json] = {}
     for name in context.params:
-        found[name] = ROOM  # any name in a path is as long as a room's may be
+        found[name] = ROOM  # a name in a path may be as long as a room's name
         if name in context.channel.params:
             root = context.schemas.resolved(at(context.pointer, "params", name))
             try:

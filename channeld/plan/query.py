@@ -1,4 +1,4 @@
-"""The query parameters of a channel's URL: what each may be, and what a URL's query says of them."""
+"""Query parameters of a channel's URL: their declarations, and how they are read."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ QueryReader: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, Json] | str]
 
 TEXT = frozenset({"string"})
 POSSIBLE = frozenset({"string", "integer", "number", "boolean"})
-# What the server itself reads of a URL.
+# Parameters that the server itself reads.
 OWN = frozenset({"since", "offset", "live", "cursor", "ready"})
 
 
 def query_types(channel: Channel, schemas: Schemas) -> Mapping[str, Resolved]:
-    """What templates know of each parameter: its types, and that it may be missing where it has no default."""
+    """What templates know about each parameter: its types, and whether it may be missing (no default)."""
     found: dict[str, Resolved] = {}
     for name, schema in channel.query.items():
         shape = schemas.shape(at("/channels", channel.name, "query", name)).lookup(())
@@ -37,7 +37,7 @@ def query_types(channel: Channel, schemas: Schemas) -> Mapping[str, Resolved]:
 def compile_query(
     config: Config, channel: Channel, templates: TemplateCompiler, schemas: Schemas
 ) -> QueryReader | None:
-    """What reads a query, None where nothing is declared; what cannot be a parameter is a finding."""
+    """Make the function that reads a query, None if nothing is declared. Invalid declarations are reported."""
     if not channel.query:
         return None
     readers: dict[str, Callable[[str], object]] = {}
@@ -77,7 +77,7 @@ def _may_be(
     read: Callable[[str], object],
     accepts: Callable[[Json], bool] | None,
 ) -> bool:
-    """Whether a default is a value that the parameter could have from a URL."""
+    """Whether a default is a value that the parameter could also get from a URL."""
     if isinstance(value, str):
         return "string" in types and read(value) == value
     if isinstance(value, float) and not math.isfinite(value):

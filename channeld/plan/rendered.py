@@ -1,4 +1,4 @@
-"""What a template can render, as a JSON Schema: constants as they are, expressions as what they name is declared."""
+"""What a template can render, as a JSON Schema: constants as they are, expressions by the schema of what they name."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from channeld.schema.guarantees import Lookup
 
 @attrs.frozen(slots=True, kw_only=True)
 class Claims:
-    """An authenticator's claims: its schema (None without one), and those that it knows without."""
+    """An authenticator's claims: their schema, if any, and those known without one."""
 
     schema: Json
     standard: Mapping[str, StandardClaim]
@@ -26,9 +26,9 @@ class Claims:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Scene:
-    """What one template may name, as declared: the message, the params, the claims of the user who is connected.
+    """The schemas of what one template may refer to: the message, the params, the user's claims.
 
-    `closed`: objects are described as having no other fields than those that the template gives them.
+    `closed`: objects have only the fields that the template gives them.
     """
 
     definitions: Definitions
@@ -41,7 +41,7 @@ class Scene:
     closed: bool = False
 
     def render(self, value: Json) -> Field:
-        """A schema that every value of the template satisfies here, and whether there always is one."""
+        """A schema that every value of the template satisfies here, and whether there always is a value."""
         return self._rendered(parse(value, "", []))
 
     def _rendered(self, node: Node) -> Field:
@@ -68,7 +68,7 @@ class Scene:
                 return Field({"type": "array", "items": items, "minItems": least, **most})
 
     def _lengths(self, parts: Sequence[str | Expression]) -> dict[str, Json]:
-        """The bounds of a text, as far as its parts have some."""
+        """The bounds on a text's length, as far as its parts have any."""
         known = [
             (len(part), len(part))
             if isinstance(part, str)
@@ -81,7 +81,7 @@ class Scene:
 
     def _resolved(self, expression: Expression) -> Resolved:
         found = resolve(expression, self.scope)
-        # A plan was made of this, so there is no error; and if there were, nothing would be known.
+        # A plan was made from this, so there is no error; if there were, nothing would be known.
         return found if isinstance(found, Resolved) else Resolved(frozenset(), maybe=True)
 
     def _schema_of(self, expression: Expression, found: Resolved) -> Json:
@@ -114,12 +114,12 @@ class Scene:
         (claims,) = self.claims
         declared = self._declared(claims.schema, path)
         if declared is None and len(path) == 1 and path[0] in claims.standard:
-            # Of `integer` and `number`, the wider one.
+            # The wider one of `integer` and `number`.
             return {"type": max(claims.standard[path[0]].types)}
         return declared
 
     def _declared(self, root: Json, path: Sequence[str]) -> Json:
-        """The schema that stands at a path of properties. Whatever else speaks of the value only narrows it."""
+        """The schema at a path of properties. Other keywords about the value only narrow it."""
         schema = root
         for name in path:
             schema = _property(root, schema, name)
@@ -143,7 +143,7 @@ def rendered_fields(fields: Mapping[str, Field]) -> dict[str, Json]:
 
 
 def _length(schema: Json) -> tuple[int, float]:
-    """The shortest and the longest text that a value of a schema gives, as far as the schema says it by itself."""
+    """The shortest and longest text of a schema's values, as far as the schema itself says."""
     if not isinstance(schema, dict):
         return 0, math.inf
     if "const" in schema or isinstance(schema.get("enum"), list):
@@ -162,7 +162,7 @@ def _length(schema: Json) -> tuple[int, float]:
 
 
 def _spelled(value: Json) -> tuple[int, int]:
-    """The lengths of the texts that mean one value: 1 may be written 1.0."""
+    """The possible lengths of one value as text: 1 may be written 1.0."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _LENGTHS["number"]
     size = len(value if isinstance(value, str) else json.dumps(value))
@@ -199,7 +199,7 @@ def _both(typed: Json, declared: Json) -> Json:
     return typed if declared is True else {"allOf": [typed, declared]}
 
 
-# As JSON: 64 bits, or a double in the fewest digits that tell it from others.
+# As JSON: 64 bits, or the shortest digits that identify a double.
 _LENGTHS: Mapping[str, tuple[int, int]] = {
     "integer": (1, 24),
     "number": (1, 24),

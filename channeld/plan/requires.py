@@ -1,8 +1,8 @@
-"""`require`: which claims are compared with what, compiled once for a channel or a message.
+"""`require`: which claims are compared with what; compiled once per channel or message.
 
-A `require` is one mapping or several, of which any will do; each entry of a mapping names a claim (`claim_paths`) and what
-it must be. A scalar or a template must equal the claim, or be in it where the claim is a list or a string of words; of a
-list any will do; a mapping is a JSON Schema that the claim must satisfy.
+A `require` is one mapping or a list of alternatives; each entry names a claim (`claim_paths`) and what it must be. A scalar
+or a template must equal the claim, or be in it if the claim is a list or a string of words; a list gives alternatives; a
+mapping is a JSON Schema that the claim must satisfy.
 """
 
 import json
@@ -28,11 +28,11 @@ from channeld.schema.schemas import Schemas
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
 from channeld.suggest import did_you_mean
 
-# Those of older drafts have findings of their own.
+# Keywords of older drafts have findings of their own.
 _KNOWN: Final = frozenset(KEYWORDS) | {
     *("id", "definitions", "dependencies", "additionalItems", "$recursiveRef", "$recursiveAnchor"),
 }
-# A claim is named without `claims.`; one that is called so is written `["claims"].role`.
+# Claims are named without `claims.`; a claim of that name is written `["claims"].role`.
 _OF_TEMPLATES: Final = re.compile(r"\{?(?:claims\.([\w.-]+)|user\.id)\??\}?")
 _TEMPLATE: Final = re.compile(r"\{(?:params|query|user|claims|message)\.[^{}\s]+\}")
 _COMPARISON: Final = re.compile(r"\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*")
@@ -62,7 +62,7 @@ _Accepts: TypeAlias = Callable[[Json, Scope, Frame], bool]
 
 @attrs.frozen(slots=True)
 class _AskedClaim:
-    """A claim that an entry asks for; `names` lead to it where none is a template and something is `known` of it."""
+    """A required claim; `names` lead to it if none is a template and something is `known` about it."""
 
     key: str
     names: tuple[str, ...] = ()
@@ -71,14 +71,14 @@ class _AskedClaim:
 
 @attrs.frozen(slots=True)
 class RequireCompiler:
-    """Compiles the `require` of one place; what is wrong with it becomes findings."""
+    """Compiles one `require`, and reports what is wrong with it."""
 
     scope: TemplateScope
     templates: TemplateCompiler
     schemas: Schemas
 
     def compile(self, require: Sequence[Mapping[str, Json]], pointer: str) -> Require:
-        """The alternatives of a `require` that stands at `pointer`; none where nothing is required."""
+        """Compile the alternatives of the `require` at `pointer`; empty if nothing is required."""
         written = self.templates.each(require, pointer)
         return tuple(tuple(self._entries(entries, place)) for entries, place in written)
 
@@ -153,7 +153,7 @@ class RequireCompiler:
     def _note_impossible(
         self, key: str, names: tuple[str, ...], pointer: str, known: Claim
     ) -> None:
-        """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
+        """CH416: a claim that the `claims` schemas of all authenticators exclude."""
         steps = (step for step in reversed(names) if step not in known.names)
         meant = next(filter(None, (did_you_mean(step, known.names, "") for step in steps)), "")
         help = meant or "declare it in the authenticator's `claims` schema"
@@ -215,7 +215,7 @@ class RequireCompiler:
         return lambda claim, scope, frame: validator.accepts(claim)
 
     def _leaves_nothing(self, asked: _AskedClaim, pointer: str) -> bool:
-        """Whether no claim that the authenticators let in satisfies the schema at `pointer`."""
+        """Whether no claim that the authenticators accept satisfies the schema at `pointer`."""
         nodes = self._claims(asked)
         (wanted,) = self._parts(pointer)
         return bool(nodes) and all(
@@ -223,7 +223,7 @@ class RequireCompiler:
         )
 
     def _excludes(self, asked: _AskedClaim, constant: Json) -> bool:
-        """Whether no claim can be a constant; a text may also be a word of it, and anything an element."""
+        """Whether no claim can equal a constant or contain it (as a word or an element)."""
         if asked.known is None:
             return False
         if not _can_hold(asked.known, constant):
@@ -234,7 +234,7 @@ class RequireCompiler:
         return bool(nodes) and not any(node.accepts(constant) for node in nodes)
 
     def _claims(self, asked: _AskedClaim) -> list[Node]:
-        """What the `claims` schema of each authenticator says of a claim; nothing where it is not known of all."""
+        """What each authenticator's `claims` schema says about a claim; empty unless known for all."""
         identity = self.scope.identity
         if asked.known is None or identity is None or identity.is_unknown:
             return []
@@ -252,7 +252,7 @@ class RequireCompiler:
         return (found,) if found is not None else ()
 
     def _notes_unknown(self, schema: Json, pointer: str, key: str) -> bool:
-        """Whether there are keywords that no draft knows, all the way down; they are reported."""
+        """Report keywords that no draft knows, at any depth; returns whether there were any."""
         if not isinstance(schema, dict):
             return False
         unknown = [name for name in schema if name not in _KNOWN and not name.startswith("x-")]
@@ -264,7 +264,7 @@ class RequireCompiler:
         return bool(unknown) or any(below)
 
     def _note_unknown(self, name: str, value: Json, pointer: str, key: str) -> None:
-        """CH440: a mapping that was meant as a path, or a misspelt keyword."""
+        """CH440: a mapping that was meant as a path, or a misspelled keyword."""
         meant = nearest_keyword(name, value)
         if name.strip("$").lower() in _ANY_OF:
             help = f"write {entry(key, value)}: any of a list will do"
@@ -279,7 +279,7 @@ class RequireCompiler:
 
 
 def with_type_spoken_of(schema: dict[str, Json]) -> dict[str, Json]:
-    """The schema with the type that its keywords speak of: a string has no `minimum`, so it would pass one."""
+    """Add the type that a schema's keywords imply: `minimum` alone would accept any string."""
     if "type" in schema:
         return schema
     types: list[Json] = [
@@ -294,7 +294,7 @@ def _shown(value: Json) -> str:
 
 
 def _can_hold(known: Claim, value: Json) -> bool:
-    """Whether a claim of that kind can equal a constant, or have it in it."""
+    """Whether a claim of these types can equal a constant or contain it."""
     if known.values is not None:
         return any(_holds(one, value) for one in known.values)
     if type_of(value) in known.types:
@@ -304,13 +304,11 @@ def _can_hold(known: Claim, value: Json) -> bool:
     return False
 
 
-# ------------------------------------------------------------------------------------------------- while frames travel
+# ------------------------------------------------------------------------------------------------- at run time
 
 
 def unmet(require: Require, scope: Scope, frame: Frame | None = None) -> str | None:
-    """The claim that a `require` asks for in vain, as it is written there (of several alternatives, the last one's); None
-    where it is met.
-    """
+    """The first claim that does not meet a `require`, as written there (of the last alternative); None if it is met."""
     message = {} if frame is None else frame
     missing: str | None = None
     for requirements in require:
@@ -341,9 +339,9 @@ def _rendered(template: Template) -> _Accepts:
 
 
 def _holds(claim: Json, wanted: Json) -> bool:
-    """Whether a claim is a value, or has it in it: as an element of a list, or as a word of a string."""
+    """Whether a claim equals a value, or contains it as a list element or as a word of a string."""
     if isinstance(wanted, str):
-        # Asked for every message, also of users with thousands of groups: no loop of Python's own.
+        # Called for every message, also for users with thousands of groups, so avoid a Python loop.
         if isinstance(claim, str):
             return claim == wanted or (wanted in claim and wanted in claim.split())
         return isinstance(claim, list) and wanted in claim
@@ -353,7 +351,7 @@ def _holds(claim: Json, wanted: Json) -> bool:
 
 
 def _is_same(one: Json, other: Json) -> bool:
-    # JSON equality: 1 is 1.0, but neither true nor "1".
+    # JSON equality: 1 equals 1.0, but neither true nor "1".
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):

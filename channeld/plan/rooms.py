@@ -1,7 +1,7 @@
-"""Room patterns: which rooms `rooms.subscribe.allow` admits, and whether two ways to name a room can mean the same one.
+"""Room patterns: which rooms `rooms.subscribe.allow` admits, and whether two patterns can name the same room.
 
-`*` in the literal text of an `allow` entry stands for any run of characters, none included; a `*` in a value that a
-template brings is itself. Matching takes the runs between the stars from left to right, so it is linear.
+`*` in the literal text of an `allow` entry matches any run of characters, including none; a `*` in a rendered value is
+literal. Matching takes the runs between the stars from left to right, so it is linear.
 """
 
 import enum
@@ -23,7 +23,7 @@ Tokens: TypeAlias = tuple["str | _Star | Expression", ...]
 
 
 def tokens(node: Node, *, stars: bool) -> Tokens:
-    """The pattern of a room template; `stars` says whether `*` in its literal text is one."""
+    """The pattern of a room template; `stars`: whether `*` in its literal text is a wildcard."""
     parts: Sequence[str | Expression]
     match node:
         case Literal(str() as text):
@@ -50,7 +50,7 @@ def tokens(node: Node, *, stars: bool) -> Tokens:
 
 
 def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
-    """What asks whether a room matches one of the patterns; those without expressions are compiled once."""
+    """Make the function that matches a room against the patterns; those without expressions are compiled once."""
     exact: set[str] = set()
     globs: list[list[str]] = []
     live: list[Callable[[Scope, str], list[list[str]]]] = []
@@ -73,9 +73,9 @@ def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
 
 
 def may_meet(one: Tokens, other: Tokens) -> bool:
-    """Whether some room matches both patterns; an expression may be any text."""
+    """Whether some room can match both patterns; an expression may be any text."""
     left, right = list(_characters(one)), list(_characters(other))
-    # reachable[j]: the first i characters of `left` and the first j of `right` can be the same text.
+    # reachable[j]: the first i tokens of `left` and the first j of `right` can be the same text.
     reachable = [True]
     for character in right:
         reachable.append(reachable[-1] and character is STAR)
@@ -109,7 +109,7 @@ def _runs(pattern: Sequence[str | _Star]) -> list[str]:
 
 
 def _renderer(pattern: Tokens) -> Callable[[Scope, str], list[list[str]]]:
-    """What renders a pattern with values in it: one pattern for each element of a list, none where a value is missing."""
+    """Make the function that renders a pattern: one result per list element, none if a value is missing."""
     pieces: list[str | _Star | Template] = [
         build(token) if isinstance(token, Expression) else token for token in pattern
     ]
@@ -123,7 +123,7 @@ def _renderer(pattern: Tokens) -> Callable[[Scope, str], list[list[str]]]:
             if value is STAR:
                 values: list[str | _Star] = [STAR]
             else:
-                # Of a list of thousands, only what is in the room's name can match.
+                # Of a list of thousands, only elements that occur in the room's name can match.
                 is_list = isinstance(value, list)
                 values = [one for one in value if one in room] if is_list else [text_of(value)]
             rendered = [[*before, after] for before in rendered for after in values]

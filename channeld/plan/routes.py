@@ -1,8 +1,8 @@
-"""Routes: each declared target becomes a plan, or findings that say why it can't reach whom it means to.
+"""Compiles routes: each declared target becomes a plan, or findings that say why it can't work.
 
-The checks prove what can be proven without running: that a target's channel is there, that its keys mean something,
-that nobody gets a frame twice. What a kind of target asks besides is in `channeld.plan.targets`. What depends on a hook
-or on the control API is not judged.
+The checks cover what is known statically: that a target's channel exists, that its keys apply, that nobody gets a frame
+twice. Checks of each kind of target are in `channeld.plan.targets`. What depends on a hook or on the control API is not
+checked.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from channeld.suggest import did_you_mean
 
 
 def compile_targets(message: MessageContext) -> tuple[Target, ...]:
-    """The targets of a message, `none` left out; those with findings as well."""
+    """The targets of a message without `none`; includes those with findings."""
     routes = message.message.route
     written = message.context.templates.each(routes, at(message.pointer, "route"))
     found = (_target(message, route, pointer) for route, pointer in written)
@@ -70,7 +70,7 @@ def _channel_exists(context: ChannelContext, route: Route, kind: TargetKind, poi
 
 
 def _is_in_doubt(message: MessageContext) -> bool:
-    """Whether a finding says already that something in the message is wrong: it may be the route."""
+    """Whether a finding about the message already exists: it may concern the route."""
     errors = message.context.sources.report.errors
     return any(one.place.path.startswith(f"{message.pointer}/") for one in errors)
 
@@ -104,7 +104,7 @@ def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:
 
 
 def _gets_twice(context: ChannelContext, wide: Target, narrow: Target) -> str | None:
-    """Who is reached by both targets, for all that is known; `wide` is the one that reaches more."""
+    """Who is certainly reached by both targets; `wide` is the one that reaches more."""
     everywhere = wide.route.channel == "*"
     if not everywhere and _channel_of(context, wide) != _channel_of(context, narrow):
         return None

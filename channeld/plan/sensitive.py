@@ -1,4 +1,4 @@
-"""Which values of the frames that travel are marked `x-sensitive`, those that templates copy included."""
+"""Which values of frames are marked `x-sensitive`, including those that templates copy."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,18 +17,18 @@ _MARK: Json = {"x-sensitive": True}
 
 @attrs.frozen(slots=True, eq=False)
 class SensitiveFrames:
-    """The marks of each type of frame, of whatever channel, and of claims: to hide too much hurts nobody."""
+    """The marks of each frame type over all channels, and of claims: hiding too much does no harm."""
 
     by_type: Mapping[str, Sequence[Marks]] = attrs.field(factory=dict)
     of_claims: Sequence[Marks] = ()
 
     def masked(self, frame: Frame) -> Frame:
-        """The frame as people may read it, frames inside it as well (an answer with history)."""
+        """The frame with marked values hidden, also in frames inside it (an answer with history)."""
         found = self._masked(frame) if self.by_type else frame
         return found if isinstance(found, dict) else frame
 
     def told_claims(self, claims: Mapping[str, Json]) -> dict[str, Json]:
-        """The claims in which nothing is marked."""
+        """The claims that contain nothing marked."""
         masked: Json = dict(claims)
         for marks in self.of_claims:
             masked = marks.masked(masked)
@@ -36,7 +36,7 @@ class SensitiveFrames:
         return {name: value for name, value in claims.items() if shown.get(name) == value}
 
     def secrets(self, frame: Json) -> list[Json]:
-        """The marked values of a frame and of frames inside it."""
+        """The marked values of a frame and of the frames inside it."""
         return [value for marks, each in self._inside(frame) for value in marks.secrets(each)]
 
     def _masked(self, value: Json) -> Json:
@@ -60,7 +60,7 @@ class SensitiveFrames:
 
 
 def sensitive_frames(config: Config, schemas: Schemas) -> SensitiveFrames:
-    """The marks of a configuration."""
+    """Collect the marks of a configuration."""
     found: dict[str, list[Marks]] = {}
     for channel in config.channels.values():
         for type_, marks in (*_declared(channel, schemas), *_copied(config, channel, schemas)):
@@ -70,7 +70,7 @@ def sensitive_frames(config: Config, schemas: Schemas) -> SensitiveFrames:
 
 
 def hide_examples(config: Config, schemas: Schemas, sources: Sources) -> None:
-    """Show no marked value of an example in code frames."""
+    """Hide marked values of examples in code frames."""
     for channel in config.channels.values():
         for section in ("messages", "events"):
             for type_, declared in (getattr(channel, section) or {}).items():
@@ -124,14 +124,14 @@ def _presence(
         yield "presence", Marks(_anywhere({"info": {"properties": info}}))
     state = schemas.resolved(at("/channels", channel.name, "presence", "state"))
     if marks_of(state) is not None:
-        # A state is told under other names and in other frames than it was set: all of it is hidden.
+        # A state appears under other names and in other frames than it was set in: hide all of it.
         yield "presence", Marks(_anywhere(dict.fromkeys(("state", "set", "update"), _MARK)))
 
 
 def _fields(
     templates: Mapping[str, Json], message: Marks | None, claims: Sequence[Marks]
 ) -> dict[str, Json] | None:
-    """Marks for the fields whose templates read something marked; None where none does."""
+    """Marks for fields whose templates read something marked; None if none do."""
     found: dict[str, Json] = {}
     for name, template in templates.items():
         for one in expressions(parse(template, "", [])):
@@ -142,7 +142,7 @@ def _fields(
 
 
 def _anywhere(properties: dict[str, Json]) -> Json:
-    """A schema that says this of each object, however deep it is."""
+    """A schema that applies this to every object, at any depth."""
     node: Json = {
         "properties": properties,
         "additionalProperties": {"$ref": "#/$defs/node"},

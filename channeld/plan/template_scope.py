@@ -1,8 +1,8 @@
-"""What a template may name where it stands, and what is known of each value: its types, and whether it is always there.
+"""What a template may refer to in its place, and what is known of each value: its types, and whether it always exists.
 
-`TemplateScope` is the answer for one place of the configuration; `resolve` asks it about one expression. A value is guaranteed
-when nothing that can happen at run time leaves it out: a message property that the schema requires all the way down, a
-param of the path, a claim that every authenticator of the channel guarantees.
+`TemplateScope` describes one place of the configuration; `resolve` looks one expression up in it. A value is guaranteed if
+nothing at run time can leave it out: a message property that the schema requires all the way down, a param of the path, a
+claim that every authenticator of the channel guarantees.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ NUMBER = frozenset({"integer", "number"})
 
 @attrs.frozen(slots=True)
 class Resolved:
-    """What an expression gives: the JSON types it may have; `maybe` when it may be missing."""
+    """What an expression yields: its possible JSON types; `maybe`: it may be missing."""
 
     types: frozenset[str]
     maybe: bool = False
@@ -32,7 +32,7 @@ class Resolved:
 
 @attrs.frozen(slots=True)
 class TemplateError:
-    """Why an expression can't stand here: a code, its headline, the words under the caret, what to write."""
+    """Why an expression is invalid here: code, headline, label under the caret, and what to write instead."""
 
     code: str
     message: str
@@ -42,11 +42,10 @@ class TemplateError:
 
 @attrs.frozen(slots=True)
 class Identity:
-    """Who the connections of a channel are: authenticators with the shapes of their claims.
+    """Who a channel's clients are: its authenticators and the schemas of their claims.
 
     `names` are those of the authenticators. No authenticator: everyone is anonymous; `optional`: some may be.
-    `is_unknown`: an authenticator that is named could not be understood, which is a finding of its own, so nothing that
-    only follows from it is one.
+    `is_unknown`: a named authenticator is invalid, which has its own finding, so consequences are not reported.
     """
 
     authenticators: tuple[tuple[Auth, Shape | None], ...] = ()
@@ -79,9 +78,7 @@ class Identity:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Claim:
-    """What is known of one claim. `values` and `elements` are as in `Lookup`; `lacking`: the authenticators that do not
-    guarantee it.
-    """
+    """What is known about one claim. `values` and `elements` are as in `Lookup`; `lacking`: who does not guarantee it."""
 
     guaranteed: bool
     possible: bool
@@ -94,10 +91,10 @@ class Claim:
 
 @attrs.frozen(slots=True, kw_only=True)
 class TemplateScope:
-    """What one place offers. `place` names it in the language's own words, such as `rooms.join`.
+    """What one place offers. `place` is its name in the language, such as `rooms.join`.
 
-    `message` is None where there is no message; `params` maps each of the path's params to its types; `room` is True
-    where there always is a room, False where there may be none, None where the word has no meaning.
+    `message` is None if there is no message; `params` maps the path's params to their types; `room` is True if there always
+    is a room, False if there may be none, None if `room` has no meaning here.
     """
 
     place: str
@@ -112,7 +109,7 @@ class TemplateScope:
     query: Mapping[str, Resolved] | None = None
 
     def roots(self) -> list[str]:
-        """The first words that an expression may have here."""
+        """The roots that an expression may have here."""
         offered = {
             "message": self.message is not None and not self.is_event,
             "event": self.message is not None and self.is_event,
@@ -134,7 +131,7 @@ EACH_PLACES = ("rooms.join", "rooms.subscribe.allow")
 
 
 def resolve(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
-    """What an expression gives in a place, or why it can't stand there."""
+    """What an expression yields in a place, or why it is invalid there."""
     root = expression.root
     if root not in _RESOLVERS:
         known = ", ".join(f"`{name}`" for name in scope.roots()) or "none"
@@ -153,7 +150,7 @@ def resolve(expression: Expression, scope: TemplateScope) -> Resolved | Template
 
 
 def _spelled_here(expression: Expression, scope: TemplateScope) -> str | None:
-    """What an expression of another tool, or one without its first word, is called here; None if nothing is known of it."""
+    """The correct form of another tool's expression, or of one that lacks its root; None if unknown."""
     root, offered = expression.root, scope.roots()
     optional = "?" if expression.optional else ""
     message = "event" if scope.is_event else "message"
@@ -288,7 +285,7 @@ def _query(expression: Expression, scope: TemplateScope) -> Resolved | TemplateE
 
 def _user(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     if expression.path != ("id",):
-        # A claim, with or without the word itself.
+        # A claim, with or without the root `claims`.
         steps = expression.path[1:] if expression.path[:1] == ("claims",) else expression.path
         claim = f", or `{{claims.{'.'.join(steps)}}}`" if steps else ""
         return _unknown("a user has only an `id`", f"write `{{user.id}}`{claim}")
@@ -417,7 +414,7 @@ def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
 
 
 def _together(several: Iterable[tuple[Json, ...] | None]) -> tuple[Json, ...] | None:
-    """All the values of several claims; None where those of one are not listed."""
+    """All values of several claims; None if those of one are not enumerated."""
     found: list[Json] = []
     for values in several:
         if values is None:

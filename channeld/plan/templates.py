@@ -1,8 +1,8 @@
-"""Templates: a JSON value with expressions in it, checked against what its place offers, then one closure that renders.
+"""Compiles templates: a JSON value with expressions is checked against its scope, and becomes one closure.
 
-Nothing is decided while frames travel: a constant renders itself, an expression is one look-up, an object one loop. A
-template that `TemplateCompiler.compile` admits cannot fail at run time, and gives MISSING only where an expression in it
-ends in `?`; whatever holds such an expression (an object's field, a list's element) is then left out.
+Nothing is decided at run time: a constant renders itself, an expression is one lookup, an object one loop. A template that
+`TemplateCompiler.compile` accepts cannot fail at run time. It gives MISSING only if an expression in it ends in `?`; the
+object field or list element that holds the expression is then left out.
 """
 
 import datetime as dt
@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 
 @attrs.frozen(slots=True, kw_only=True)
 class CheckedTemplate:
-    """A template that may stand where it does: its tree, its closure, its JSON types; `maybe`: it can be MISSING."""
+    """A valid template: its tree, its closure, its JSON types; `maybe`: it can be MISSING."""
 
     node: Node
     render: Template
@@ -52,19 +52,19 @@ class CheckedTemplate:
 
     @property
     def is_each(self) -> bool:
-        """Whether it renders a list, a text for each element of one."""
+        """Whether it renders a list with one text per element."""
         return any(one.is_each for one in expressions(self.node))
 
 
 @attrs.frozen(slots=True)
 class TemplateCompiler:
-    """Where templates are checked: findings go to `report`, with places out of `sources`."""
+    """Checks and compiles templates; findings go to `report`, located by `sources`."""
 
     sources: Sources
     report: Report
 
     def compile(self, value: Json, pointer: str, scope: TemplateScope) -> CheckedTemplate | None:
-        """A template of any JSON type, or None when a finding says why not."""
+        """Compile a template of any JSON type; None after a finding."""
         node = self.parse(value, pointer)
         if node is None:
             return None
@@ -74,7 +74,7 @@ class TemplateCompiler:
         return self.compile_node(node, scope)
 
     def compile_node(self, node: Node, scope: TemplateScope) -> CheckedTemplate | None:
-        """As `compile`, of a tree that is parsed already."""
+        """As `compile`, for a parsed tree."""
         found = self._check(node, scope)
         if found is None:
             return None
@@ -82,7 +82,7 @@ class TemplateCompiler:
         return CheckedTemplate(node=node, render=build(node), types=found.types, maybe=found.maybe)
 
     def compile_name(self, text: str, pointer: str, scope: TemplateScope) -> CheckedTemplate | None:
-        """A template that names a room or a user: it renders a string (numbers become text), or MISSING."""
+        """Compile a template for a room name or user id: renders a string (numbers become text), or MISSING."""
         checked = self.compile(text, pointer, scope)
         if checked is None:
             return None
@@ -107,7 +107,7 @@ class TemplateCompiler:
         return attrs.evolve(checked, render=_as_text(checked.render))
 
     def parse(self, value: Json, pointer: str) -> Node | None:
-        """The tree of a template, or None after findings about its syntax."""
+        """Parse a template; None after findings about its syntax."""
         mistakes: list[TemplateSyntaxError] = []
         node = parse(value, pointer, mistakes)
         for mistake in mistakes:
@@ -136,7 +136,7 @@ class TemplateCompiler:
         self.find("CH340", message, place, help)
 
     def warn_of_text(self, text: str, pointer: str, meant: str) -> None:
-        """CH340 for an expression without its braces."""
+        """Report CH340 for an expression without its braces."""
         message = f"`{text}` without braces is that text itself"
         self.find("CH340", message, pointer, f'write `"{{{meant}}}"`')
 
@@ -150,23 +150,23 @@ class TemplateCompiler:
         label: str = "",
         related: tuple[Related, ...] = (),
     ) -> None:
-        """Report a finding at what stands at a pointer, or at a place."""
+        """Report a finding at a pointer or location."""
         place = self.sources.place(where) if isinstance(where, str) else where
         found = diagnose(code, message, place, help=help, label=label, related=related)
         self.report.add(found)
 
     def each(self, values: Iterable[_T], pointer: str) -> Iterator[tuple[_T, str]]:
-        """Each of some values with its pointer: where only one is written it need not be in a list."""
+        """Pairs of value and pointer; a single value need not be written as a list."""
         listed = isinstance(self.written(pointer), list)
         for index, value in enumerate(values):
             yield value, at(pointer, index) if listed else pointer
 
     def written(self, pointer: str) -> Json:
-        """What the file says at a pointer, short forms as they are; None where it says nothing."""
+        """What the file has at a pointer, short forms unexpanded; None if nothing."""
         return value_at(self.sources.value, pointer)
 
     def place(self, expression: Expression) -> Place:
-        """Where an expression stands, braces included; for one in a key, the key."""
+        """The location of an expression including its braces; for one in a key, the key."""
         if expression.offset < 0:
             return self.sources.place(expression.pointer, key=True)
         return self.sources.span(expression.pointer, expression.offset, expression.length)
@@ -230,7 +230,7 @@ def build(node: Node) -> Template:
     """The closure that renders a checked tree."""
     match node:
         case Literal(value):
-            # A recipient may add fields to it, so an object is a new one each time.
+            # A recipient may add fields, so return a new object each time.
             return (lambda scope, frame: value.copy()) if isinstance(value, dict) else _same(value)
         case Expression():
             return _lookup(node)
@@ -244,14 +244,14 @@ def build(node: Node) -> Template:
 
 
 def text_of(value: Any) -> str:
-    """A scalar as text: a string as it is, everything else as JSON writes it."""
+    """A scalar as text: strings as they are, everything else as JSON."""
     if type(value) is str:
         return value
     return orjson.dumps(value).decode()
 
 
 def _too_large(value: Json, pointer: str) -> Iterator[tuple[int, str]]:
-    """The integers of a template that are out of a frame's range, and where they stand."""
+    """The integers of a template that are too large for a frame, and their locations."""
     for leaf, where in leaves(value, pointer):
         if isinstance(leaf, int) and not LOWEST <= leaf <= HIGHEST:
             yield leaf, where
@@ -280,7 +280,7 @@ def _build_text(parts: Sequence[str | Expression]) -> Template:
 
 
 def _build_each(parts: Sequence[str | Expression]) -> Template:
-    """A list of texts: one for each element of the one list that is named."""
+    """Build a list of texts: one for each element of the list that the template names."""
     pieces = [part if isinstance(part, str) else build(part) for part in parts]
 
     def render(scope: Scope, frame: Frame) -> Any:
@@ -297,7 +297,7 @@ def _build_each(parts: Sequence[str | Expression]) -> Template:
 
 
 def _build_object(entries: Sequence[tuple[str, Node]]) -> Template:
-    # The model holds every key in its order, so the copy that is filled keeps it, `type` first.
+    # The model holds every key in order, so the copy keeps the order, `type` first.
     model = {key: node.value if isinstance(node, Literal) else None for key, node in entries}
     live = [(key, build(node)) for key, node in entries if not isinstance(node, Literal)]
 
@@ -386,7 +386,7 @@ def _walk_optional(path: Sequence[str]) -> Template:
 
 
 def _elements(path: Sequence[str]) -> Template:
-    """The texts of a list that can stand in a name; others are skipped."""
+    """The elements of a list that can be part of a name; others are skipped."""
     walk = _walk_optional(path)
 
     def render(scope: Scope, frame: Frame) -> Any:

@@ -1,4 +1,4 @@
-"""The option `deprecated`: a type that still works, since when, until when, and what to send instead."""
+"""The option `deprecated`: since when a type is deprecated, when it will be removed, and what to send instead."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from channeld.suggest import did_you_mean
 
 
 def is_past(deprecation: Deprecation | None, today: dt.date) -> bool:
-    """Whether the day of its sunset is over."""
+    """Whether its sunset date has passed."""
     return (
         deprecation is not None
         and deprecation.sunset is not None
@@ -21,7 +21,7 @@ def is_past(deprecation: Deprecation | None, today: dt.date) -> bool:
 
 
 def deprecation_note(deprecation: Deprecation) -> dict[str, Json]:
-    """What an `ack` tells a client."""
+    """The note that an `ack` carries to the client."""
     note: dict[str, Json] = {}
     if deprecation.sunset is not None:
         note["sunset"] = deprecation.sunset
@@ -31,12 +31,12 @@ def deprecation_note(deprecation: Deprecation) -> dict[str, Json]:
 
 
 class DeprecatedOption(MessageOption):
-    """Do not build on it."""
+    """Marks a type as deprecated."""
 
     key = "deprecated"
 
     def check(self, message: MessageContext) -> None:
-        """CH345: what is to be sent instead is not a type; CH346: the day of the sunset is over."""
+        """CH345: the replacement is not a type; CH346: the sunset date has passed."""
         found = message.message.deprecated
         if found is None:
             return
@@ -48,14 +48,14 @@ class DeprecatedOption(MessageOption):
             help = did_you_mean(found.use, others, "name another type")
             finding = f"`{found.use}` is not another type of the channel"
             context.find("CH345", finding, at(pointer, "use"), help)
-        # The one check that depends on the day; it changes no plan.
+        # The only check that depends on the date; it does not change the plan.
         if is_past(found, dt.datetime.now(dt.UTC).date()):
             finding = f"the sunset of `{message.type}` was on {found.sunset}"
             help = "remove the message type, or move the date"
             context.find("CH346", finding, at(pointer, "sunset"), help)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Nothing stops working by being deprecated."""
+        """Deprecation by itself breaks nothing."""
         if was.deprecated == now.deprecated:
             return
         if now.deprecated is None:
@@ -69,7 +69,7 @@ class DeprecatedOption(MessageOption):
         yield Difference(code="D207", level="safe", words=words, label=label)
 
     def shown(self, message: Message) -> Json:
-        """True, or what is said of it."""
+        """True, or the details."""
         found = message.deprecated
         if found is None:
             return None
@@ -77,7 +77,7 @@ class DeprecatedOption(MessageOption):
         return {key: value for key, value in said.items() if value} or True
 
     def words(self, message: Message) -> str:
-        """Until when, and what instead."""
+        """The sunset date and the replacement."""
         found = message.deprecated
         if found is None:
             return ""

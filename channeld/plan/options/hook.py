@@ -1,4 +1,4 @@
-"""The option `hook`: a function, or a backend, that is asked before a message is routed."""
+"""The option `hook`: a function or backend that is called before a message is routed."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from channeld.plan.options.option import Difference, MessageOption, MessageOutco
 
 
 class HookOption(MessageOption):
-    """Who is asked first. Clients are not told, so exports say nothing of it; it is checked as it is loaded."""
+    """Calls a hook. Clients cannot see it, so exports leave it out; it is checked when it is loaded."""
 
     key = "hook"
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Another hook may do anything."""
+        """Another hook may do anything, so only the fact is reported."""
         if was.hook != now.hook:
             before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
             words = f"the hook of `{type}` is {after} now"
@@ -20,6 +20,6 @@ class HookOption(MessageOption):
             yield Difference(code="D701", level="dangerous", words=words, label=label)
 
     def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
-        """The call."""
+        """That the hook was called."""
         if message.hook is not None:
             yield MessageOutcome("hook", message.hook.call)

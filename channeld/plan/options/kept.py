@@ -1,4 +1,4 @@
-"""The options `history`, `key`, `clears` and `conflate`: of what is about one thing, the newest counts."""
+"""The options `history`, `key`, `clears` and `conflate`: for each key, the newest frame counts."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,7 +20,7 @@ def delivered_type(type: str, message: Message) -> str:
 
 
 def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template | None]:
-    """What a message's frames replace, clear and wait for, and the template of its key."""
+    """Compile what a message's frames replace, clear and wait for, and the template of the key."""
     declared = message.message
     key: Template | None = None
     if declared.key is not None:
@@ -56,7 +56,7 @@ def _waits(channel: Channel, types: Iterable[str]) -> float:
 def _scope(message: MessageContext) -> TemplateScope:
     if message.section == "messages":
         return message.scope("key", room=message.context.has_one_room)
-    # Nobody sends an event: there is what it says, and where it goes.
+    # Clients do not send events, so there is only the event's schema and its targets.
     return TemplateScope(
         place="key",
         message=message.shape,
@@ -73,7 +73,7 @@ def _delivered(channel: Channel) -> Mapping[str, str]:
 
 
 def check_agreement(context: ChannelContext) -> None:
-    """CH352: frames of one type, told apart in two ways."""
+    """CH352: frames of one type have different keys."""
     for name, event in (context.channel.events or {}).items():
         for type, message in context.channel.messages.items():
             if delivered_type(type, message) != name or not _to_room(message):
@@ -88,7 +88,7 @@ def check_agreement(context: ChannelContext) -> None:
 
 
 def _kept_as(message: Message) -> tuple[object, ...]:
-    # What stands in a field of the message stands in a field of the event.
+    # A message field is copied to an event field.
     key = (message.key or "").replace("{message.", "{event.")
     return message.history, key, message.clears, message.conflate
 
@@ -99,7 +99,7 @@ class HistoryOption(MessageOption):
     key = "history"
 
     def check(self, message: MessageContext) -> None:
-        """CH348: nothing can be kept."""
+        """CH348: there is nothing to keep."""
         context, declared = message.context, message.message
         if declared.history != "latest":
             return
@@ -111,14 +111,14 @@ class HistoryOption(MessageOption):
             context.find("CH348", finding, at(message.pointer, "history"), help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Told only where the newest is concerned; that nothing is kept is told with the channel's history."""
+        """Covers `latest` only; whether anything is kept is compared with the channel's history."""
         if was.history != now.history and "latest" in (was.history, now.history):
             words = f"of `{type}` {_kept_words(now)} now"
             label = f"{_kept_words(was)} before"
             yield Difference(code="D513", level="dangerous", words=words, label=label)
 
     def shown(self, message: Message) -> Json:
-        """Where it is not simply kept."""
+        """The value, unless it is the default."""
         return None if message.history is True else message.history
 
     def words(self, message: Message) -> str:
@@ -133,12 +133,12 @@ def _kept_words(message: Message) -> str:
 
 
 class KeyOption(MessageOption):
-    """What a frame is about."""
+    """The key of a frame."""
 
     key = "key"
 
     def check(self, message: MessageContext) -> None:
-        """CH349: a key that nothing asks for."""
+        """CH349: a key that nothing uses."""
         declared = message.message
         if declared.key is None or declared.history == "latest" or declared.clears:
             return
@@ -150,7 +150,7 @@ class KeyOption(MessageOption):
         message.context.find("CH349", finding, place, help)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Another key, other frames are replaced."""
+        """With another key, other frames are replaced."""
         if was.key != now.key:
             words = f"frames of `{type}` are told apart by {_key_words(now)} now"
             label = f"by {_key_words(was)} before"
@@ -170,12 +170,12 @@ def _key_words(message: Message) -> str:
 
 
 class ClearsOption(MessageOption):
-    """Which kept frames go."""
+    """Which kept frames are removed."""
 
     key = "clears"
 
     def check(self, message: MessageContext) -> None:
-        """CH350: frames that are not kept by key, or never go."""
+        """CH350: frames that are not kept by key, or are never removed."""
         context, clears = message.context, message.message.clears
         if clears is None:
             return
@@ -202,20 +202,20 @@ class ClearsOption(MessageOption):
         message.context.find("CH350", finding, pointer, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Other frames go."""
+        """Other frames are removed."""
         if was.clears != now.clears:
             words = f"what `{type}` clears changed"
             yield Difference(code="D513", level="dangerous", words=words)
 
     def shown(self, message: Message) -> Json:
-        """As it is written."""
+        """The declared value."""
         clears = message.clears
         if clears is None:
             return None
         return {"on": "leave"} if clears.on_leave else [*clears.types]
 
     def words(self, message: Message) -> str:
-        """What goes, and when."""
+        """What is removed, and when."""
         clears = message.clears
         if clears is None:
             return ""
@@ -226,12 +226,12 @@ class ClearsOption(MessageOption):
 
 
 class ConflateOption(MessageOption):
-    """How often frames about one thing are delivered."""
+    """How often frames of one key are delivered."""
 
     key = "conflate"
 
     def check(self, message: MessageContext) -> None:
-        """CH348: it goes to no room; CH349: a replay of frames that were left out."""
+        """CH348: no target is a room; CH349: a replay of frames that were skipped."""
         declared, channel = message.message, message.context.channel
         if declared.conflate is None:
             return
@@ -247,7 +247,7 @@ class ConflateOption(MessageOption):
             message.context.find("CH349", finding, where, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Other frames are left out."""
+        """Other frames are skipped."""
         if was.conflate != now.conflate:
             after = f"one a key in {now.conflate:g} s" if now.conflate else "each"
             before = f"one a key in {was.conflate:g} s" if was.conflate else "each"
@@ -255,11 +255,11 @@ class ConflateOption(MessageOption):
             yield Difference(code="D513", level="dangerous", words=words, label=f"{before} before")
 
     def shown(self, message: Message) -> Json:
-        """Seconds."""
+        """The interval in seconds."""
         return message.conflate
 
     def words(self, message: Message) -> str:
-        """How often, and that the last one comes."""
+        """The interval, and that the last frame is always delivered."""
         if message.conflate is None:
             return ""
         return (
@@ -272,7 +272,7 @@ def _to_room(message: Message) -> bool:
 
 
 def _room_channels(message: MessageContext) -> Iterator[Channel]:
-    """The channels whose rooms a message is routed to; a name that is unknown is told elsewhere."""
+    """The channels whose rooms a message is routed to; unknown names are reported elsewhere."""
     own, others = message.context.channel, message.context.config.channels
     for route in message.message.route:
         if kind_of(route).in_room:

@@ -1,4 +1,4 @@
-"""The option `once`: a key of the client's that lets the same message be sent again without being routed again."""
+"""The option `once`: an idempotency key, so that a client can resend a message without it being routed twice."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ FIELD = "once"
 
 
 class OnceOption(MessageOption):
-    """Once only."""
+    """Routes a message once per key."""
 
     key = "once"
 
     def check(self, message: MessageContext) -> None:
-        """CH344: the schema declares a field that is taken off before it looks."""
+        """CH344: the schema declares the key's field, which is removed before validation."""
         if message.message.once is None or FIELD not in message.shape.property_names():
             return
         place = message.context.sources.place(at(message.pointer, "once"), key=True)
@@ -28,7 +28,7 @@ class OnceOption(MessageOption):
         message.context.find("CH344", finding, place, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Clients that retry trust in it."""
+        """Clients that retry rely on it."""
         if was.once == now.once:
             return
         if now.once is None:
@@ -46,11 +46,11 @@ class OnceOption(MessageOption):
                 yield Difference(code="D512", level="safe", words=words, label=label)
 
     def shown(self, message: Message) -> Json:
-        """The seconds for which a key is remembered."""
+        """How long a key is remembered, in seconds."""
         return message.once
 
     def words(self, message: Message) -> str:
-        """How to retry."""
+        """How a client retries."""
         if message.once is None:
             return ""
         return (

@@ -1,4 +1,4 @@
-"""What every option of a message answers, and a change of one as clients feel it."""
+"""The interface of a message option, and the change of one as it affects clients."""
 
 import abc
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from channeld.protocol.frames import Json
 
 @attrs.frozen(slots=True, kw_only=True)
 class Difference:
-    """One change of an option. `words` stand alone, `label` stands at the place, which is `key` under the option.
+    """One change of an option. `words` is a full sentence, `label` a note at its location, which is `key` under the option.
 
-    `is_gone`: the place is in the old file. `is_of_senders`: they are named as those concerned.
+    `is_gone`: the location is in the old file. `is_of_senders`: it affects senders.
     """
 
     code: str
@@ -29,7 +29,7 @@ class Difference:
 
 
 class MessageOutcome(NamedTuple):
-    """What may become of a message, as the coverage of scenarios names it."""
+    """A possible outcome of a message, as scenario coverage names it."""
 
     kind: Literal["refusal", "hook"]
     name: str
@@ -41,20 +41,20 @@ class MessageOption(abc.ABC):
     key: ClassVar[str]
 
     def check(self, message: MessageContext) -> None:  # noqa: B027 - some are checked where they are compiled
-        """Report what is wrong with it."""
+        """Report what is wrong with the option."""
 
     @abc.abstractmethod
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """What clients feel of a change."""
+        """How a change affects clients."""
 
     def shown(self, message: Message) -> Json:
-        """The option as machines read it in an export; None where nothing is said."""
+        """The option in machine-readable exports; None to leave it out."""
         return None
 
     def words(self, message: Message) -> str:
-        """The option as a sentence for people; empty where nothing is said."""
+        """The option as a sentence for people; empty to leave it out."""
         return ""
 
     def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
-        """What may become of a message because of it."""
+        """Outcomes of a message that the option makes possible."""
         return iter(())

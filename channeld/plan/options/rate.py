@@ -1,4 +1,4 @@
-"""The option `rate`: how often a type may be sent, who shares the allowance, and what becomes of a message over it."""
+"""The option `rate`: how often a type may be sent, who shares the allowance, and what happens beyond it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -26,17 +26,17 @@ _OVER: Final = {
 
 
 def is_rate_asked(message: MessageContext) -> bool:
-    """Whether a message type has a rate, and other nodes have a part in it: the broker is one between nodes."""
+    """Whether a message type has a rate that is shared with other nodes through the broker."""
     return message.message.rate is not None and message.context.config.broker != "memory"
 
 
 class RateOption(MessageOption):
-    """How often."""
+    """Limits how often a type is sent."""
 
     key = "rate"
 
     def check(self, message: MessageContext) -> None:
-        """CH343: an allowance that nobody can share."""
+        """CH343: an allowance shared by something that does not exist."""
         rate = message.message.rate
         if rate is None or rate.per is None:
             return
@@ -49,7 +49,7 @@ class RateOption(MessageOption):
             _refuse(message, rate, label, "route it to a room, or write `per: user`")
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Less is worse; so is another share, or another fate of what is over it."""
+        """A lower rate, another `per` or another `over` affects clients."""
         old, new = was.rate, now.rate
         if (old is None) != (new is None) or (old and new and _bucket(old) != _bucket(new)):
             lower = new is not None and (old is None or _is_lower(old, new))
@@ -72,7 +72,7 @@ class RateOption(MessageOption):
             yield Difference(code="D510", level="dangerous", words=words, label=label, key="over")
 
     def shown(self, message: Message) -> Json:
-        """The bucket, and the other two keys where they are said."""
+        """The rate, and the other two keys if given."""
         rate = message.rate
         if rate is None:
             return None
@@ -85,7 +85,7 @@ class RateOption(MessageOption):
         }
 
     def words(self, message: Message) -> str:
-        """How many, of whom, and what else."""
+        """The rate, who shares it, and what happens beyond it."""
         rate = message.rate
         if rate is None:
             return ""
@@ -93,7 +93,7 @@ class RateOption(MessageOption):
         return f"At most {format_rate(rate)} {_PER[rate.per]}{over}."
 
     def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
-        """A refusal, where it refuses."""
+        """A refusal, if the option refuses."""
         if message.rate is not None and message.rate.over == "refuse":
             yield MessageOutcome("refusal", f"{type} (RATE_LIMITED)")
 

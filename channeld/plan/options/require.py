@@ -1,4 +1,4 @@
-"""The option `require`: which claims a sender needs, and which values of them will do. A channel's own is told of the same way."""
+"""The option `require`: which claims a sender needs, with which values. Also describes a channel's own `require`."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ Alternatives = Sequence[Mapping[str, Json]]
 
 
 class RequireOption(MessageOption):
-    """Who may send it. It is checked as it is compiled (`requires.py`)."""
+    """Restricts who may send. It is checked when it is compiled (`requires.py`)."""
 
     key = "require"
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Asking for more shuts senders out; asking for less lets others in."""
+        """Requiring more shuts senders out; requiring less lets others in."""
         return require_differences(was.require, now.require)
 
     def shown(self, message: Message) -> Json:
@@ -39,14 +39,14 @@ class RequireOption(MessageOption):
 
 
 def shown_require(require: Alternatives) -> Json:
-    """A `require` as it is written: one mapping, or a list of alternatives; None where nothing is asked for."""
+    """A `require` as declared: one mapping or a list of alternatives; None if there is none."""
     if len(require) > 1:
         return [dict(one) for one in require]
     return dict(require[0]) if require else None
 
 
 def require_words(require: Alternatives) -> str:
-    """A `require` as a sentence in Markdown; empty where nothing is asked for."""
+    """A `require` as a Markdown sentence; empty if there is none."""
     if not require:
         return ""
     alternatives = (
@@ -60,12 +60,12 @@ def require_words(require: Alternatives) -> str:
 
 
 def require_differences(old: Alternatives, new: Alternatives) -> Iterator[Difference]:
-    """What changed between two `require` for those who are asked."""
+    """How a change of `require` affects those who must satisfy it."""
     if len(old) <= 1 and len(new) <= 1:
         yield from _entries(*(dict(one[0]) if one else {} for one in (old, new)))
         return
     known, listed = ([identity(dict(one)) for one in several] for several in (old, new))
-    # One alternative less, or some where there was none: anyone who had only that one is shut out.
+    # An alternative is gone, or there are some for the first time: anyone who had only that one is shut out.
     if new and (not old or any(each not in listed for each in known)):
         gone = [one for one, each in zip(old, known, strict=True) if each not in listed]
         words = " or ".join(map(_alternative, gone)) or "no claim at all"
@@ -123,7 +123,7 @@ def _any_of(value: Json) -> str:
 
 
 def _missing(these: Json, among: Json) -> list[Json]:
-    """The options of `these` that are not options of `among`, nor inside one of its schemas."""
+    """The alternatives of `these` that neither are in `among` nor satisfy one of its schemas."""
     others = _options(among)
     known = {identity(each) for each in others}
     schemas = [each for each in others if isinstance(each, dict)]

@@ -1,4 +1,4 @@
-"""The table of message options, in the order in which a page tells of them."""
+"""The table of message options, in the order in which documentation lists them."""
 
 from typing import Final
 

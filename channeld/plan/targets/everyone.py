@@ -15,10 +15,10 @@ from channeld.protocol.names import EVERYONE, Topic
 
 @attrs.frozen(slots=True, kw_only=True)
 class EveryonePlan(TargetPlan):
-    """The topic of a whole channel; of all of them for `*`."""
+    """The topic of a whole channel, or of all channels for `*`."""
 
     def topic(self, sender: Sender, frame: Frame) -> Topic:
-        """Where everyone on the channel listens."""
+        """The topic that everyone on the channel receives."""
         channel = self.channel or sender.channel.name
         return EVERYONE if channel == "*" else Topic("channel", channel, "")
 
@@ -42,10 +42,10 @@ class ToEveryone(TargetKind):
         return f"everyone{of_channel(route)}"
 
     def is_same(self, one: Route, other: Route) -> bool:
-        """There is one such target a channel."""
+        """There is only one such target per channel."""
         return True
 
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target:
-        """Its channel has been checked with those of all routes."""
+        """Its channel has already been checked."""
         plan = EveryonePlan(channel=route.channel, except_sender=route.except_sender)
         return Target(route=route, pointer=pointer, kind=self, plan=plan)

@@ -17,5 +17,5 @@ KINDS: Final[Mapping[str, TargetKind]] = {
 
 
 def kind_of(route: Route) -> TargetKind:
-    """What a route's `to` means."""
+    """The kind that a route's `to` names."""
     return KINDS[route.to]

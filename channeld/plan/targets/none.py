@@ -1,4 +1,4 @@
-"""The target `none`: nobody gets a frame, a hook does the work."""
+"""The target `none`: nothing is delivered; a hook does the work."""
 
 from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import MessageContext
@@ -13,13 +13,13 @@ class ToNobody(TargetKind):
     to_others = False
 
     def words(self, route: Route, channel: Channel, message: Message) -> str:
-        """The hook, where there is one."""
+        """The hook, if there is one."""
         return f"hook {message.hook.call}" if message.hook is not None else "nobody"
 
     def arrives(self, route: Route, own: str, there: str) -> bool:
-        """Nowhere."""
+        """Never arrives."""
         return False
 
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
-        """Nothing to plan."""
+        """There is nothing to compile."""
         return None

@@ -19,14 +19,14 @@ from channeld.protocol.names import Topic, is_room_name, room_name
 
 @attrs.frozen(slots=True, kw_only=True)
 class RoomPlan(TargetPlan):
-    """A room's topic. `room` renders its name; without it the channel's one `join` room is meant."""
+    """A room's topic. `room` renders its name; None: the channel's only `join` room."""
 
     in_room: ClassVar[bool] = True
     room: Template | None = None
     members_only: bool = True
 
     def take_room(self, sender: Sender, frame: Frame) -> bool:
-        """Note the room that the route names as the sender's, for templates and hooks."""
+        """Set the route's room on the sender, for templates and hooks."""
         if self.room is None:
             return False
         room = self.room(sender, frame)
@@ -34,10 +34,10 @@ class RoomPlan(TargetPlan):
         return True
 
     def topic(self, sender: Sender, frame: Frame) -> Topic | None:
-        """The room's topic; None where an optional part of its name is missing.
+        """The room's topic; None if an optional part of its name is missing.
 
         Raises:
-            NotInRoom: the sender has to be in it, and is not.
+            NotInRoom: the sender must be in the room, and is not.
         """
         room = sender.home
         if self.room is not None:
@@ -66,17 +66,17 @@ class ToRoom(TargetKind):
     covers: ClassVar[Mapping[str, str]] = {"sender": "the sender"}
 
     def words(self, route: Route, channel: Channel, message: Message) -> str:
-        """The room's template, and whether one may send from outside."""
+        """The room's template, and whether non-members may send."""
         room = route.room or next(iter(channel.rooms.join), "")
         outside = "" if route.members_only else ", from outside too"
         return f"room {room}{of_channel(route)}{outside}"
 
     def may_miss_sender(self, route: Route) -> bool:
-        """A sender who need not be a member may not be there."""
+        """True if the sender need not be a member."""
         return route.except_sender or not route.members_only
 
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
-        """Names the room, and proves that a sender can be in it, as far as that can be known."""
+        """Compile the room's name, and check as far as possible that a sender can be in it."""
         name = _room_name(message, route, pointer)
         if name is None:
             return None
@@ -109,7 +109,7 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
     elif any(join.is_each for join in context.joins):
         label = "the channel joins a room for each element of a list"
     else:
-        # A join template that has a finding of its own needs none here.
+        # A join template with a finding of its own needs none here.
         return context.joins[0] if context.joins else None
     help = 'name it: `{to: room, room: "…"}`'
     if route.channel is None and not joins:
@@ -149,7 +149,7 @@ def _add_outsider(context: ChannelContext, where: str, label: str) -> None:
 
 
 def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
-    # A whole name out of the message is checked by membership; a part of one can be made to spell another room.
+    # A whole name from the message is checked by membership; a part of a name can be chosen to form another room's.
     if not isinstance(name.node, Text):
         return
     for expression in expressions(name.node):
@@ -169,7 +169,7 @@ def _has_pattern(message: MessageContext, expression: Expression) -> bool:
     for name in expression.path:
         properties = schema.get("properties") if isinstance(schema, dict) else None
         schema = properties.get(name) if isinstance(properties, dict) else None
-    # What lies behind a reference is not judged.
+    # References are not followed.
     return not isinstance(schema, dict) or bool(
         schema.keys() & {"pattern", "format", "$ref", "allOf"}
     )

@@ -14,7 +14,7 @@ from channeld.protocol.names import Topic
 
 @attrs.frozen(slots=True, kw_only=True)
 class SenderPlan(TargetPlan):
-    """The frame goes straight back; there is no topic."""
+    """Sends the frame straight back; there is no topic."""
 
     is_direct: ClassVar[bool] = True
 
@@ -30,7 +30,7 @@ class ToSender(TargetKind):
     to_others = False
 
     def words(self, route: Route, channel: Channel, message: Message) -> str:
-        """Always the same."""
+        """A fixed description."""
         return "the sender"
 
     def arrives(self, route: Route, own: str, there: str) -> bool:
@@ -38,5 +38,5 @@ class ToSender(TargetKind):
         return there == own
 
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target:
-        """Nothing can be wrong with it."""
+        """There is nothing to check."""
         return Target(route=route, pointer=pointer, kind=self, plan=SenderPlan())

@@ -1,4 +1,4 @@
-"""What every kind of target answers, and a target that has been checked."""
+"""The interface of a target kind, and a checked target."""
 
 import abc
 from collections.abc import Mapping
@@ -28,10 +28,9 @@ class Target:
 class TargetKind(abc.ABC):
     """A kind of target, as a route names it in `to`.
 
-    `keys` are the route's other keys that mean something with it. `delivers` is false where nobody gets a frame,
-    `to_others` where nobody but the sender does; `in_room` is true where frames go to a room, and so into its history;
-    `everywhere` where `channel: "*"` is all channels.
-    `covers` names the kinds that reach some of the same connections, with the words for these.
+    `keys` are the other keys of the route that apply to it. `delivers` is false if nobody gets a frame, `to_others` if only
+    the sender does; `in_room` is true if frames go to a room, and so into its history, `everywhere` if `channel: "*"` means
+    all channels. `covers` names the kinds that reach some of the same connections, with descriptions of these.
     """
 
     name: ClassVar[str]
@@ -44,25 +43,25 @@ class TargetKind(abc.ABC):
 
     @abc.abstractmethod
     def words(self, route: Route, channel: Channel, message: Message) -> str:
-        """Whom the route reaches, as a table shows it; without `except_sender`."""
+        """Describes whom the route reaches, for tables; without `except_sender`."""
 
     @abc.abstractmethod
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
-        """The checked target, or None where there is none; why it can't reach anybody is a finding."""
+        """Compile the target; None if there is nothing to do or it can't reach anybody, which is reported."""
 
     def arrives(self, route: Route, own: str, there: str) -> bool:
         """Whether connections of channel `there` may get what channel `own` sends with this route."""
         return there == own if route.channel is None else route.channel in ("*", there)
 
     def may_miss_sender(self, route: Route) -> bool:
-        """Whether the sender may not be among those whom the route reaches."""
+        """Whether the route may leave its sender out."""
         return route.except_sender
 
     def is_same(self, one: Route, other: Route) -> bool:
-        """Whether two routes of this kind, on one channel, reach the same connections for all that is known."""
+        """Whether two routes of this kind on one channel certainly reach the same connections."""
         return one.room == other.room and one.user == other.user
 
 
 def of_channel(route: Route) -> str:
-    """Words for the other channel that a route reaches, empty for the own one."""
+    """Describes the other channel that a route reaches; empty for its own."""
     return f" of {route.channel}" if route.channel and route.channel != "*" else ""

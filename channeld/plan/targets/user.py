@@ -23,7 +23,7 @@ class UserPlan(TargetPlan):
     user: Template
 
     def topic(self, sender: Sender, frame: Frame) -> Topic | None:
-        """Where the user's connections listen; None where an optional part of the id is missing."""
+        """The topic of the user's connections; None if an optional part of the id is missing."""
         user = self.user(sender, frame)
         if user is MISSING:
             return None
@@ -42,13 +42,13 @@ class ToUser(TargetKind):
         return f"user {route.user or ''}{of_channel(route)}"
 
     def may_miss_sender(self, route: Route) -> bool:
-        """Another template may name another user."""
+        """True unless the template is the sender's own id."""
         return route.except_sender or route.user != "{user.id}"
 
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
-        """Names the user; warns where the receiver can't tell who sent it."""
+        """Compile the user id, and warn if the receiver can't tell who sent the frame."""
         context = message.context
-        # CH403 says that nobody is a user here. A template that names something else may be wrong besides.
+        # CH403 says that there are no users here; a template that names something else may have its own error.
         is_anonymous = not context.channel.auth.names
         has_said_all = route.user is None or "{user." in route.user
         if is_anonymous and has_said_all and route.channel in (None, context.channel.name):
