@@ -1,11 +1,10 @@
-"""Verifying signed tokens (RFC 7519), by PyJWT's signatures and checks of our own.
+"""Verifies signed tokens (RFC 7519): signatures by PyJWT, claims by checks of our own.
 
-PyJWT checks the form and the signature; what the claims say is checked here: issuer, audience, and the times against the
-wall clock that is handed in (PyJWT has one of its own). Why a token was refused is told to the log and to nobody else.
+PyJWT checks the format and the signature. Issuer, audience and times are checked here, against the clock that is passed in
+(PyJWT uses its own). Only the log says why a token was refused.
 
-A token whose signature was found good is remembered by its SHA-256, up to `REMEMBERED` of them, so that a storm of
-reconnects costs no second signature. Only the signature is remembered: that the key is still in force, the times and
-the claims are looked at again each time.
+Tokens with a valid signature are remembered by their SHA-256, up to `REMEMBERED` of them, so that a reconnect storm does
+not verify signatures again. Only the signature is cached: the key, the times and the claims are checked each time.
 """
 
 import base64
@@ -42,7 +41,7 @@ REMEMBERED: Final = 10_000
 
 @attrs.define(slots=True)
 class _ClaimsScope:
-    """A template scope that has nothing but claims: for `user: "{claims.sub}"`."""
+    """A template scope with only claims, for `user: "{claims.sub}"`."""
 
     claims: Mapping[str, Any]
     params: Mapping[str, Json] = attrs.field(factory=dict)
@@ -58,11 +57,11 @@ class _ClaimsScope:
 
 
 class _Secret(bytes):
-    """An HMAC secret that PyJWT has looked at and found to be no public key in disguise."""
+    """An HMAC secret that PyJWT has accepted (it is not a public key)."""
 
     @classmethod
     def of(cls, text: str) -> "_Secret | str":
-        """The secret; its text as it is where PyJWT refuses it, so that each token is refused for that reason."""
+        """Prepare the secret; one that PyJWT refuses is kept as text, so that each token is refused for that reason."""
         try:
             return cls(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text))
         except jwt.InvalidKeyError:
@@ -70,7 +69,7 @@ class _Secret(bytes):
 
 
 class _Hmac(HMACAlgorithm):
-    """PyJWT's own, but for the look at the secret, which costs as much as the rest of a token and is done once."""
+    """PyJWT's own, except that the secret is checked once: the check costs as much as the rest of a token."""
 
     def prepare_key(self, key: str | bytes) -> bytes:
         """The secret's bytes."""
@@ -78,9 +77,9 @@ class _Hmac(HMACAlgorithm):
 
 
 class _Signatures(jwt.PyJWS):
-    """PyJWT's check of signatures, but for its look at each character of a token, which costs a third of it.
+    """PyJWT's signature check without its look at each character of a token, a third of the cost.
 
-    And a service's tokens have the same few headers: one that PyJWT has read is not read again.
+    A service's tokens have the same few headers, so parsed headers are cached.
     """
 
     def __init__(self) -> None:
@@ -88,7 +87,7 @@ class _Signatures(jwt.PyJWS):
         self._headers: dict[bytes, dict[str, object]] = {}
 
     def _load(self, jwt: str | bytes) -> tuple[bytes, bytes, dict[str, object], bytes]:
-        """A token's payload, what is signed, its header and its signature."""
+        """Split a token into payload, signed bytes, header and signature."""
         data = jwt.encode() if isinstance(jwt, str) else jwt
         start, _, end = data.partition(b".")
         header = self._headers.get(start)
@@ -109,7 +108,7 @@ class _Signatures(jwt.PyJWS):
 
     @staticmethod
     def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
-        """The bytes of a segment that is written as it would be written again; PyJWT judges every other one."""
+        """Decode a segment in canonical encoding; PyJWT judges every other one."""
         try:
             decoded = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
         except binascii.Error:
@@ -120,7 +119,7 @@ class _Signatures(jwt.PyJWS):
 
 
 def _signatures() -> jwt.PyJWS:
-    """An instance of our own: the process's own registry stays as it is."""
+    """Make an instance of our own, so that PyJWT's global registry stays unchanged."""
     signatures = _Signatures()
     for name, digest in (
         ("HS256", HMACAlgorithm.SHA256),
@@ -133,7 +132,7 @@ def _signatures() -> jwt.PyJWS:
 
 
 def _refuse(constant: str) -> None:
-    # Python reads them, and no JSON has them (RFC 8259 section 6).
+    # Python parses these, but they are not JSON (RFC 8259 section 6).
     raise ValueError(constant)
 
 
@@ -163,8 +162,8 @@ class JwtVerifier:
     Args:
         declared: algorithms, keys, issuer, audience and times.
         compiled: its user template and claims schema.
-        keys: its key set, where it has one.
-        is_revoked: whether a token is refused although it is good.
+        keys: its key set, if it has one.
+        is_revoked: whether a valid token has been revoked.
     """
 
     def __init__(
@@ -186,11 +185,11 @@ class JwtVerifier:
         if declared.public_key is not None:
             algorithm = get_default_algorithms()[declared.algorithms[0]]
             self._static.append(algorithm.prepare_key(declared.public_key))
-        # SHA-256 of a token → the key of the set that verified it; None for a static one. In order of last use.
+        # SHA-256 of a token → the key of the set that verified it (None: a static key). In order of last use.
         self._remembered: dict[bytes, tuple[str | None, Key] | None] = {}
 
     async def verify(self, token: str, wall: float) -> Grant | Denied:
-        """Try the static keys, then the key set. Waits only for the key set to be fetched."""
+        """Try the static keys, then the key set. Waits only if the key set has to be fetched."""
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         if self._is_remembered(digest):
             segment = token.split(".")[1]
@@ -209,7 +208,7 @@ class JwtVerifier:
         for index, (key, algorithms) in enumerate(keys):
             try:
                 payload = _SIGNATURES.decode(token, key, algorithms=algorithms)
-            except Exception as error:  # whatever a forged token provokes, it is refused
+            except Exception as error:  # whatever a forged token causes, it is refused
                 denied = Denied(_refusal(error))
             else:
                 self._remember(digest, None if index < len(self._static) else found)
@@ -219,7 +218,7 @@ class JwtVerifier:
     async def _find_key(self, key_set: KeySet, token: str) -> tuple[str | None, Key] | Denied:
         try:
             kid = _SIGNATURES.get_unverified_header(token).get("kid")
-        except Exception as error:  # as above: this is a stranger's text
+        except Exception as error:  # as above: the text is untrusted
             return Denied(_refusal(error))
         key = key_set.find(kid)
         if key is None and key_set.may_refresh():
@@ -253,7 +252,7 @@ class JwtVerifier:
     # --------------------------------------------------------------------------------------------------- claims
 
     def _worth(self, payload: bytes, wall: float) -> Grant | Denied:
-        """What a payload is worth whose signature is good."""
+        """Check the payload of a token whose signature is valid."""
         try:
             claims = _JSON.decode(payload.decode())
         except (ValueError, RecursionError):
@@ -264,7 +263,7 @@ class JwtVerifier:
         return self._grant(claims, wall) if reason is None else Denied(reason)
 
     def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
-        """What a token with these claims, and `user` as its `sub`, would be worth."""
+        """The result of a token with these claims and `user` as its `sub`."""
         return self._grant({"sub": user, **claims}, wall)
 
     def _grant(self, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
@@ -272,11 +271,11 @@ class JwtVerifier:
         reason = _time_reason(declared, claims, wall)
         if reason is not None:
             return Denied(reason)
-        # Every token's claims have the same few names: one copy of each for all connections.
+        # All tokens have the same few claim names: keep one copy of each for all connections.
         claims = {sys.intern(name): value for name, value in claims.items()}
         try:
             user = User(self._user(_ClaimsScope(claims), {}), claims)
-            # Python reads more than can be written: lone surrogates, huge integers, any depth.
+            # Python parses more than can be encoded again: lone surrogates, huge integers, any depth.
             encode({"info": [[[user.id, claims]]]})
         except LookupError:
             return Denied("the claims have nothing for the user id", of_claims=True)
@@ -293,7 +292,7 @@ class JwtVerifier:
 
 
 def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Any]) -> str | None:
-    """Why a token is not for this service, or is not of the form of RFC 7519 section 4.1."""
+    """Why a token is not for this service, or is malformed (RFC 7519 section 4.1)."""
     for name in ("sub", "jti"):
         if not isinstance(claims.get(name, ""), str):
             return f"{name} is not a string"

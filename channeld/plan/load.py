@@ -1,4 +1,4 @@
-"""From a file's name to a plan: load, compile, and silence what is to be silenced, in the one order for everybody."""
+"""From a file name to a plan: load, compile and apply ignores, in the same order for every command."""
 
 import functools
 import os
@@ -17,15 +17,15 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 
 STDIN: Final = "<stdin>"
-# What is wrong with a file as YAML has a lower code than this, whatever the file says.
+# Codes below this are errors of YAML itself.
 _STRUCTURE: Final = "CH1"
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Checked:
-    """All that is known of one configuration. `plan` is None when the report has errors.
+    """The result of checking one configuration. `plan` is None if the report has errors.
 
-    `unreadable` says why the main file itself could not be read (the report says it as well), else it is empty.
+    `unreadable` says why the main file could not be read (so does the report), else it is empty.
     """
 
     file: str
@@ -45,15 +45,15 @@ def check(
     fresh: AbstractSet[str] = frozenset(),
     files: FileSystem | None = None,
 ) -> Checked:
-    """Load and compile a file, `-` for standard input. Never raises for what the file says, or for its absence.
+    """Load and compile a file; `-` is standard input. Never raises because of the file, or because it is missing.
 
     Args:
-        file: as the user named it; places in the report name it the same way.
-        environ: the variables that `${NAME}` may name.
-        import_hooks: whether hook modules are imported; otherwise only their source is looked at.
-        missing_is_error: whether a variable that is not set is an error (to run), or a warning (to validate).
-        fresh: hook modules that are to be imported again.
-        files: how files are read where not from the disk alone, as with an editor's unsaved texts.
+        file: as the user named it; the report uses the same name.
+        environ: the variables for `${NAME}`.
+        import_hooks: whether to import hook modules; otherwise only their source is checked.
+        missing_is_error: whether an unset variable is an error (to run) or a warning (to validate).
+        fresh: hook modules to import again.
+        files: reads the files; given if not all come from disk, such as an editor's unsaved texts.
     """
     name = STDIN if file == "-" else file
     if files is None:
@@ -83,7 +83,7 @@ def check_any(
     import_hooks: bool = True,
     files: FileSystem | None = None,
 ) -> Checked:
-    """As `check`, but a file of JSON Schemas is checked as what it is; neither has a plan then, nor a configuration."""
+    """As `check`, but also accepts a file of JSON Schemas, which has no configuration and no plan."""
     checked = check(file, environ=environ, import_hooks=import_hooks, files=files)
     tree = checked.sources.tree(checked.file)
     if tree is None or checked.config is None or checked.config.channels:
@@ -107,9 +107,9 @@ def _compiled(
     from channeld.plan.compile import compile  # noqa: A004, PLC0415 - not for a file with a syntax error
 
     compiled = compile(loaded.config, sources, import_hooks=import_hooks, fresh=fresh)
-    # The compiler may read schema files, whose findings go to the report of the sources.
+    # The compiler may read schema files; their findings are in the report of the sources.
     together = Report([*loaded.report, *compiled.report])
-    # What needs an imported module finds nothing without one, so nothing is said of its ignores.
+    # Checks that need an imported module did not run, so their ignores are not reported as unused.
     report = apply_ignores(together, sources.ignores, unchecked=() if import_hooks else ("CH5",))
     if report.errors or compiled.plan is None:
         return None, report
@@ -136,7 +136,7 @@ def with_stdin() -> FileSystem:
 
 
 class ConfigError(Exception):
-    """A configuration has errors; the text is the whole report."""
+    """A configuration has errors; the message is the whole report."""
 
     def __init__(self, checked: Checked) -> None:
         from channeld.diagnostics.render import render_text  # noqa: PLC0415 - only for errors
@@ -146,7 +146,7 @@ class ConfigError(Exception):
 
 
 def load_plan(file: str, environ: Mapping[str, str] = os.environ) -> Plan:
-    """The plan of a file.
+    """Load the plan of a file.
 
     Raises:
         ConfigError: it has errors, or cannot be read.

@@ -1,7 +1,6 @@
-"""The text of a `path`: literal segments, `{param}` segments, `{rest...}` at the end, and which of two says more.
+"""Parses a `path` (literals, `{param}`, a final `{rest...}`), and compares how specific two paths are.
 
-`{rest...}` takes one segment or more. A pattern is more specific than another when it matches only URLs that the other
-matches as well.
+`{rest...}` matches one or more segments. A pattern is more specific than another if the other matches all of its URLs.
 """
 
 import re
@@ -23,14 +22,14 @@ _REST = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\.\.\.\}")
 
 @attrs.frozen(slots=True)
 class PathParam:
-    """A segment that matches anything but nothing."""
+    """A segment that matches anything but the empty segment."""
 
     name: str
 
 
 @attrs.frozen(slots=True)
 class Rest:
-    """The last segment: everything that is left, one segment or more."""
+    """The last segment: the remaining one or more segments."""
 
     name: str
 
@@ -40,24 +39,24 @@ Segment = str | PathParam | Rest
 
 @attrs.frozen(slots=True)
 class PathPattern:
-    """A path, parsed: decoded literals, params, perhaps a rest. `text` is the path as written."""
+    """A parsed path: decoded literals, params, optionally a rest. `text` is the path as written."""
 
     text: str
     segments: tuple[Segment, ...]
 
     @property
     def params(self) -> tuple[str, ...]:
-        """The names of its params, in order."""
+        """Its param names, in order."""
         return tuple(s.name for s in self.segments if not isinstance(s, str))
 
     def offset(self, name: str) -> int:
-        """Where a param stands in the text; its braces are included."""
+        """The offset of a param in the text, at its brace."""
         return max(self.text.find(f"{{{name}}}"), self.text.find(f"{{{name}...}}"), 0)
 
 
 @attrs.frozen(slots=True)
 class PathSlip:
-    """What is wrong with a path: a code, the words, where in the text, what to write; `fatal`: it can't be matched."""
+    """An error in a path: code, message, location, what to write instead; `fatal`: it can't be matched."""
 
     code: str
     message: str
@@ -68,7 +67,7 @@ class PathSlip:
 
 
 def parse_path(text: str, mistakes: list[PathSlip]) -> PathPattern | None:
-    """The pattern of a `path`; mistakes are added to the list, and a fatal one gives None."""
+    """Parse a `path`. Errors are added to the list; None after a fatal one."""
     found: list[PathSlip] = []
     pattern = _parse(text, found)
     mistakes += found
@@ -78,7 +77,7 @@ def parse_path(text: str, mistakes: list[PathSlip]) -> PathPattern | None:
 def compare(
     one: PathPattern, other: PathPattern
 ) -> Literal["equal", "narrower", "wider", "crossed"]:
-    """How two patterns that overlap relate: which matches only URLs of the other, or neither."""
+    """Which of two overlapping patterns is more specific, or neither."""
     inside, around = _within(one, other), _within(other, one)
     if inside and around:
         return "equal"
@@ -203,7 +202,7 @@ def _brace_slip(part: str) -> tuple[str, str]:
 
 
 def _as_param(part: str, otherwise: str) -> str:
-    """What to write for a param in the way of another router: `:id`, `<int:id>`, `{id:int}`, `{{id}}`, `${id}`."""
+    """The correct form of a param in another router's syntax: `:id`, `<int:id>`, `{id:int}`, `{{id}}`, `${id}`."""
     found = _OF_OTHER_ROUTERS.fullmatch(part)
     if part.strip("*") == "":
         return "write `{name}`, or `{rest...}` at the end for all that follows"
