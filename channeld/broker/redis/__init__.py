@@ -1,7 +1,7 @@
 """The broker of many nodes, over Redis or Valkey. What goes out is queued, what comes in is counted.
 
 Read `broker.py` first: the contract, and the supervised task that keeps a session. Then, in the order in which a frame
-passes: `queue.py` (what waits to be sent, and its batches), `scripts.py` (what must be one step inside Redis),
+passes: `queue.py` (what waits to be sent, and its batches), `outlet.py` (when), `scripts.py` (what must be one step inside Redis),
 `newest.py` (of frames with keys, the newest), `presence.py` (the same for who is there), `single_calls.py` (verbs that are one call), `server_clock.py` (what the server's clock says),
 `encoding.py` (names and envelopes), `subscriptions.py` (what comes back, in order and without holes), `entries.py`
 (presence and leases), `roster.py` (who is present, as this node keeps it). Below them `session.py` (one session, from dialling

@@ -1,7 +1,6 @@
 """The broker of many nodes: Redis or Valkey between them, one supervised task in each.
 
-Every verb goes through one bounded queue, in order, and is sent in batches: one at once when nothing is under way, what
-comes meanwhile when that is answered (a batch of publishes is one script call). No task waits for an answer. A session (`session.py`) ends at the first fault; a new one subscribes to everything that is
+Every verb goes through one bounded queue, in order, and is sent in batches (`outlet.py`). No task waits for an answer. A session (`session.py`) ends at the first fault; a new one subscribes to everything that is
 wanted, fills the gaps (`subscriptions.py`) and enters every presence again (`entries.py`). Between sessions a verb
 waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavailable`; nothing is ever sent twice.
 """
@@ -10,8 +9,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -36,6 +33,7 @@ from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Epochs, place
 from channeld.broker.redis.entries import Entries, Leases, read_version
 from channeld.broker.redis.layout import ALONE, Spread
+from channeld.broker.redis.outlet import TOPS_OUTLIVE, Outlet
 from channeld.broker.redis.queue import (
     Answer,
     Argument,
@@ -44,7 +42,6 @@ from channeld.broker.redis.queue import (
     Publish,
     Reply,
     Script,
-    commands,
 )
 from channeld.broker.redis.roster import PAGE, Listing, Roster, RosterReading, present_page
 from channeld.broker.redis.server_clock import ServerClock
@@ -58,8 +55,6 @@ from channeld.timers import Clock
 
 T = TypeVar("T")
 
-# How long a topic's top outlives its frames, so that a client at the top recovers.
-TOPS_OUTLIVE = 86_400
 # Verbs wait this long for a new session before they fail.
 HOLD = 1.0
 # What one reply may hold of a history: at this size Redis, and a node's loop, are held up for about a millisecond.
@@ -103,21 +98,18 @@ class RedisBroker(SingleCalls):
         self._clock = clock
         self.node_id = node_id
         self._outgoing = Outgoing()
-        self._outgoing.on_filled = self._stir
+        # The callables may be set after construction, so they are looked up late.
+        turn_ends = lambda call: self.when_turn_ends(call)  # noqa: E731, PLW0108
+        self._outlet = Outlet(self._outgoing, self._names.state, turn_ends)
         self._server_clock = ServerClock()
         # Of this process alone, whatever it is called.
         self._node = secrets.token_hex(8)
-        # The callables may be set after construction, so they are looked up late.
         gap = lambda *gap: self.on_gap(*gap)  # noqa: E731, PLW0108
         lost = lambda *lost: self.on_presence_lost(*lost)  # noqa: E731, PLW0108
         back = lambda *back: self.on_presence_back(*back)  # noqa: E731, PLW0108
         self._inbox = Inbox(self._names, deliver, gap, self._read_roster, self._node)
         self._leases = Leases(self._names, Entries(self._names), lost, back, spread)
         self._entries = self._leases.entries
-        self._current: Session | None = None
-        self._is_sending = self._is_stirred = False
-        # Channels that are to be subscribed to, or not any more, when the turn ends.
-        self._asked: list[tuple[bool, bytes]] = []
         self._numbered: dict[str, bool] = {}
         self._healthy = False
         self._refuse_after = float("-inf")
@@ -173,16 +165,14 @@ class RedisBroker(SingleCalls):
             return None
         if fresh:
             self._inbox.asked((subscription.channel,))
-            self._asked.append((True, subscription.channel))
-            self._stir()
+            self._outlet.ask(subscription.channel, is_wanted=True)
         return None if subscription.ready.done else subscription.ready
 
     def unsubscribe(self, topic: Topic) -> None:
         """Want it no more."""
         channel = self._inbox.forget(topic)
-        if channel is not None and self._current is not None:
-            self._asked.append((False, channel))
-            self._stir()
+        if channel is not None:
+            self._outlet.ask(channel, is_wanted=False)
 
     def number(self, channel: str, is_numbered: bool) -> None:
         """Whether rooms of a channel have a history; of one without Redis is told now, and with each new session."""
@@ -315,6 +305,10 @@ class RedisBroker(SingleCalls):
         self._outgoing.fail(BrokerUnavailable())
 
     @property
+    def _current(self) -> Session | None:
+        return self._outlet.session
+
+    @property
     def healthy(self) -> bool:
         """Whether this node hears itself through Redis."""
         return self._healthy
@@ -399,15 +393,14 @@ class RedisBroker(SingleCalls):
         if ended:
             await session.call("end_histories", ended, ())
         self._heard = self._clock.monotonic()
-        self._current, self._asked = session, []
+        self._outlet.begin(session)
         wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)
         echo = self._names.echo(self._entries.lease)
         self._inbox.asked(wanted)
         opened = trio.Event()
         session.listen(self._inbox, echo, opened, self._hear)
         session.subscribe([echo, *wanted])
-        self._is_sending = False
-        self._send()
+        self._outlet.open()
         nursery.start_soon(session.send_again, HOLD)
         nursery.start_soon(self._fill)
         nursery.start_soon(self._leases.renew, session)
@@ -417,52 +410,13 @@ class RedisBroker(SingleCalls):
 
     def _end(self, reason: str) -> None:
         self.reason = reason
-        if self._current is not None:
-            self._current.give_up()
-        self._current = None
+        self._outlet.end()
         self._inbox.disconnect()
         self._outgoing.fail(BrokerUnavailable(), bound_only=True)
         if self._healthy:
             self._healthy = False
             self._refuse_after = self._clock.monotonic() + HOLD
             self.on_health(False, reason)
-
-    def _stir(self) -> None:
-        """Something is to be sent: with all else that this turn brings."""
-        if not self._is_stirred:
-            self._is_stirred = True
-            self.when_turn_ends(self._turn_ended)
-
-    def _turn_ended(self) -> None:
-        self._is_stirred = False
-        self._subscribe()
-        self._send()
-
-    def _subscribe(self) -> None:
-        asked, self._asked = self._asked, []
-        for is_wanted, some in groupby(asked, itemgetter(0)):
-            channels = [channel for _, channel in some]
-            if self._current is not None and is_wanted:
-                self._current.subscribe(channels)
-            elif self._current is not None:
-                self._current.unsubscribe(channels)
-
-    def _send(self) -> None:
-        """Send a batch of what waits, unless one is under way: what comes meanwhile makes the next one."""
-        session = self._current
-        if session is None:
-            return
-        if self._is_sending or not session.is_open or not self._outgoing:
-            session.flush()
-            return
-        self._is_sending = True
-        opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
-        batch = commands(self._outgoing.take(), self._names.state, opening)
-        session.perform(batch, self._sent)
-
-    def _sent(self) -> None:
-        self._is_sending = False
-        self._stir()
 
     async def _fill(self) -> NoReturn:
         while True:

@@ -30,6 +30,8 @@ class Dialect:
     subscribe: bytes
     unsubscribe: bytes
     message: bytes
+    # Whether `PUBLISH` reaches all nodes.
+    publishes: bool = True
     guard: tuple[str, ...] = ()
     digests: Mapping[str, bytes] = attrs.field(
         init=False, default=attrs.Factory(_digests, takes_self=True)
@@ -52,6 +54,7 @@ _SHARDED = Dialect(
     b"SSUBSCRIBE",
     b"SUNSUBSCRIBE",
     b"smessage",
+    publishes=False,
 )
 
 

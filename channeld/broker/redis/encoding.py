@@ -139,6 +139,15 @@ def unpack(message: bytes, node: str = "") -> list[Publication] | None:
     return publications if publications and is_ours and at == len(message) else None
 
 
+def pack(publications: Sequence[tuple[str | None, bytes]]) -> bytes:
+    """The envelope of publications that are not kept: of each the connection to leave out, and the payload."""
+    parts = [_HEAD.pack(_MAGIC, 0, 0, 0, len(publications))]
+    for skip, payload in publications:
+        name = (skip or "").encode()
+        parts += (_PART.pack(len(name), len(payload)), name, payload)
+    return b"".join(parts)
+
+
 def _texts(packed: bytes) -> list[str]:
     """Texts that each come after their size.
 

@@ -121,6 +121,12 @@ class Publish:
         """Bytes, roughly."""
         return len(self.payload) + 100
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is to be done but to publish it."""
+        options = self.options
+        return options.keep is None and options.once is None and self.conflating is None
+
     def continues(self, other: "Publish") -> bool:
         """Whether both may share an envelope."""
         return self.channel == other.channel and self.options.keep == other.options.keep
@@ -196,6 +202,18 @@ class Outgoing:
                 entry.answer.fail(error)
 
 
+def plain_runs(batch: Sequence[Publish | Script]) -> list[list[Publish]] | None:
+    """Publications that share envelopes, of a batch in which nothing is kept; None for any other.
+
+    These need no script, which costs Redis three times what `PUBLISH` does. Beside scripts they would overtake those that
+    are refused at first and sent again.
+    """
+    for entry in batch:
+        if isinstance(entry, Script) or not entry.is_plain:
+            return None
+    return _runs(cast("Sequence[Publish]", batch))
+
+
 def commands(
     batch: Sequence[Publish | Script],
     state: str,
@@ -247,13 +265,18 @@ def _call(script: Script) -> Command:
     return Command(script.name, script.keys, script.arguments, resolve, answer.fail)
 
 
-def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) -> Command:
+def _runs(entries: Sequence[Publish]) -> list[list[Publish]]:
     runs: list[list[Publish]] = []
     for entry in entries:
         if runs and entry.continues(runs[-1][0]):
             runs[-1].append(entry)
         else:
             runs.append([entry])
+    return runs
+
+
+def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) -> Command:
+    runs = _runs(entries)
     keys, arguments = [state], list(opening)
     for run in runs:
         first = run[0]

@@ -28,7 +28,8 @@ from channeld.broker.redis.connection import (
 )
 from channeld.broker.redis.dialect import PLAIN, Dialect, of_cluster
 from channeld.broker.redis.discovery import NotFound, read_url
-from channeld.broker.redis.queue import Argument, Command, Reply, Script
+from channeld.broker.redis.encoding import pack
+from channeld.broker.redis.queue import Argument, Command, Publish, Reply, Script
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
 
@@ -253,6 +254,27 @@ class Session:
             words = self.dialect.words(command.script, command.keys, command.arguments)
             self.connection.call(words, partial(answer, command))
         self.connection.flush()
+
+    def publish(self, runs: Sequence[Sequence[Publish]], then: Callable[[], object]) -> None:
+        """Publish without scripts, each run in an envelope; answer it when that is done, and call `then()` after the last."""
+        for run in runs:
+            envelope = pack([(entry.options.skip, entry.payload) for entry in run])
+            words = (b"PUBLISH", run[0].channel, envelope)
+            after = then if run is runs[-1] else _no_turn
+            self.connection.call(words, partial(self._published, run, after))
+        self.connection.flush()
+
+    def _published(self, run: Sequence[Publish], then: Callable[[], object], reply: Reply) -> None:
+        if isinstance(reply, Exception):
+            error = BrokerUnavailable(is_unknown=isinstance(reply, Lost))
+            for entry in run:
+                entry.answer.fail(error)
+            if isinstance(reply, NoLongerPrimary):
+                self.connection.fail(str(reply))
+        else:
+            for entry in run:
+                entry.answer.resolve(None)
+        then()
 
     def _performed(self) -> None:
         now = trio.current_time()

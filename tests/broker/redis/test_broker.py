@@ -9,7 +9,7 @@ import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.publish_options import PublishOptions
-from channeld.broker.redis import queue, session
+from channeld.broker.redis import queue
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
 
@@ -62,39 +62,6 @@ async def test_nodes_hear_each_other_in_one_order(
     await one.until(lambda: len(one.delivered) == len(two.delivered) == 100)
     assert one.delivered == two.delivered
     assert [pub.position.offset for _, pub in one.delivered] == list(range(1, 101))
-
-
-async def test_what_a_turn_brings_leaves_together_at_its_end(
-    shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (one,) = await two_nodes(shared_servers("valkey").url, 1)
-    ends: list[Callable[[], None]] = []
-    asked: list[list[bytes]] = []
-    batches: list[int] = []
-    subscribe, perform = one.broker._current.subscribe, one.broker._current.perform
-
-    def note_channels(_session: object, channels: list[bytes]) -> None:
-        asked.append(channels)
-        subscribe(channels)
-
-    def note_batch(_session: object, batch: list[object], then: Callable[[], object]) -> None:
-        batches.append(len(batch))
-        perform(batch, then)
-
-    monkeypatch.setattr(one.broker, "when_turn_ends", ends.append)
-    monkeypatch.setattr(session.Session, "subscribe", note_channels)
-    monkeypatch.setattr(session.Session, "perform", note_batch)
-    topics = [Topic("room", "lobby", name) for name in "abc"]
-    answers = [one.broker.subscribe(topic) for topic in topics]
-    answers += [one.broker.publish(topic, b"1") for topic in topics]
-    assert (asked, batches) == ([], [])
-    for end in ends:
-        end()
-    monkeypatch.undo()
-    for answer in answers:
-        await answer
-    # Three publications are one script call.
-    assert ([len(channels) for channels in asked], batches) == ([3], [1])
 
 
 async def answered(answer: Any) -> None:

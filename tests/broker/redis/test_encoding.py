@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
+from channeld.broker.redis import encoding
 from channeld.broker.redis.encoding import STAMP, Epochs, Names, topic_key, unpack
 
 
@@ -54,6 +55,8 @@ def test_an_envelope_is_read_back(
         for number, (payload, skip) in enumerate(contents)
     ]
     assert unpack(pack(sent)) == sent
+    if top is None:
+        assert encoding.pack([(skip, payload) for payload, skip in contents]) == pack(sent)
 
 
 @given(parts, st.data())

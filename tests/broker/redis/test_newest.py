@@ -7,7 +7,7 @@ import trio
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import Conflated, Placing, PublishOptions
-from channeld.broker.redis import broker
+from channeld.broker.redis import broker, outlet
 
 ROOM = Topic("room", "board", "b")
 KEEP = History(size=5, ttl=60.0)
@@ -76,7 +76,8 @@ async def test_who_dies_with_a_node_leaves_nothing(
 async def test_nothing_of_it_stays_for_ever(
     kind: str, make_server: MakeServer, one_node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "TOPS_OUTLIVE", 0)
+    for module in (broker, outlet):
+        monkeypatch.setattr(module, "TOPS_OUTLIVE", 0)
     server = make_server(kind)
     node = await one_node(server.url)
     short = History(size=5, ttl=0.05)

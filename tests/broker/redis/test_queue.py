@@ -2,9 +2,18 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position
-from channeld.broker.publish_options import PublishOptions
+from channeld.broker.once import Once
+from channeld.broker.publish_options import Conflated, PublishOptions
 from channeld.broker.redis import queue as outgoing
-from channeld.broker.redis.queue import Answer, Outgoing, Publish, Script, commands
+from channeld.broker.redis.queue import (
+    Answer,
+    Conflating,
+    Outgoing,
+    Publish,
+    Script,
+    commands,
+    plain_runs,
+)
 
 KEEP = History(size=3, ttl=1.5)
 
@@ -144,3 +153,15 @@ def test_who_fails_at_an_answer_fails_alone(capsys: pytest.CaptureFixture[str]) 
     answer.resolve(3)
     assert answer.done
     assert '"task_failed","task":"answer"' in capsys.readouterr().err
+
+
+def test_only_a_batch_in_which_nothing_is_kept_needs_no_script() -> None:
+    plain = [publish(b"a", b"1"), publish(b"a", b"2"), publish(b"b", b"3")]
+    runs = plain_runs(plain)
+    assert runs is not None
+    assert [[entry.payload for entry in run] for run in runs] == [[b"1", b"2"], [b"3"]]
+    once = Publish(b"a", (), b"4", PublishOptions(once=Once("o", "k", 60.0)), "o")
+    waiting = publish(b"a", b"5")
+    waiting.conflating = Conflating(Conflated("s", 1.0), 0.0, lambda _seconds: None)
+    for other in (script(), publish(b"a", b"6", KEEP), once, waiting):
+        assert plain_runs([*plain, other]) is None

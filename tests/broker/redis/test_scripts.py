@@ -6,7 +6,7 @@ import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Topic
 from channeld.broker.publish_options import PublishOptions
-from channeld.broker.redis import broker
+from channeld.broker.redis import broker, outlet
 
 ROOM = Topic("room", "lobby", "general")
 MakeServer = Callable[[str], Any]
@@ -16,7 +16,8 @@ MakeServer = Callable[[str], Any]
 async def test_nothing_of_a_history_stays_for_ever(
     kind: str, make_server: MakeServer, one_node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "TOPS_OUTLIVE", 0)
+    for module in (broker, outlet):
+        monkeypatch.setattr(module, "TOPS_OUTLIVE", 0)
     server = make_server(kind)
     node = await one_node(server.url)
     await node.broker.publish(ROOM, b"1", PublishOptions(History(size=5, ttl=0.05)))

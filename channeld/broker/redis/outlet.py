@@ -1,0 +1,97 @@
+"""When Redis is told: at the end of the turn that asked, first of subscriptions, then one batch of the queue at a time.
+
+What comes while a batch is under way makes the next one. So a lone publication leaves at once, and under load many go together.
+"""
+
+import secrets
+from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
+
+import attrs
+
+from channeld.broker.redis.queue import Outgoing, commands, plain_runs
+from channeld.broker.redis.session import Session
+
+# How long a topic's top outlives its frames, so that a client at the top recovers.
+TOPS_OUTLIVE = 86_400
+
+
+@attrs.define(eq=False)
+class Outlet:
+    """Sends what waits in the queue while there is a session; `state` is the key of what all topics share."""
+
+    outgoing: Outgoing
+    _state: str
+    _when_turn_ends: Callable[[Callable[[], None]], None]
+    session: Session | None = attrs.field(default=None, init=False)
+    _is_sending: bool = attrs.field(default=False, init=False)
+    _is_stirred: bool = attrs.field(default=False, init=False)
+    # Channels that are to be subscribed to, or not any more, when the turn ends.
+    _asked: list[tuple[bool, bytes]] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outgoing.on_filled = self.stir
+
+    def begin(self, session: Session) -> None:
+        """There is a session; what was asked of the one before it is no more."""
+        self.session, self._asked = session, []
+
+    def open(self) -> None:
+        """The session has been told what is wanted: now what waits may follow."""
+        self._is_sending = False
+        self._send()
+
+    def end(self) -> None:
+        """The session is over."""
+        if self.session is not None:
+            self.session.give_up()
+        self.session = None
+
+    def ask(self, channel: bytes, *, is_wanted: bool) -> None:
+        """Subscribe to a channel, or no more; nothing without a session."""
+        if self.session is not None:
+            self._asked.append((is_wanted, channel))
+            self.stir()
+
+    def stir(self) -> None:
+        """Something is to be sent: with all else that this turn brings."""
+        if not self._is_stirred:
+            self._is_stirred = True
+            self._when_turn_ends(self._turn_ended)
+
+    def _turn_ended(self) -> None:
+        self._is_stirred = False
+        if self._asked:
+            self._subscribe()
+        self._send()
+
+    def _subscribe(self) -> None:
+        asked, self._asked = self._asked, []
+        for is_wanted, some in groupby(asked, itemgetter(0)):
+            channels = [channel for _, channel in some]
+            if self.session is not None and is_wanted:
+                self.session.subscribe(channels)
+            elif self.session is not None:
+                self.session.unsubscribe(channels)
+
+    def _send(self) -> None:
+        session = self.session
+        if session is None:
+            return
+        if self._is_sending or not session.is_open or not self.outgoing:
+            session.flush()
+            return
+        self._is_sending = True
+        batch = self.outgoing.take()
+        runs = plain_runs(batch) if session.dialect.publishes else None
+        if runs is not None:
+            session.publish(runs, self._sent)
+        else:
+            opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
+            session.perform(commands(batch, self._state, opening), self._sent)
+
+    def _sent(self) -> None:
+        self._is_sending = False
+        if self.outgoing:
+            self.stir()
