@@ -1,4 +1,4 @@
-"""Who may ask: keys, compared in constant time, and the origin that a browser reports."""
+"""Access control: keys, compared in constant time, and the browser's origin."""
 
 import hmac
 import ipaddress
@@ -11,21 +11,21 @@ _PRIVATE = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".svc", 
 
 
 def has_key(authorization: bytes | None, keys: Iterable[str]) -> bool:
-    """Whether an `Authorization` header brings one of the keys (RFC 6750 section 2.1).
+    """Whether an `Authorization` header has one of the keys (RFC 6750 section 2.1).
 
-    Every key is compared, each in constant time, so that the answer's time tells nothing of any of them.
+    All keys are compared in constant time, so that timing reveals nothing about any of them.
     """
     given = authorization or b""
     token = given[len(_SCHEME) :].strip() if given[: len(_SCHEME)].lower() == _SCHEME else b""
     found = False
     for key in keys:
-        # An empty key is a secret that was not set, and opens nothing.
+        # An empty key is a secret that was not set, and grants nothing.
         found |= hmac.compare_digest(token, key.encode()) and bool(key)
     return found
 
 
 def is_own_origin(origin: str, host: str | None) -> bool:
-    """Whether a browser's `Origin` is the site that it is talking to: only the console's pages are."""
+    """Whether a browser's `Origin` is this site itself, as for the console's pages."""
     try:
         parts = urlsplit(origin)
         port = parts.port
@@ -39,10 +39,10 @@ def is_own_origin(origin: str, host: str | None) -> bool:
 
 
 def is_private_host(host: str | None) -> bool:
-    """Whether a `Host` cannot be a name that a web site has made point here (DNS rebinding).
+    """Whether a `Host` is safe from DNS rebinding: a web site can't have such a name.
 
-    An address, a name of one label (`localhost`, a container's) and names below domains that nobody can register are
-    private; so is a request without a `Host`, which no browser sends.
+    Addresses, names of one label (`localhost`, a container's) and names below reserved domains are private; so is a request
+    without `Host`, which no browser sends.
     """
     if host is None:
         return True

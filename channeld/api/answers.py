@@ -1,4 +1,4 @@
-"""What is answered, as JSON Schemas for the OpenAPI document; tests hold the answers to them."""
+"""JSON Schemas of answers, for the OpenAPI document; tests check the answers against them."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ def _list(of: Schema) -> Schema:
 
 
 def pending(answer: Schema) -> Schema:
-    """The schema of an answer with the nodes that have not said yet that they did it."""
+    """The schema of an answer, with the nodes that have not confirmed yet."""
     properties, required = answer["properties"], answer["required"]
     assert isinstance(properties, dict)  # noqa: S101 - of this module's own making
     assert isinstance(required, list)  # noqa: S101 - likewise

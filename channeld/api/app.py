@@ -1,9 +1,9 @@
-"""How one request is answered: origin, key, path, method, query, body, and then its handler; as an ASGI application.
+"""The ASGI application: checks a request's origin, key, path, method, query and body, then calls its handler.
 
     app = make_app(control)
 
-Every refusal is a problem document. What a handler raises and nobody expected is logged with a `ref` that the client is
-told, as on the wire. The application keeps nothing between requests but what `Control` holds.
+Every refusal is a problem document. Unexpected exceptions are logged with a `ref` that the client also gets, as on the
+wire. All state between requests is in `Control`.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ LARGEST_BODY: Final = 1024 * 1024
 
 
 class _Gone(Exception):
-    """The client left in the middle of its body, or was too slow; the server answers that."""
+    """The client left in the middle of its body, or was too slow, which the server answers."""
 
 
 def make_app(control: Control) -> ASGIApp:
-    """The application over a control. It is served without a lifespan."""
+    """Make the application. It is served without a lifespan."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,7 +104,7 @@ async def _answer(control: Control, request: Request) -> Response:
 
 
 def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
-    """The request's route and its path's parameters, if the client may ask for it."""
+    """The request's route and path parameters, if the client is allowed to make it."""
     headers = request.headers
     origin = headers.get("origin")
     if origin is not None and not is_own_origin(origin, headers.get("host")):
@@ -128,7 +128,7 @@ def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
 
 def _demand_key(control: Control, request: Request) -> None:
     given = request.headers.getlist("authorization")
-    # Two of them: a proxy in between might have looked at the other one.
+    # With two of them, a proxy in between might have checked the other one.
     one = given[0].encode("latin-1") if len(given) == 1 else None
     if not has_key(one, control.keys):
         _log_refusal(control, request, 401, "key")

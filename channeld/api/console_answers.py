@@ -1,6 +1,6 @@
-"""The console's side of the server: its page and files, and the little that it asks beside the API.
+"""Serves the console: its page and files, and the few requests that it makes besides the API.
 
-The files are public, since they hold nothing of anybody; all that they show is asked for with the key.
+The files are public, since they contain no data; everything that they show is requested with the key.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ _TYPES: Final[Mapping[str, str]] = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Each takes some of the processor's time, which clients need more.
+# Each takes processor time, which clients need more.
 _ONE_TRACE: Final = trio.CapacityLimiter(1)
-# A proxy may drop a connection that says nothing for a minute.
+# A proxy may drop a connection that is silent for a minute.
 _QUIET: Final = 15.0
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
 
@@ -116,7 +116,7 @@ def _file(ask: ApiRequest, name: str, body: bytes) -> Response:
 
 @cache
 def _names() -> frozenset[str]:
-    """What may be asked for: nothing else is ever opened."""
+    """The file names that may be requested; nothing else is ever opened."""
     return frozenset(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)
 
 
@@ -137,7 +137,7 @@ async def setup(control: Control, ask: ApiRequest) -> Json:
 
 
 def _urls(control: Control, ask: ApiRequest) -> list[str]:
-    """The server's URLs; one that listens everywhere is where the page was fetched from."""
+    """The server's URLs; if it listens on every interface, the host is the one that the page came from."""
     found: list[str] = []
     host = ask.request.headers.get("host", "")
     seen = urlsplit(f"//{host}").hostname if _HOST.fullmatch(host) else None
@@ -242,7 +242,7 @@ async def tail(control: Control, ask: ApiRequest) -> Response:
 
 
 class _Tail(Response):
-    """Goes on until the client does not."""
+    """Runs until the client leaves."""
 
     def __init__(self, control: Control, topic: Topic) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

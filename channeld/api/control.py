@@ -1,4 +1,4 @@
-"""What the API works on: the engine with its cluster, and what only those who put the server together know."""
+"""What the API works on: the engine with its cluster, and facts from the layers above."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -26,15 +26,15 @@ _LISTED: Final = 20
 
 @attrs.frozen(kw_only=True)
 class Console:
-    """What the console shows beside the API's own answers; the layers above the API bring it.
+    """What the console shows besides the API's own answers; provided by the layers above the API.
 
     Attributes:
         urls: the server's own WebSocket URLs, without paths.
-        describe: the channels with their types, routes and examples, for people.
-        mint: a token for (channel, user), only where the server runs for development.
-        opens: where a short link leads: (code, the server's URL) -> a path, or None for a code that is not one of ours.
-        page: the chat page, where there is one.
-        trace: what becomes of a message, step by step: (path, frame, token); runs in a thread. None: nobody can tell.
+        describe: describes the channels with their types, routes and examples.
+        mint: makes a token for (channel, user), in development only.
+        opens: resolves a short link: (code, the server's URL) -> a path, or None for an unknown code.
+        page: the chat page, if there is one.
+        trace: traces a message step by step: (path, frame, token); runs in a thread. None: not available.
     """
 
     urls: Callable[[], Sequence[str]] = tuple
@@ -47,16 +47,16 @@ class Console:
 
 @attrs.define(eq=False, kw_only=True)
 class Control:
-    """What handlers get.
+    """What handlers work on.
 
     Attributes:
-        engine: whose verbs these are on this node.
-        cluster: whose verbs these are on all nodes.
-        is_draining: whether clients are being sent away.
+        engine: the verbs on this node.
+        cluster: the verbs on all nodes.
+        is_draining: whether the server is draining.
         is_broker_up: whether the broker answers.
-        shards: whether each of its shards does, by name; nothing where it is one.
-        shadow_since: since when another configuration is asked about what comes, in Unix seconds; None: none is.
-        samples: the metrics that are this process's own, and not to be added up with others'.
+        shards: whether each of its shards answers, by name; empty if it is one server.
+        shadow_since: since when a shadow configuration runs, in Unix seconds; None: none does.
+        samples: metrics that are this process's own and must not be summed with others'.
     """
 
     engine: Engine
@@ -80,12 +80,12 @@ class Control:
 
     @property
     def keys(self) -> Sequence[str]:
-        """The keys of the plan in force, so that a reload rotates them."""
+        """The keys of the current plan, so that a reload rotates them."""
         api = self.engine.plan.config.api
         return [] if api is None else [secret.text for secret in api.keys]
 
     def channel(self, name: str) -> ChannelPlan:
-        """A declared channel.
+        """The declared channel of that name.
 
         Raises:
             Problem: 404.
@@ -101,7 +101,7 @@ class Control:
         return found
 
     def room(self, name: str) -> str:
-        """A room's name that could be one.
+        """The room name, if it is valid.
 
         Raises:
             Problem: 404.
@@ -114,7 +114,7 @@ class Control:
 
 @attrs.frozen(kw_only=True, eq=False)
 class ApiRequest:
-    """A request that has the right form: the path's parameters, the query's, and the body's value."""
+    """A validated request: path parameters, query parameters, and the body's value."""
 
     request: Request
     params: Mapping[str, str]

@@ -1,7 +1,7 @@
-"""What requests must look like: a JSON Schema for each body and each query, also shown in the OpenAPI document.
+"""Schemas of requests: a JSON Schema for each body and each query, also used in the OpenAPI document.
 
-A body is read strictly, as a client's frame is (numbers that fit, not nested too deep), then checked by its schema; what
-no schema can say (a room's name in NFC, a reason that fits into a Close frame) is checked here as well.
+A body is parsed as strictly as a client's frame (range of numbers, depth), then checked by its schema. What a schema cannot
+express (a room name in NFC, a reason that fits into a Close frame) is also checked here.
 """
 
 import re
@@ -19,7 +19,7 @@ from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator, Violation
 
 Schema: TypeAlias = dict[str, Json]
-# Checked by its schema before anybody reads it.
+# Already checked by its schema.
 Body: TypeAlias = Any
 
 MOST_IN_A_BATCH: Final = 1000
@@ -186,7 +186,7 @@ CLEAR_QUERY: Final = _object(
     },
 )
 
-# The console's own.
+# For the console only.
 CHECK: Final = _object(
     ["channel", "type", "message"],
     {"channel": _CHANNEL, "type": {"type": "string"}, "message": {"type": "object"}},
@@ -206,7 +206,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
 
 
 def violations(schema: Schema, value: Body) -> Sequence[Violation]:
-    """Why a value does not have the form; empty when it has. `schema` is one of this module's."""
+    """Why a value does not satisfy a schema of this module; empty if it does."""
     validator = _VALIDATORS.get(id(schema))
     if validator is None:
         validator = _VALIDATORS[id(schema)] = compiled(schema)
@@ -216,7 +216,7 @@ def violations(schema: Schema, value: Body) -> Sequence[Violation]:
 
 
 def _more(value: Mapping[str, Any]) -> Iterator[Violation]:
-    """What schemas do not say."""
+    """Checks that schemas cannot express."""
     if "room" in value and not is_room_name(value["room"]):
         yield Violation("/room", "must be a room name: NFC, no control characters", "format")
     if "code" in value and not _may_be_sent(value["code"]):
@@ -230,16 +230,16 @@ def _may_be_sent(code: int) -> bool:
 
 
 def read_body(body: bytes, schema: Schema) -> Body:
-    """The value of a body.
+    """Parse and check a body.
 
     Raises:
-        Problem: 400, it is not JSON, or has another form.
+        Problem: 400: it is not JSON, or does not satisfy the schema.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Problem(400, f"not valid JSON: {error.msg} at character {error.pos}") from None
-    # The wire's own reader: what it refuses there can't be published here.
+    # The wire's own parser: what it refuses can't be published either.
     read = decode(b'{"type":"","body":%b}' % body, _DEEPEST)
     if isinstance(read, BadFrame):
         raise Problem(400, f"the body is refused: {read.message}")
@@ -250,10 +250,10 @@ def read_body(body: bytes, schema: Schema) -> Body:
 
 
 def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
-    """The parameters of a query, with the defaults of those that are not given.
+    """Parse and check a query; missing parameters get their defaults.
 
     Raises:
-        Problem: 400, one is unknown, given twice, or has another form.
+        Problem: 400: a parameter is unknown, repeated or invalid.
     """
     text = query.decode("latin-1")
     try:

@@ -1,4 +1,4 @@
-"""Publishes a thing once: what a key stood for in the last five minutes, of a bounded number of keys.
+"""Idempotency keys: remembers the result for each key for five minutes, for a bounded number of keys.
 
 One table per process. A repetition gets the answer of the first (and waits for it, if that is still under way); a
 request that failed is forgotten, so that it can be tried again. Over all nodes it is the broker that takes a key, in one
@@ -25,7 +25,7 @@ Result: TypeAlias = dict[str, Json]
 
 @attrs.define(eq=False)
 class KeptAnswer:
-    """What one key stands for: the request's fingerprint, when it came, and its outcome once there is one.
+    """The entry of one key: the request's fingerprint, its time, and its outcome once there is one.
 
     `is_elsewhere`: the first request went to another node, which knows the outcome.
     """
@@ -40,7 +40,7 @@ class KeptAnswer:
         """The first request's answer.
 
         Raises:
-            Problem: that one's.
+            Problem: the first request's problem.
         """
         await self.is_done.wait()
         if isinstance(self.outcome, dict):
@@ -59,7 +59,7 @@ def demand_same(first: str, now: str) -> None:
 
 
 class Idempotency:
-    """The table. Keys are per channel."""
+    """The table of keys. Keys are per channel."""
 
     def __init__(self, clock: Clock, most: int = MOST_KEYS) -> None:
         self._clock = clock
@@ -70,10 +70,10 @@ class Idempotency:
         return len(self._entries)
 
     def find(self, channel: str, key: str, fingerprint: str) -> KeptAnswer | None:
-        """What the key stands for by now.
+        """The entry of a key, if there is one.
 
         Raises:
-            Problem: 422, it was used for another event.
+            Problem: 422: it was used for another event.
         """
         self._expire()
         entry = self._entries.get((channel, key))
@@ -94,7 +94,7 @@ class Idempotency:
         return entry.fingerprint, None if position is None else str(position)
 
     def add(self, channel: str, key: str, fingerprint: str) -> KeptAnswer:
-        """Let a key stand for something from now on. The oldest key gives way to one too many."""
+        """Add a key. Beyond the maximum, the oldest one is dropped."""
         if len(self._entries) >= self._most:
             self._entries.popitem(last=False)
         entry = self._entries[channel, key] = KeptAnswer(fingerprint, self._clock.monotonic())
@@ -103,7 +103,7 @@ class Idempotency:
     async def settle(
         self, channel: str, key: str, entry: KeptAnswer, outcome: Awaitable[Result]
     ) -> Result:
-        """Await what an added key stands for, and keep it; a failure is forgotten.
+        """Await the outcome of an added key and keep it; a failure is forgotten.
 
         Raises:
             Problem: the outcome's own.

@@ -1,4 +1,4 @@
-"""What the console shows of the past, of what is busy, and of one connection. The routes are its own and may change."""
+"""The console's views of the past, of busy rooms and connections, and of one connection. These routes may change."""
 
 import heapq
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ async def past(control: Control, _ask: ApiRequest) -> Json:
 
 
 async def busy(control: Control, _ask: ApiRequest) -> Json:
-    """The largest rooms of all nodes, and the connections of this process for which most bytes wait."""
+    """The largest rooms of all nodes, and this process's connections with the most bytes waiting."""
     sizes: list[tuple[int, str, str]] = []
     for channel in control.engine.plan.channels:
         found = await control.cluster.rooms(channel)
@@ -50,7 +50,7 @@ def _queued(session: Session) -> int:
 
 
 async def connection(control: Control, ask: ApiRequest) -> Json:
-    """One connection: who, since when, where; and where it is this process's, its allowances and last refusals."""
+    """One connection: who, since when, where; if it is this process's, also its allowances and recent refusals."""
     id = ask.params["connection"]
     session = control.engine.sessions.get(id)
     if session is not None:
@@ -89,6 +89,6 @@ def _details(control: Control, session: Session) -> Mapping[str, Json]:
 
 
 def _allowance(name: str, arrival: float, now: float, rate: Rate) -> Json:
-    """How many more may come at once."""
+    """How many more messages may be sent at once."""
     used = max(0.0, arrival - now) / rate.interval
     return {"name": name, "left": max(0, int(rate.burst - used + 1e-6)), "burst": rate.burst}

@@ -1,7 +1,7 @@
-"""From everyone's plain numbers to the samples of `telemetry`: what counts, and how it is named.
+"""Turns the parts' numbers into named samples of `telemetry`.
 
-Two kinds: what adds up over the processes of one machine (`engine_samples`, `process_samples`, and what the server itself tells), and
-what each process can only say for itself (`own_samples`).
+There are two kinds: samples that are summed over the processes of one machine (`engine_samples`, `process_samples`, and the
+server's own), and samples of each process (`own_samples`).
 """
 
 import platform
@@ -17,7 +17,7 @@ from channeld.telemetry import Sample, counted, dropped, left_out
 
 
 def engine_samples(engine: Engine) -> Iterator[Sample]:
-    """Connections, messages, frames, rooms and times. Labels are channels and types of the plan, hooks by name."""
+    """Connections, messages, frames, rooms and times. Labels are the plan's channels and types, and hook names."""
     hub = engine.hub
     over_http = Counter((one.channel.name, one.transport) for one in engine.over_http)
     for name, channel in engine.plan.channels.items():
@@ -52,12 +52,12 @@ def process_samples(taken: int, refused: int) -> Sequence[Sample]:
 
 
 def own_samples(broker: Broker) -> Iterator[Sample]:
-    """The broker as this process sees it, and what runs here."""
+    """The broker as seen by this process, and what runs in it."""
     yield Sample("channeld_broker_up", int(is_broker_up(broker)))
     yield from broker.samples()
     yield Sample("channeld_build_info", 1, (__version__, platform.python_version()))
 
 
 def is_broker_up(broker: Broker) -> bool:
-    """Whether the broker answers; one in this process always does."""
+    """Whether the broker answers; an in-process one always does."""
     return broker.healthy if isinstance(broker, Networked) else True

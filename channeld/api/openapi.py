@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the API, made from the table of routes and, where there is one, the plan."""
+"""The OpenAPI 3.1 description of the API, made from the table of routes and, if given, the plan."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from channeld.protocol.frames import Json
 if TYPE_CHECKING:
     from channeld.api.routes import Route
 
-# What any request may be answered with; whether it takes a body adds to it.
+# Statuses that any request may get; those with a body may get more.
 _ANY: Final = (400, 403, 405)
 _PENDING: Final = "Accepted: the nodes in `pending` have not confirmed; each carries it out when it is heard from again, within 60 s."
 _WITH_BODY: Final = (413, 415)
@@ -60,7 +60,7 @@ _NAMED: Final[Mapping[str, Schema]] = {
 
 
 def describe(routes: Sequence["Route"], plan: Plan | None = None) -> dict[str, Json]:
-    """The document; with a plan it names the channels and shows an event of theirs."""
+    """Make the document; with a plan it lists the channels and has examples of their events."""
     paths: dict[str, dict[str, Json]] = {}
     for route in routes:
         if route.described:
@@ -153,7 +153,7 @@ def _responses(route: "Route") -> dict[str, Json]:
 
 
 def _schema(schema: Schema) -> Json:
-    """A schema by its name, where it has one."""
+    """A reference to a schema if it has a name, else the schema."""
     for name, known in _NAMED.items():
         if known is schema:
             return {"$ref": f"#/components/schemas/{name}"}
@@ -161,7 +161,7 @@ def _schema(schema: Schema) -> Json:
 
 
 def _linked(schema: Schema) -> Json:
-    """A named schema, in which others are named as well."""
+    """A named schema with references to other named ones."""
 
     def inside(value: Json) -> Json:
         if isinstance(value, dict):

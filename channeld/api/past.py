@@ -1,7 +1,7 @@
-"""The last ten minutes in numbers, kept by the process itself, so that a console that is opened late sees the past.
+"""The last ten minutes' numbers, kept in the process, so that a console opened late can show the past.
 
-One moment every `EVERY` seconds, at most `KEPT` of them; each holds some numbers and one a channel, so the ring is as large as the
-configuration lets it be, whatever clients do.
+One moment every `EVERY` seconds, at most `KEPT` of them; each has a few numbers and one per channel, so the ring's size
+depends on the configuration only, not on clients.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ Samples = Callable[[], Awaitable[Iterable[Sample]]]
 
 @attrs.frozen(slots=True, kw_only=True)
 class Totals:
-    """What the samples of one moment come to. Counters since the start; `connections` and `outbox_bytes` are of now."""
+    """The totals of one moment's samples: counters since the start; `connections` and `outbox_bytes` are current."""
 
     connections: float = 0
     outbox_bytes: float = 0
@@ -63,14 +63,14 @@ def _refused(sample: Sample) -> str | None:
 
 
 class Past:
-    """The ring."""
+    """The ring of moments."""
 
     def __init__(self) -> None:
         self._last: tuple[float, Totals] | None = None
         self._moments: deque[dict[str, Json]] = deque(maxlen=KEPT)
 
     def take(self, at: float, samples: Iterable[Sample]) -> None:
-        """Add a moment, in Unix seconds: rates since the one before, which the first has not."""
+        """Add a moment (Unix seconds), with rates since the previous one; the first has none."""
         now, before = totals_of(samples), self._last
         self._last = at, now
         if before is None or at <= before[0]:
@@ -78,7 +78,7 @@ class Past:
         seconds, old = at - before[0], before[1]
 
         def rate(new: float, former: float) -> float:
-            # Of a process that went between two moments the last counts may be missing; that is not a negative rate.
+            # If a process ended between two moments, its last counts may be missing; avoid a negative rate.
             return round(max(0.0, new - former) / seconds, 3)
 
         counts = [
@@ -107,7 +107,7 @@ class Past:
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
-    """The upper bound in seconds of the bucket in which that share of what was counted ends; None of nothing."""
+    """A quantile as the upper bound of its bucket in seconds; None if nothing was counted."""
     left = share * sum(counts)
     if not left:
         return None

@@ -1,4 +1,4 @@
-"""What the API says when it does not do what was asked: problem documents (RFC 9457), with `errors` as on the wire."""
+"""Error answers of the API: problem documents (RFC 9457), with `errors` as on the wire."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from channeld.schema.violations import Violation
 MEDIA_TYPE: Final = "application/problem+json"
 
 
-# RFC 9110's words, which older Pythons do not have.
+# RFC 9110's phrases, which older Python versions lack.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
@@ -21,11 +21,11 @@ class Problem(Exception):
     """A request that is answered with an error.
 
     Args:
-        status: of HTTP.
+        status: the HTTP status.
         detail: what is wrong, and what to do.
         errors: where in the request, and why.
-        headers: of the answer.
-        more: fields of the document, such as `outcome: unknown` where it may have been done.
+        headers: headers of the answer.
+        more: further fields of the document, such as `outcome: unknown` if it may have been done.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Problem(Exception):
         }
 
     def response(self) -> Response:
-        """The whole answer."""
+        """The complete answer."""
         return as_response(self.document(), self.status, self._headers, MEDIA_TYPE)
 
 
 def listed(errors: Iterable[Violation]) -> list[Json]:
-    """Violations as the wire and the API tell them."""
+    """Violations in the form of the wire and the API."""
     return [{"path": one.path, "message": one.message, "keyword": one.keyword} for one in errors]

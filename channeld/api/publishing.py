@@ -1,6 +1,6 @@
-"""Publishes events for the rest of an application: one, or a batch whose order is kept and in which no one stops another.
+"""Publishes events for the rest of an application: one, or an ordered batch in which each succeeds or fails alone.
 
-An event is handed to the broker at once and in the order asked for; what has to be waited for is waited for afterwards.
+Events are handed to the broker at once and in order; waiting for results happens afterwards.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from channeld.later import Later, Pending, resolved
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
-# A batch lets others run after this many.
+# A batch lets other tasks run after this many.
 _AT_ONCE: Final = 50
 _OWNERS: Final = 16
 
 
 def away(error: BrokerUnavailable) -> Problem:
-    """What is answered while the broker is away."""
+    """The answer while the broker is unreachable."""
     seconds = str(max(1, round(error.retry_after)))
     headers = {"retry-after": seconds}
     if error.is_unknown:
@@ -40,20 +40,20 @@ def away(error: BrokerUnavailable) -> Problem:
 
 
 def once_for(channel: str, key: str) -> Once:
-    """An idempotency key as the broker takes it, together with the publication, for all nodes."""
-    # Some owners a channel, since each has a bounded number of keys.
+    """An idempotency key for the broker, which claims it for all nodes together with the publication."""
+    # Several owners per channel, since each has a bounded number of keys.
     part = zlib.crc32(key.encode()) % _OWNERS
     return Once(f"idempotency {part} {channel}", key, WINDOW)
 
 
 def begin(control: Control, body: Body) -> Awaitable[Result]:
-    """Publish one event; `body` has the form `PUBLISH`.
+    """Publish one event; `body` satisfies `PUBLISH`.
 
     Returns:
-        What is to be awaited for the answer; it may raise a `Problem` as well.
+        An awaitable of the answer, which may also raise a `Problem`.
 
     Raises:
-        Problem: 400, 404, 422 or 503; nothing was published.
+        Problem: 400, 404, 422 or 503: nothing was published.
     """
     channel, key = body["channel"], body.get("idempotency_key")
     if key is None:
@@ -141,7 +141,7 @@ def _fingerprint(body: Mapping[str, Any]) -> str:
 
 @attrs.define(eq=False)
 class _Step:
-    """One of a batch: what is waited for, or the problem with it."""
+    """One event of a batch: the awaitable of its answer, or its problem."""
 
     waiting: Awaitable[Result] | None = None
     problem: Problem | None = None
@@ -156,7 +156,7 @@ class _Step:
 
 
 async def publish_all(control: Control, batch: list[Any]) -> list[Json]:
-    """The result of each in a batch (of the form `BATCH`): what publishing it alone would answer, or `problem`."""
+    """Publish a batch (which satisfies `BATCH`); each result is the answer to publishing it alone, or `problem`."""
     results: list[Json] = []
     for start in range(0, len(batch), _AT_ONCE):
         steps = [_begin_step(control, row["publish"]) for row in batch[start : start + _AT_ONCE]]

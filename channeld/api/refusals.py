@@ -1,8 +1,7 @@
-"""Which refused requests are worth a line of the log: of each address, for each reason, the first in a minute.
+"""Decides which refused requests are logged: for each address and reason, the first in a minute.
 
-Somebody who guesses keys, or an application that was left behind when keys were rotated, must not fill the log. The
-table is bounded: the address whose minute began first gives way to one too many, and all together have a fixed number of lines a
-minute.
+Somebody who guesses keys, or an application with a rotated-out key, must not fill the log. The table is bounded: when it is
+full, the entry whose minute began first is dropped, and there is a total limit of lines per minute.
 """
 
 import math
@@ -19,7 +18,7 @@ MOST_LINES: Final = 100
 
 
 class Refusals:
-    """The table. Anyone who comes by a Unix socket has the address `""`, so they count as one."""
+    """The table. All clients of a Unix socket have the address `""`, so they count as one."""
 
     def __init__(self, clock: Clock, most: int = MOST_ADDRESSES) -> None:
         self._clock = clock
@@ -31,7 +30,7 @@ class Refusals:
         return len(self._ends)
 
     def is_news(self, address: str, reason: str) -> bool:
-        """Note a refusal; whether the log is to tell it."""
+        """Record a refusal; returns whether to log it."""
         now = self._clock.monotonic()
         self._expire(now)
         if (address, reason) in self._ends:

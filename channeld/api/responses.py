@@ -1,4 +1,4 @@
-"""Answers in JSON that no cache keeps; for what is done on all nodes, 202 while some of them have not said that they did it."""
+"""JSON answers that must not be cached; 202 if some nodes have not confirmed yet."""
 
 from collections.abc import Mapping
 from typing import Final, TypeAlias
@@ -27,7 +27,7 @@ def as_response(
 
 
 def told(reached: Reached, **fields: Json) -> Result:
-    """`fields`, the number of connections, and who is pending if anybody is."""
+    """`fields`, the number of connections, and the nodes that are pending, if any."""
     answer: dict[str, Json] = {**fields, "connections": reached.connections}
     if not reached.pending:
         return answer

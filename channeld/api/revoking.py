@@ -1,4 +1,4 @@
-"""What the API does about tokens: revoke them, show what is revoked, take it back."""
+"""Token revocation through the API: revoke, list, restore."""
 
 import datetime as dt
 from typing import Any
@@ -20,7 +20,7 @@ async def revoke(control: Control, ask: ApiRequest) -> Result:
         reached = await control.cluster.revoke(revocation)
     except RevocationsFull as error:
         raise Problem(409, str(error)) from None
-    # The stricter of two for one user holds, so that what is in force may end later than what was asked for.
+    # The stricter of two for one user applies, so the one in force may end later than requested.
     in_force = control.engine.revocations.get(revocation.id) or revocation
     return told(reached, id=revocation.id, until=_text(in_force.until))
 
@@ -50,7 +50,7 @@ def _read(body: Any, wall: float) -> Revocation:
 
 
 def _moment(body: Any, name: str, default: float) -> float:
-    """Unix seconds, out of a number or of RFC 3339."""
+    """Unix seconds from a number or an RFC 3339 time."""
     given = body.get(name, default)
     moment = parse_moment(given)
     if isinstance(moment, BadScalar):
@@ -71,7 +71,7 @@ def _row(one: Revocation) -> Json:
 
 
 def _text(moment: float) -> str:
-    # The last moment that the calendar of RFC 3339 has.
+    # The last moment that RFC 3339 can express.
     end = min(moment, 253_402_300_799.0)
     return (
         dt.datetime.fromtimestamp(end, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

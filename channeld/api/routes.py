@@ -1,7 +1,6 @@
-"""The table of requests: method and path, who answers, what must be sent, what is answered; OpenAPI is made from it.
+"""The table of requests: method, path, handler, request and answer; OpenAPI is made from it.
 
-A path is matched by its segments, each percent-decoded once and after the path was cut, so that `%2F` in a room's name
-is a character of the name.
+A path is split first, and each segment percent-decoded once, so that `%2F` in a room's name is part of the name.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,11 +22,11 @@ Handler: TypeAlias = Callable[[Control, ApiRequest], Awaitable["Response | Json"
 
 @attrs.frozen(eq=False)
 class Route:
-    """One request, its handler, and what OpenAPI says about it.
+    """One kind of request, its handler, and its OpenAPI description.
 
-    `errors` are the statuses it can be answered with, besides those that any request can. `may_be_pending`: 202 as well
-    (`responses.py`). `is_open`: no key needed; if `is_private`, then only for a `Host` that is not a public name. `answer` is
-    the schema of a JSON answer, or None. What is not `described` is the console's own and may change.
+    `errors` are its error statuses besides those of any request. `may_be_pending`: also 202 (`responses.py`). `is_open`:
+    needs no key; with `is_private`, only for a `Host` that is not a public name. `answer` is the schema of a JSON answer,
+    or None. Routes that are not `described` are for the console and may change.
     """
 
     method: str
@@ -44,12 +43,12 @@ class Route:
 
     @property
     def summary(self) -> str:
-        """What it does: the first line of what the handler says of itself."""
+        """The first line of the handler's docstring."""
         return (self.handler.__doc__ or "").partition("\n")[0].rstrip(".")
 
     @property
     def segments(self) -> Sequence[str]:
-        """The path, cut."""
+        """The segments of the path."""
         return self.path.split("/")[1:]
 
 
@@ -187,7 +186,7 @@ ROUTES: Final[Sequence[Route]] = (
 
 
 def find(raw_path: bytes, routes: Sequence[Route]) -> tuple[list[Route], Mapping[str, str]]:
-    """The routes of a path, one for each method, and the path's parameters; none: there is no such path.
+    """The routes of a path by method, and its path parameters; empty if the path is unknown.
 
     Raises:
         Problem: 400, the path is not percent-encoded UTF-8.

@@ -1,4 +1,4 @@
-"""Lets people watch a room: its frames as they come, into a bounded buffer of which the oldest go first."""
+"""Lets operators watch a room: a bounded buffer of its frames that drops the oldest first."""
 
 from collections import deque
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ KEPT: Final = 256
 
 
 class Tail:
-    """One who watches: a recipient of the hub's that is not a member."""
+    """One watcher: a recipient in the hub that is not a member."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque(maxlen=KEPT)
@@ -25,13 +25,13 @@ class Tail:
         self._has_news = trio.Event()
 
     def send(self, frame: bytes) -> None:
-        """Keep one frame's JSON. Never blocks or raises."""
+        """Buffer one frame's JSON. Never blocks or raises."""
         self._missed += len(self._frames) == KEPT
         self._frames.append(frame)
         self._has_news.set()
 
     async def take(self, seconds: float) -> tuple[list[bytes], int]:
-        """The frames' JSON since the last time and how many were lost before them, after that many seconds at most."""
+        """The frames since the last call and how many were lost before them, within that many seconds."""
         with trio.move_on_after(seconds):
             await self._has_news.wait()
         frames, missed = list(self._frames), self._missed
@@ -41,7 +41,7 @@ class Tail:
 
 
 class Tails:
-    """Everyone who watches a room of this process."""
+    """All watchers of this process's rooms."""
 
     def __init__(self, hub: Hub, most: int = MOST_TAILS) -> None:
         self._hub = hub
@@ -49,10 +49,10 @@ class Tails:
         self._open = 0
 
     def demand_place(self) -> None:
-        """See that one more may watch.
+        """Check that one more may watch.
 
         Raises:
-            Problem: 503, too many do.
+            Problem: 503: there are too many watchers.
         """
         if self._open >= self._most:
             raise Problem(503, f"{self._most} are watching already", headers={"retry-after": "5"})
@@ -62,7 +62,7 @@ class Tails:
         """Watch a topic for a while.
 
         Raises:
-            Problem: 503, too many are watching.
+            Problem: 503: there are too many watchers.
         """
         self.demand_place()
         self._open += 1

@@ -1,4 +1,4 @@
-"""What the API does: publish, disconnect, subscribe, unsubscribe, clear; each handler is one verb of the engine's cluster."""
+"""The API's verbs: publish, disconnect, subscribe, unsubscribe, clear; each handler calls one verb of the cluster."""
 
 from channeld.api.control import ApiRequest, Control
 from channeld.api.problems import Problem

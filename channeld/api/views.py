@@ -1,4 +1,4 @@
-"""What the API shows: channels, rooms and who is in them, presence, history, users, health and metrics."""
+"""The API's views: channels, rooms and their connections, presence, history, users, health and metrics."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -125,13 +125,13 @@ async def user(control: Control, ask: ApiRequest) -> Json:
 
 
 def row_of(one: ConnectionInfo, *without: str) -> dict[str, Json]:
-    """A connection's fields but for those that go without saying."""
+    """A connection's fields, without those that the request implies."""
     fields = {**attrs.asdict(one), "since": moment(one.since)}
     return {name: value for name, value in fields.items() if name not in without}
 
 
 def moment(seconds: float) -> str:
-    """Unix time as RFC 3339 writes it, with milliseconds."""
+    """Unix time in RFC 3339 format, with milliseconds."""
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -139,7 +139,7 @@ def moment(seconds: float) -> str:
 def paged(
     name: str, ask: ApiRequest, rows: Mapping[str, T], show: Callable[[str, T], Json]
 ) -> dict[str, Json]:
-    """One page of rows in the order of their keys, and `next` where there are more."""
+    """One page of rows in the order of their keys, and `next` if there are more."""
     limit, after = ask.query["limit"], ask.query.get("after")
     keys = sorted(key for key in rows if after is None or key > after)
     more: dict[str, Json] = {"next": keys[limit - 1]} if len(keys) > limit else {}

@@ -1,4 +1,4 @@
-"""What keys, values and whole files of other tools are called here, for the help of a finding."""
+"""What the keys, values and files of other tools are called here, for the help text of a finding."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -150,13 +150,13 @@ FOREIGN: Final[Mapping[str, str]] = {
 
 @attrs.frozen(slots=True)
 class Note:
-    """What to do about a key that has no place here. `where`: the section whose entries it was written in; all if empty."""
+    """What to do about a key that does not exist here. `where`: the section whose entries it concerns; empty: all."""
 
     help: str
     where: str = ""
 
     def fits(self, pointer: str) -> bool:
-        """Whether it is about a key in the mapping at a pointer."""
+        """Whether it applies to a key in the mapping at a pointer."""
         return not self.where or tokens(pointer)[-2:-1] == [self.where]
 
 

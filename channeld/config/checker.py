@@ -1,9 +1,9 @@
-"""One pass over what was written, against the language: each mistake gives one finding and takes out its own subtree.
+"""Checks what was written against the language in one pass: each mistake gives one finding and removes its own subtree.
 
-What is right goes on: a broken key is left out of its mapping, a mapping that lost a required key is left out itself, and
-so on upwards, so that everything else is still checked. The words come from `language.py`; notations and short forms
-(`x-kind`) come in as two tables: `notations` replace the check of a scalar, `normalizers` bring a checked value into the
-form that the model takes.
+Valid parts are kept: a bad key is left out of its mapping, a mapping that lost a required key is left out itself, and so on
+upwards, so that everything else is still checked. Messages are worded by `language.py`. Notations and short forms
+(`x-kind`) are passed in as two tables: `notations` replace the check of a scalar, `normalizers` convert a checked value to
+the model's form.
 """
 
 import enum
@@ -65,7 +65,7 @@ _TYPE_OF: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def shown(text: str) -> str:
-    """A value of the file as a message quotes it: on one line, and cut when it is long."""
+    """A value of the file for a message: on one line, truncated if long."""
     flat = " ".join(text.split())
     return f"`{flat[:40]}…`" if len(flat) > 40 else f"`{flat}`"
 
@@ -75,25 +75,25 @@ def _fits(value: Json, rule: Rule) -> bool:
 
 
 def _is_template(value: Mapping[str, Json]) -> bool:
-    """Whether a mapping is what YAML makes of `{name}` without quotes."""
+    """Whether a mapping is an unquoted `{name}`."""
     return len(value) == 1 and None in value.values()
 
 
 def _fits_items(value: Json, rule: Rule) -> bool:
-    """Whether a value could be one of a list."""
+    """Whether a value could be an item of a list."""
     branches = rule["items"].get("anyOf", [rule["items"]])
     return any("type" not in branch or _fits(value, branch) for branch in branches)
 
 
 def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> str | None:
-    """The key that was probably meant to be the tag."""
+    """A misspelled key that was probably meant as the tag."""
     known = {key for branch in branches for key in branch["properties"]}
     unknown = [key for key in value if key not in known and isinstance(value[key], str)]
     return next((key for key in unknown if closest(key, [tag]) == tag), None)
 
 
 def _told_by_keys(value: Mapping[str, Json], branches: Sequence[Rule]) -> Rule | None:
-    """The one of several mappings that has a key of the value's which no other has."""
+    """The only one of several mappings that has one of the value's keys."""
     for branch in branches:
         others = {key for other in branches if other is not branch for key in other["properties"]}
         if any(key in branch["properties"] and key not in others for key in value):
@@ -102,14 +102,14 @@ def _told_by_keys(value: Mapping[str, Json], branches: Sequence[Rule]) -> Rule |
 
 
 def is_off(value: Json, rule: Rule) -> bool:
-    """Whether a value was to switch off what is off where nothing is written."""
+    """Whether a value was meant to switch off what is off by default."""
     is_word = isinstance(value, str) and value.lower() in OFF_WORDS
     defaults = [branch.get("default") for branch in (rule, *rule.get("anyOf", ()))]
     return (value is False or is_word) and not any(defaults) and rule.get("type") != "integer"
 
 
 def _example(value: Json, rule: Rule, key: str) -> str:
-    """The help that shows what a key takes: a mapping, if there is one, where more than a word was written."""
+    """Help that shows what a key takes; a mapping, if possible, when more than a word was written."""
     if "examples" not in rule:
         known = [f"`{name}`" for name in rule.get("properties", ())]
         usual = f", such as `{rule['default']}`" if type(rule.get("default")) is int else ""
@@ -124,7 +124,7 @@ def _example(value: Json, rule: Rule, key: str) -> str:
 
 
 def _form_of_key(key: str, rule: Rule, meant: str | None) -> str:
-    """The help for a key whose letters show what went wrong; empty for one that is only unknown."""
+    """Help for a key whose form shows what went wrong; empty if it is simply unknown."""
     if key != key.strip():
         return f"remove the character before it, which only looks like a space, and write `{meant or key.strip()}`"
     if key.startswith("-"):
@@ -137,10 +137,10 @@ def _form_of_key(key: str, rule: Rule, meant: str | None) -> str:
 
 
 class NamedFiles(Protocol):
-    """The files that values name (`{file: PATH}`), by paths already relative to where the configuration is."""
+    """The files that values name (`{file: PATH}`), by paths already resolved against the configuration."""
 
     def text(self, checker: "Checker", path: str, pointer: str, *, may_be_absent: bool) -> object:
-        """What a file holds, or INVALID after a finding. One that may be absent is only a warning to validate."""
+        """A file's content, or INVALID after a finding. A file that may be absent is only a warning when validating."""
 
     def tokens(self, checker: "Checker", path: str, pointer: str) -> object:
         """The checked entries of a file of tokens, or INVALID after findings."""
@@ -148,10 +148,10 @@ class NamedFiles(Protocol):
 
 @attrs.define(eq=False, kw_only=True)
 class Checker:
-    """The pass over one document. `place(pointer, key)` finds things; `silent` pointers hold values that are not known.
+    """Checks one document. `place(pointer, key)` locates values; values at `silent` pointers are unknown.
 
-    `refused` takes the pointers of what is left out, so that later checks don't call it missing.
-    `is_hidden` says whether a value came from the environment or another file: it is neither quoted nor called inline.
+    `refused` collects the pointers of what is left out, so that later checks don't report it as missing. `is_hidden`:
+    whether a value came from the environment or another file, so that it is neither quoted nor called inline.
     """
 
     place: Callable[[str, bool], Place]
@@ -170,12 +170,12 @@ class Checker:
         self.report.add(diagnose(code, message, self.place(pointer, key), help=help))
 
     def refuse(self, code: str, value: Json, words: str, pointer: str, help: str) -> object:
-        """Report a scalar that is not what it should be."""
+        """Report an invalid scalar."""
         self.find(code, f"{self.quote(value, pointer)} {words}", pointer, help)
         return INVALID
 
     def quote(self, value: Json, pointer: str) -> str:
-        """A scalar as a message may show it: not where it is, or may be, a secret."""
+        """A scalar for a message, unless it is or may be a secret."""
         if self.is_secret(pointer):
             return f"the value of {names_place(pointer)}"
         if isinstance(value, bool):
@@ -184,7 +184,7 @@ class Checker:
         return text if isinstance(value, str | int | float) else got(value)
 
     def check(self, value: Json, rule: Rule, pointer: str) -> object:
-        """The value in the form that the model takes, or INVALID."""
+        """The value in the model's form, or INVALID."""
         clean = INVALID if pointer in self.silent else self._checked(value, rule, pointer)
         if clean is INVALID:
             self.refused.add(pointer)
@@ -212,12 +212,12 @@ class Checker:
         return self.normalizers[kind](self, clean, pointer)
 
     def check_form(self, value: Json, rule: Rule, pointer: str) -> object:
-        """The checked value as it was written, its parts in the model's form; no notation or short form of its own."""
+        """Check a value's form: its parts are in the model's form, its own notation or short form is not applied."""
         if "anyOf" in rule:
             branch = self._branch(value, rule, pointer)
             return INVALID if branch is None else self.check(value, branch, pointer)
         if "type" in rule and not _fits(value, rule):
-            # In a flow mapping a reference needs quotes, which don't make its value a text.
+            # In a flow mapping a reference needs quotes; they don't make its value a string.
             meant = resolve(value) if isinstance(value, str) and self.is_hidden(pointer) else None
             if not _fits(meant, rule):
                 return self.wrong_type(value, rule, pointer)
@@ -229,7 +229,7 @@ class Checker:
         return self._scalar(value, rule, pointer)
 
     def wrong_type(self, value: Json, rule: Rule, pointer: str) -> object:
-        """Report CH105, with what to write where that can be told."""
+        """Report CH105, with what to write if that is known."""
         word = _BOOLEAN_WORDS.get(value.lower()) if isinstance(value, str) else None
         types = {branch.get("type") for branch in rule.get("anyOf", [rule])}
         what = got(value)
@@ -246,7 +246,7 @@ class Checker:
         return INVALID
 
     def _instead(self, value: Json, rule: Rule, types: set[str | None], pointer: str) -> str:
-        """What to write in place of a value of another type."""
+        """What to write instead of a value of another type."""
         key = last_key(pointer)
         if isinstance(value, str) and "integer" in types and re.fullmatch("[0-9]+[kK]?", value):
             number = value.lower().replace("k", "000")
@@ -263,7 +263,7 @@ class Checker:
         return _example(value, rule, key)
 
     def is_secret(self, pointer: str) -> bool:
-        """Whether what stands at a pointer may be a secret, or came from outside of the file."""
+        """Whether the value at a pointer may be a secret or came from outside of the file."""
         return self.is_hidden(pointer) or not _SECRET_KEYS.isdisjoint(tokens(pointer))
 
     def out_of_range(self, value: Json, pointer: str, least: str, most: str) -> object:
@@ -293,7 +293,7 @@ class Checker:
     def _branch(self, value: Json, rule: Rule, pointer: str) -> Rule | None:
         branches: list[Rule] = [b for b in rule["anyOf"] if _fits(value, b)]
         if not branches and not isinstance(value, list | dict):
-            # A notation says better than a type what is wanted: `bind: 4000` lacks a host.
+            # A notation describes better than a type what is wanted: `bind: 4000` lacks a host.
             branches = [b for b in rule["anyOf"] if b.get("x-kind") in self.notations]
         tag = rule.get("x-tag")
         if tag is not None and isinstance(value, dict):
@@ -302,7 +302,7 @@ class Checker:
             self.wrong_type(value, rule, pointer)
             return None
         if isinstance(value, dict):
-            # Of several mappings the one that knows most of the keys.
+            # Of several mappings, take the one that knows most of the keys.
             return max(
                 branches, key=lambda branch: len(branch.get("properties", {}).keys() & value)
             )
@@ -321,7 +321,7 @@ class Checker:
         if tag not in value:
             misspelt = _misspelt(tag, value, branches)
             if misspelt is not None and value[misspelt] in by_tag:
-                # The rest is checked as what was meant; there the key is found unknown.
+                # Check the rest as what was meant; the key is then reported as unknown.
                 return by_tag[str(value[misspelt])]
             told = _told_by_keys(value, branches)
             if told is not None:
@@ -359,7 +359,7 @@ class Checker:
             child_rule = self._rule_of(key, written, rule, pointer, meant)
             is_named = self._is_named(key, rule, below)
             if child_rule is None or (key.startswith("/") and not is_named):
-                # Of a path in place of a name the rest would only lack its path.
+                # With a path in place of the name, the rest would only lack its path.
                 result: object = INVALID
             else:
                 result = self.check(value[key], child_rule, below)
@@ -371,7 +371,7 @@ class Checker:
         if chosen:
             missing += self._one_of(chosen, value, pointer)
         for key in missing:
-            # One mistake: the key is there, and misspelt.
+            # One mistake: the key exists, misspelled.
             if key not in meant:
                 self._missing(key, rule, pointer)
         if len(written) < rule.get("minProperties", 0):
@@ -393,7 +393,7 @@ class Checker:
         return None
 
     def _unknown(self, key: str, rule: Rule, legal: list[str], pointer: str) -> str | None:
-        """Report CH103; the key that was probably meant."""
+        """Report CH103; returns the key that was probably meant."""
         below = at(pointer, key)
         where = "at the top level" if not pointer else f"in {names_place(pointer)}"
         named = "key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
@@ -431,7 +431,7 @@ class Checker:
         return False
 
     def _one_of(self, keys: list[str], value: dict[str, Json], pointer: str) -> list[str]:
-        """The key that is missing where none of these is there; one too many is reported."""
+        """The missing key if none of these exists; more than one is reported."""
         given = [key for key in keys if key in value]
         if len(given) > 1:
             message = f"{names_place(pointer)} has both `{given[0]}` and `{given[1]}`"
@@ -441,7 +441,7 @@ class Checker:
 
     def _missing(self, key: str, rule: Rule, pointer: str) -> None:
         if not pointer and key == "channeld":
-            return  # CH101, which `structure` reports
+            return  # reported as CH101 by `structure`
         held = rule.get("properties", {}).get(key, {})
         help = f"add `{key}:`"
         if key == "auth":

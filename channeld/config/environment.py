@@ -14,7 +14,7 @@ from channeld.protocol.frames import Json
 
 SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks", "backends"})
 
-# Secrets, tokens and keys are texts, also those that are all digits.
+# Secrets, tokens and keys are strings, even if they are all digits.
 _TEXTS = ("/auth/", "/api/keys", "/webhooks/")
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
@@ -25,7 +25,7 @@ _UNBRACED = re.compile(
     r"(?<!\$)\$([A-Z_][A-Z0-9_]+)"
     r"|(?<!\$)\$\(([A-Z_][A-Z0-9_]+)\)|(?<!\$)\{\{\s*(?:env\.)?([A-Z_][A-Z0-9_]+)\s*\}\}|%([A-Z_][A-Z0-9_]+)%"
 )
-# Texts for people, schemas, and templates, whose own checks find a `{NAME}`.
+# Texts for people, schemas, and templates (whose own checks report a `{NAME}`).
 _FREE_TEXTS = re.compile(
     r"/(?:x-[^/]*|description|schemas?|examples|params|query|state|info|emit|stamp|require|rooms|route|key|note|auth/[a-z][^/]*)(?:/|$)"
 )
@@ -35,9 +35,9 @@ _SECRET = re.compile(r"/(?:secret|token|tokens|keys)(?:/[0-9]+)?(?:/token)?$")
 
 @attrs.define(eq=False, kw_only=True)
 class Environment:
-    """Replaces references, and remembers by pointer which values came of them and which have none.
+    """Replaces references, and records by pointer which values came from them and which have no value.
 
-    No message shows what a variable holds.
+    Messages never show a variable's value.
     """
 
     variables: Mapping[str, str] = attrs.field(repr=False)
@@ -47,7 +47,7 @@ class Environment:
     unset: set[str] = attrs.field(factory=set)
 
     def value(self, tree: Tree, node: ScalarNode, pointer: str) -> Json:
-        """A scalar's value with references replaced; the text as it is written where one has no value."""
+        """A scalar's value with references replaced; unchanged if a reference has no value."""
         raw = node.raw
         if not isinstance(node.value, str) or "$" not in raw:
             return node.value
@@ -67,7 +67,7 @@ class Environment:
         return text
 
     def refuse(self, tree: Tree, node: ScalarNode, pointer: str) -> Json:
-        """A scalar of a section where nothing is replaced; CH112 for a reference, which would be taken literally."""
+        """A scalar of a section without replacement; CH112 for a reference, which would be taken literally."""
         raw = node.raw
         found = _REFERENCE.search(raw) if isinstance(node.value, str) and "${" in raw else None
         if found and found[1] and found[1].isupper() and not _FREE_TEXTS.search(pointer):
@@ -80,7 +80,7 @@ class Environment:
         return node.value
 
     def _check_unbraced(self, raw: str, tree: Tree, pointer: str) -> None:
-        """CH125 for a `$NAME`: an error where a secret stands, since those letters would be the secret."""
+        """CH125 for a `$NAME`: an error for a secret, since the literal text would be the secret."""
         for match in _UNBRACED.finditer(raw):
             place = tree.span(pointer, match.start(), len(match[0]))
             name = match[1] or match[2] or match[3] or match[4]
@@ -96,7 +96,7 @@ class Environment:
             self.report.add(finding)
 
     def _replacement(self, match: re.Match[str], tree: Tree, pointer: str) -> str:
-        """What one reference stands for; the empty text, with a finding, if that is unknown."""
+        """The value of one reference; empty, with a finding, if unknown."""
         name, default = match[1], match[2]
         if name is None or (default is not None and "${" in default):
             self._malformed(match, tree, pointer)
@@ -117,7 +117,7 @@ class Environment:
         if match[1] is not None:
             message = f"the default of `${{{match[1]}}}` contains another reference"
         elif "}" not in rest:
-            # What follows may be a secret that only looks like a name.
+            # The rest may be a secret that only looks like a name.
             message = "`${` is not closed"
         elif name is None:
             message = "`${` is not followed by a name"
@@ -151,12 +151,12 @@ def _is_text(pointer: str) -> bool:
 
 
 def _is_secret(pointer: str) -> bool:
-    """Whether a secret, a key or a token is expected there, or a URL that may hold a password."""
+    """Whether a secret, key or token is expected here, or a URL that may contain a password."""
     section, _, rest = pointer[1:].partition("/")
     return section in _HOLD_SECRETS and _SECRET.search(f"/{rest}") is not None
 
 
 def _finite(text: str) -> Json:
-    """A plain scalar's value; infinities and NaN, which no setting takes, stay texts."""
+    """A plain scalar's value; infinities and NaN, which no setting accepts, stay strings."""
     value = resolve(text)
     return text if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""`# channeld: ignore[CH412] reason` comments: what they silence, and those that silence nothing."""
+"""`# channeld: ignore[CH412] reason` comments: what they silence, and which silence nothing."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +18,7 @@ _CODE = re.compile(r"[^\s,]+")
 
 @attrs.frozen(slots=True, kw_only=True)
 class Ignore:
-    """One comment: the line that it speaks of, the codes it names, where it stands, and where each code does."""
+    """One comment: the line that it applies to, its codes, its location and that of each code."""
 
     file: str
     line: int
@@ -28,7 +28,7 @@ class Ignore:
 
 
 def find_ignores(tree: Tree) -> Iterable[Ignore]:
-    """The comments of one document. One that has a line to itself speaks of the next line with YAML on it."""
+    """Find the comments of one document. A comment on a line of its own applies to the next line with YAML on it."""
     for match in _COMMENT.finditer(tree.text):
         if any(start <= match.start() < end for start, end in tree.quoted):
             continue
@@ -56,10 +56,10 @@ def _next_line(tree: Tree, line: int) -> int:
 def apply_ignores(
     report: Report, ignores: Sequence[Ignore], *, unchecked: Collection[str] = ()
 ) -> Report:
-    """The report without what comments silence; only warnings and infos can be.
+    """Remove what comments silence from the report; only warnings and infos can be silenced.
 
-    A comment that names an error gets CH091, one that silences nothing CH090: not after an error, since checks that did
-    not run find nothing, and not for codes that start with one of `unchecked`.
+    A comment that names an error gets CH091. One that silences nothing gets CH090, but not after an error (some checks did
+    not run then) and not for codes that start with one of `unchecked`.
     """
     used: set[tuple[Place, str]] = set()
     kept = Report()

@@ -1,7 +1,7 @@
-"""The language's JSON Schema as the one table of its keys: which are legal where, what each takes, what one meant.
+"""The language's JSON Schema as the table of its keys: where each is legal, what it takes, and what was meant.
 
-`LANGUAGE` is `channels.schema.json` with its references in place, so that a walk needs no lookup. Words for people are
-made here from that table, so that no message shows what a validator library would say.
+`LANGUAGE` is `channels.schema.json` with its references expanded, so that a walk needs no lookup. Messages are worded here
+from that table; a validator library's messages are never shown.
 """
 
 import json
@@ -63,7 +63,7 @@ def _table() -> _Draft:
 
 
 def schema_text() -> str:
-    """The JSON Schema of the language for editors: the table, with `${NAME}` for any scalar where variables are replaced."""
+    """The language's JSON Schema for editors, which also accepts `${NAME}` where variables are replaced."""
     schema = _table()
     for section in sorted(SECTIONS):
         _take_variables(schema["properties"][section], schema["definitions"])
@@ -71,7 +71,7 @@ def schema_text() -> str:
 
 
 def _take_variables(rule: _Draft, definitions: _Draft) -> None:
-    """Let a variable stand for each word, number and boolean in a rule and below it, in place."""
+    """Allow a variable for each scalar in a rule and below it; changes the rule in place."""
     if "$ref" in rule:
         _take_variables(definitions[rule["$ref"].rpartition("/")[2]], definitions)
     below = [*rule.get("properties", {}).values(), *rule.get("allOf", ()), *rule.get("anyOf", ())]
@@ -89,7 +89,7 @@ def _take_variables(rule: _Draft, definitions: _Draft) -> None:
 
 
 def _expanded(rule: Rule, definitions: Rule) -> Rule:
-    """A rule with its `$ref` and `allOf` merged in, the nearer keyword winning, all the way down."""
+    """A rule with its `$ref` and `allOf` merged in recursively; the nearer keyword wins."""
     merged: _Draft = {}
     if "$ref" in rule:
         merged.update(_expanded(definitions[rule["$ref"].rpartition("/")[2]], definitions))
@@ -118,7 +118,7 @@ LANGUAGE: Final[Rule] = _load()
 
 
 def _mappings(rule: Rule, where: str) -> Iterator[tuple[str, str]]:
-    """Each key of the language with the dotted place it is legal at."""
+    """Each key of the language with the dotted path where it is legal."""
     for key, child in rule.get("properties", {}).items():
         yield key, where
         yield from _mappings(child, f"{where}.{key}" if where else key)
@@ -140,12 +140,12 @@ _ELSEWHERE: Final = _places()
 
 
 def elsewhere(key: str) -> tuple[str, ...]:
-    """The dotted places where a key is legal, such as `channels.NAME`; empty text for the top level."""
+    """The dotted paths where a key is legal, such as `channels.NAME`; empty string: the top level."""
     return _ELSEWHERE.get(key, ())
 
 
 def has_key(rule: Rule, *keys: str) -> bool:
-    """Whether a rule takes a mapping with this key, which takes one with the next, and so on."""
+    """Whether a rule accepts nested mappings with these keys."""
     if not keys:
         return True
     first, *rest = keys
@@ -157,7 +157,7 @@ def has_key(rule: Rule, *keys: str) -> bool:
 
 
 def wanted(rule: Rule) -> str:
-    """What a rule takes, in words: `text, a list or a mapping`."""
+    """Describes what a rule accepts: `text, a list or a mapping`."""
     words = list(dict.fromkeys(_wants(rule)))
     return "`true` or `false`" if words == ["a boolean"] else joined(words)
 
@@ -175,7 +175,7 @@ def _wants(rule: Rule) -> Iterator[str]:
 
 
 def got(value: Json) -> str:
-    """What kind of value was written, in words; never the value itself, which may be a secret."""
+    """Describes the type of a written value; never the value itself, which may be a secret."""
     match value:
         case None:
             return "nothing"
@@ -197,12 +197,12 @@ def joined(words: list[str], last: str = "or") -> str:
 
 
 def last_key(pointer: str) -> str:
-    """The key that a value stands under; empty for the whole file."""
+    """The key of a value; empty for the whole file."""
     return tokens(pointer)[-1] if pointer else ""
 
 
 def homes_of(key: str, pointer: str) -> list[tuple[str, str]]:
-    """Where a key that is unknown at a pointer is legal near it, in words, at most two; with the name it has there."""
+    """Describes where a key unknown at a pointer is legal nearby (at most two), with its name there."""
     here = ".".join(_generic(tokens(pointer)))
     for name in (key, *ALIASES.get(folded(key), ())):
         if here in elsewhere(name):
@@ -214,7 +214,7 @@ def homes_of(key: str, pointer: str) -> list[tuple[str, str]]:
 
 
 def kinds_with(key: str, pointer: str) -> list[str]:
-    """The types of authenticators that have a key which the one at a pointer does not take."""
+    """The authenticator types that have a key which the one at a pointer does not."""
     if tokens(pointer)[:1] != ["auth"] or len(tokens(pointer)) != 2:
         return []
     kinds = LANGUAGE["properties"]["auth"]["additionalProperties"]["anyOf"]
@@ -222,14 +222,14 @@ def kinds_with(key: str, pointer: str) -> list[str]:
 
 
 def _is_near(home: str, pointer: str) -> bool:
-    """Whether a key that was written at a pointer may have been meant for a home in another mapping."""
+    """Whether a key at a pointer may have been meant for a given place in another mapping."""
     here, there = tokens(pointer), home.split(".") if home else []
     is_wider = len(there) < 2 or there == ["channels", "NAME"]
     return is_wider or here[:1] == there[:1] or here[-1:] == there[-1:]
 
 
 def _generic(parts: list[str]) -> list[str]:
-    """A place with `NAME` for the names that a file chooses."""
+    """A path with `NAME` for user-chosen names."""
     named = {"channels": {1, 3}, "auth": {1}, "backends": {1}}.get("".join(parts[:1]), set())
     return ["NAME" if index in named else part for index, part in enumerate(parts)]
 
@@ -250,7 +250,7 @@ def _home_in_words(home: str, pointer: str) -> str:
 
 
 def names_place(pointer: str) -> str:
-    """What stands at a pointer, in words: `channel `room``, `message `say``, ``server.limits``, `the file`."""
+    """Describes what is at a pointer: `channel `room``, `message `say``, ``server.limits``, `the file`."""
     parts = tokens(pointer)
     if not parts:
         return "the file"

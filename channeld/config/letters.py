@@ -1,4 +1,4 @@
-"""The letters of YAML: bytes to text, and what a plain scalar means by the 1.2 core schema (and meant in 1.1)."""
+"""YAML's lexical level: bytes to text, and what a plain scalar means in the 1.2 core schema (and in 1.1)."""
 
 import json
 import re
@@ -25,10 +25,10 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# Python refuses to convert more digits than this (CVE-2020-10735); no setting takes such a number.
+# Python refuses to convert more digits than this (CVE-2020-10735); no setting needs such a number.
 _LONGEST_INTEGER = 4000
 
-# YAML 1.1 also lists `y` and `n`, but its widespread readers take them for texts, and coordinates are called so.
+# YAML 1.1 also lists `y` and `n`, but common parsers read them as strings, and coordinates have these names.
 _YAML11 = (
     (re.compile(r"(?i:yes|on)"), "`true`"),
     (re.compile(r"(?i:no|off)"), "`false`"),
@@ -40,7 +40,7 @@ _YAML11 = (
 
 
 def readable(source: bytes | str, file: str, report: Report) -> Lines | None:
-    """The text of a file without its byte order mark; None (CH009, CH011) if YAML can't hold it.
+    """Decode a file, without its byte order mark; None (CH009, CH011) if it is not valid YAML text.
 
     Two MiB at most, UTF-8, and no control characters.
     """
@@ -70,7 +70,7 @@ def readable(source: bytes | str, file: str, report: Report) -> Lines | None:
 
 
 def resolve(raw: str) -> Json:
-    """The value of a plain scalar; infinities and NaN, which JSON lacks, come as floats."""
+    """The value of a plain scalar; infinities and NaN, which JSON lacks, become floats."""
     if raw in _WORDS:
         return _WORDS[raw]
     if _INTEGER.fullmatch(raw):
@@ -85,7 +85,7 @@ def resolve(raw: str) -> Json:
 
 
 def yaml11_reading(raw: str) -> str | None:
-    """What YAML 1.1 reads in a plain scalar that means something else in 1.2 (`a date`); None if the same."""
+    """What YAML 1.1 would read a plain scalar as (`a date`), if that differs from 1.2, else None."""
     return next((meaning for pattern, meaning in _YAML11 if pattern.fullmatch(raw)), None)
 
 
@@ -95,10 +95,10 @@ _AS_YAML = {"\x85": "\\N", "\u2028": "\\L", "\u2029": "\\P"}
 
 
 class Rewritten:
-    """A JSON text with the few things that libyaml reads otherwise put its way; any other text as it is.
+    """A JSON text rewritten where libyaml would read it differently; any other text unchanged.
 
     A surrogate pair (RFC 8259 section 7) is one escape in YAML, and three characters that JSON allows within strings
-    would be line breaks. `offset` leads from an index in `text` back to the text as it was written.
+    would be line breaks. `offset` maps an index in `text` back to the original.
     """
 
     def __init__(self, text: str) -> None:
@@ -109,7 +109,7 @@ class Rewritten:
             self._rewrite()
 
     def offset(self, index: int) -> int:
-        """Where a character of `text` stands in the original."""
+        """Map an index in `text` to the original."""
         passed = bisect_right(self._at, index)
         return index + (self._shift[passed - 1] if passed else 0)
 

@@ -1,4 +1,4 @@
-"""A configuration from its files to the model: read, check, structure, rules, in this order."""
+"""Loads a configuration from its files into the model: read, check, structure, rules, in this order."""
 
 import glob
 from collections.abc import Callable, Mapping
@@ -20,10 +20,10 @@ MAX_BYTES = 16 * 1024 * 1024
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Loaded:
-    """What came of a configuration. `config` is None only where nothing of it could be understood.
+    """The result of loading. `config` is None only if nothing could be understood.
 
-    With errors in the report it is what is left without the parts that are wrong: good for further checks, not to run.
-    Comments that silence findings are not applied: the caller that has the last finding does that, with `apply_ignores`.
+    If the report has errors, it lacks the invalid parts: good for further checks, but not to run. Comments that silence
+    findings are not applied yet; the caller does that with `apply_ignores` after the last check.
     """
 
     config: Config | None
@@ -32,7 +32,7 @@ class Loaded:
 
 
 class FileSystem(NamedTuple):
-    """How a configuration reaches files: `read` gives bytes or raises OSError, `list_files` what a pattern matches."""
+    """File access: `read` returns bytes or raises OSError, `list_files` returns what a pattern matches."""
 
     read: Callable[[str], bytes]
     list_files: Callable[[str], list[str]]
@@ -46,14 +46,14 @@ def load(
     list_files: Callable[[str], list[str]],
     missing_is_error: bool = False,
 ) -> Loaded:
-    """Load a configuration; whatever is wrong with it goes to the report, nothing is raised.
+    """Load a configuration. All errors go to the report; nothing is raised.
 
     Args:
         file: the main file.
-        environ: the variables that `${NAME}` may name.
-        read: gives a file's bytes; may raise OSError.
+        environ: the variables for `${NAME}`.
+        read: returns a file's bytes; may raise OSError.
         list_files: the files that match an include pattern.
-        missing_is_error: whether a missing variable or file of secrets is an error (to run) or a warning (to validate).
+        missing_is_error: whether an unset variable or absent secrets file is an error (to run) or a warning (to validate).
     """
     report = Report()
     sources = read_sources(
@@ -64,24 +64,24 @@ def load(
     sources.is_sound = not (report.errors or found.errors)
     if config is not None:
         found.extend(check(config, sources))
-    # What is read from now on (schema files) has its findings where these are.
+    # Schema files are read from now on; their findings belong to the same report.
     sources.report = _together(report, found)
     return Loaded(config=config, sources=sources, report=sources.report)
 
 
 def _together(read: Report, understood: Report) -> Report:
-    """Both reports, one finding a mistake: none about a value as YAML where what was meant by it is known better."""
+    """Merge both reports with one finding per mistake: a YAML finding gives way to one that knows what was meant."""
     wrong = {finding.place for finding in understood.errors}
     is_cut = any(finding.code == "CH003" for finding in read)
     report = Report()
     report.extend(d for d in read if d.code not in _OF_VALUES or d.place not in wrong)
-    # What is missing may stand in a further document.
+    # What is missing may be in a further document.
     report.extend(d for d in understood if not (is_cut and d.code in _OF_ABSENCE))
     return report
 
 
 def file_system() -> FileSystem:
-    """The real file system, paths relative to the working folder."""
+    """The real file system; paths are relative to the working folder."""
     return FileSystem(read=_read, list_files=_list_files)
 
 

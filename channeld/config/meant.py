@@ -1,9 +1,9 @@
-"""What was meant by a value of the wrong form: habits of other tools and first guesses, each answered with what to write.
+"""Recognises values of the wrong form, such as other tools' syntax and first guesses, and says what to write instead.
 
-The language's schema names a reading here at each place where newcomers write something else (`x-meant`). A reading takes
-what was written and the key it stands under; it returns None where nothing is known to be wrong. One mistake is one
-finding: the checker goes on with the value that was meant, or leaves the whole out where a rest is not worth a look.
-No help repeats a value that may be a secret.
+The language's schema names a reading at each place where newcomers often write something else (`x-meant`). A reading takes
+what was written and its key, and returns None if it recognises no mistake. One mistake is one finding: the checker
+continues with the value that was meant, or leaves the whole out if the rest is not worth checking. Help texts never repeat
+a value that may be a secret.
 """
 
 import functools
@@ -30,7 +30,7 @@ _TYPE_WORDS: Final[Mapping[str, str]] = {
     "list": "array",
 }
 _ANYTHING: Final = frozenset({"any", "*", "anything", "none", "null", "true"})
-# Keys of a schema that no option of a message or an event is called.
+# Schema keywords that are not also options of a message or event.
 _SCHEMA_KEYS: Final = frozenset(
     {
         *("type", "properties", "required", "additionalProperties", "$ref", "$schema", "$id"),
@@ -63,9 +63,9 @@ _PLACEHOLDER: Final = re.compile(r"[:$@]?\{?<?\{?([A-Za-z_]\w*)\}?>?\}?")
 
 @attrs.frozen(slots=True)
 class Meant:
-    """A mistake about a form. `message` goes on from the words for the place; `value` is what the checker goes on with.
+    """A recognised mistake. `message` continues the description of the place; `value` is what the checker continues with.
 
-    `code` is the diagnostic's, CH105 unless another says more. `is_key`: the finding stands at the key.
+    `code` is the diagnostic, CH105 by default. `is_key`: the finding is located at the key.
     """
 
     message: str
@@ -80,18 +80,18 @@ Reading: TypeAlias = "Callable[[Json, str], Meant | None]"
 
 
 def entry(key: str, value: Json) -> str:
-    """`key: value` in backquotes, as it is written in the file; what is long is left out at the end."""
+    """`key: value` in backquotes, as in the file, truncated if long."""
     text = f"{key}: {short(value)}"
     return f"`{text}`" if len(text) <= _LONGEST else f"`{text[:_LONGEST]}…`"
 
 
 def _shown(message: str, key: str, value: Json) -> Meant:
-    """A mistake whose help shows what to write; of what was written nothing is looked at."""
+    """A mistake whose help shows what to write; the written value is not checked further."""
     return Meant(message, f"write {entry(key, value)}")
 
 
 def _replaced(message: str, key: str, value: Json) -> Meant:
-    """As `_shown`, and the checker goes on with the value that is shown."""
+    """As `_shown`, but the checker continues with the shown value."""
     return Meant(message, f"write {entry(key, value)}", value)
 
 
@@ -100,7 +100,7 @@ def _is_off(value: Json) -> bool:
 
 
 def _named(value: list[Json], section: str, sample: str) -> Meant:
-    """A list where names are keys: the names of the list, if it has them, as keys."""
+    """A list in place of a mapping of names: the list's names, if any, become keys."""
     names = [name for one in value if (name := _name_of(one))]
     first = names[0] if names else "NAME"
     more = ", …" if len(value) > 1 else ""
@@ -116,7 +116,7 @@ def _name_of(one: Json) -> str:
 
 
 def _beside(value: Json, keys: frozenset[str]) -> Meant | None:
-    """`room:` without a value, and what belongs to it beside it in place of under it."""
+    """`room:` without a value, whose contents are next to it instead of below it."""
     if not isinstance(value, dict):
         return None
     name = next((name for name, held in value.items() if held is None), None)
@@ -172,7 +172,7 @@ def _channel_auth(value: Json, key: str) -> Meant | None:
 
 
 def _optional(value: Json) -> Meant | None:
-    """`required: false` beside `use`."""
+    """`required: false` next to `use`."""
     if not isinstance(value, dict) or not isinstance(value.get("required"), bool):
         return None
     rest = {k: v for k, v in value.items() if k != "required"}
@@ -211,7 +211,7 @@ def _claims(value: Json, key: str) -> Meant | None:
 
 
 def _of_texts(names: list[Json]) -> Json:
-    """The schema of an object that must have these fields, each a text."""
+    """The schema of an object with these required string fields."""
     fields: dict[str, Json] = {str(name): {"type": "string"} for name in names}
     return {"type": "object", "required": names, "properties": fields}
 
@@ -291,7 +291,7 @@ def _messages(value: Json, key: str) -> Meant | None:
 
 
 def _type(value: Json, key: str, *, route: str) -> Meant | None:
-    """A message or an event: what should stand under `schema` stands in its place."""
+    """A message or event that has the contents of `schema` at its own level."""
     form = f"{key}: {{schema: {{type: object, properties: {{…}}}}{route}}}"
     if value is None or value is True:
         message = "is empty" if value is None else "takes a mapping; got `true`"
@@ -315,7 +315,7 @@ def _type(value: Json, key: str, *, route: str) -> Meant | None:
 
 
 def _fields(value: Mapping[str, Json]) -> dict[str, Json] | None:
-    """Fields written as `text: string` or `text: {type: string}`, as properties; None where one is something else."""
+    """Fields written as `text: string` or `text: {type: string}`, as properties; None if one is something else."""
     fields: dict[str, Json] = {}
     for name, held in value.items():
         if isinstance(held, str) and held.rstrip("?!") in _TYPE_WORDS:
@@ -328,7 +328,7 @@ def _fields(value: Mapping[str, Json]) -> dict[str, Json] | None:
 
 
 def _schema(value: Json, key: str) -> Meant | None:
-    """The schema of a message or an event, which describes an object; or of a param, which does not."""
+    """The schema of a message or event (which describes an object), or of a param (which does not)."""
     if isinstance(value, str) and value.lower() in _ANYTHING:
         help = f"write `{key}: true` to accept anything"
         return Meant(f"takes a JSON Schema; got `{value}`", help, value=True)
@@ -378,7 +378,7 @@ def _route(value: Json, key: str) -> Meant | None:
 
 
 def _target(text: str) -> Json:
-    """What a word other than a target's name stands for; None where it is one, or nothing is known of it."""
+    """What a word that is not a target's name stands for; None if it is a target or unknown."""
     word = text.lower().replace("-", "_").removeprefix("to_")
     kind, _, name = text.partition(":")
     if text in _TARGETS:

@@ -1,8 +1,8 @@
-"""The configuration language as frozen values: what a valid `channels.yaml` says, with every default filled in.
+"""The configuration language as frozen values: a valid `channels.yaml`, with all defaults filled in.
 
 Durations are float seconds, sizes int bytes. `Json` values (schemas, templates, examples) are kept as they were read.
 Every class here mirrors one table of the language; `structure.py` fills them, and nothing changes them afterwards.
-Mappings keep the file's order. The place of a value is not here: ask the `Sources` with its JSON pointer.
+Mappings keep the file's order. For the location of a value, ask `Sources` with its JSON pointer.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ MIB = 1024 * KIB
 class Rate:
     """A token bucket: `limit` tokens a `period` (seconds), at most `burst` at once.
 
-    `interval` and `slack` are the same in the terms of the generic cell rate algorithm (ITU-T I.371): seconds between
-    tokens, and how far ahead of that pace a client may be.
+    `interval` and `slack` are the same in terms of the generic cell rate algorithm (ITU-T I.371): seconds between tokens,
+    and how far ahead of that pace a client may be.
     """
 
     limit: int
@@ -41,9 +41,9 @@ class Rate:
 
 @attrs.frozen(slots=True, kw_only=True)
 class MessageRate(Rate):
-    """A message type's `rate`: whose bucket it is, and what becomes of a message that finds it empty.
+    """A message type's `rate`: whose bucket it is, and what happens to a message that finds it empty.
 
-    `per` is None where nothing is said: a user's, or a connection's where it is anonymous.
+    `per` is None by default: per user, or per connection for anonymous clients.
     """
 
     per: Literal["user", "connection", "address", "room"] | None = None
@@ -52,7 +52,7 @@ class MessageRate(Rate):
 
 @attrs.frozen(slots=True, kw_only=True)
 class Secret:
-    """A secret and where it came from; never shown. `inline` is true when it stands in the file itself."""
+    """A secret, which is never shown; `inline`: it is in the file itself."""
 
     text: str = attrs.field(repr=False)
     inline: bool = False
@@ -63,7 +63,7 @@ class HookRef:
     """`module:function`, how it runs, and what its failure means (of a connect hook).
 
     One over HTTP has the name of its `backend` and a `path`; its `call` is the two together, `app/say`.
-    `loop` is that of an async one (None: that of `hooks.loop`), `thread` runs a sync one in a worker thread.
+    `loop` is the event loop of an async hook (None: `hooks.loop`), `thread` runs a sync one in a worker thread.
     """
 
     call: str
@@ -76,7 +76,7 @@ class HookRef:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Tls:
-    """Paths of a PEM certificate chain and its key, resolved against the file that names them."""
+    """Paths of a PEM certificate chain and its key, resolved relative to the file that names them."""
 
     certificate: str
     key: str
@@ -92,7 +92,7 @@ class Ping:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Limits:
-    """`server.limits`; or a channel's, once its own have been taken over (only then `connections_per_user`)."""
+    """`server.limits`, or a channel's after merging in its own (only these have `connections_per_user`)."""
 
     message_size: int = 64 * KIB
     json_depth: int = 64
@@ -108,14 +108,14 @@ class Limits:
     connections_per_user: int | None = None
 
     def under(self, own: "ChannelLimits") -> "Limits":
-        """These limits with a channel's own over them."""
+        """These limits, overridden by a channel's own."""
         given = {field.name: getattr(own, field.name) for field in attrs.fields(ChannelLimits)}
         return attrs.evolve(self, **{k: v for k, v in given.items() if v is not None})
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class ChannelLimits:
-    """A channel's `limits`: None where the server's holds."""
+    """A channel's `limits`; None: the server's applies."""
 
     message_size: int | None = None
     json_depth: int | None = None
@@ -129,7 +129,7 @@ class ChannelLimits:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Drain:
-    """`server.drain`: for `delay` seconds only health checks fail, then connections are closed over `over` seconds."""
+    """`server.drain`: health checks fail for `delay` seconds, then connections are closed over `over` seconds."""
 
     over: float = 10.0
     delay: float = 0.0
@@ -137,7 +137,7 @@ class Drain:
 
 @attrs.frozen(slots=True, kw_only=True)
 class ConnectionAge:
-    """`server.connection_age`: seconds that a connection lives, and the share of them that it may live less."""
+    """`server.connection_age`: the maximum age in seconds, and the fraction of it that may be subtracted at random."""
 
     max: float
     jitter: float = 0.2
@@ -149,7 +149,7 @@ class Server:
 
     bind: tuple[str, ...] = ("127.0.0.1:4000",)
     tls: Tls | None = None
-    # `localhost` (and pages opened from a file) is what `run --dev` allows; no file can say it.
+    # `localhost` (and pages opened from a file) is allowed by `run --dev` only; no file can set it.
     allowed_origins: Literal["same-origin", "any", "localhost"] | tuple[str, ...] = "same-origin"
     trusted_proxies: tuple[str, ...] = ()
     workers: int = 1
@@ -167,7 +167,7 @@ DEFAULT_TOKEN_FROM = ("query", "header", "subprotocol", "message")
 
 @attrs.frozen(slots=True, kw_only=True)
 class Jwks:
-    """Where a key set is: an https URL, or a file."""
+    """The location of a key set: an https URL or a file."""
 
     url: str | None = None
     file: str | None = None
@@ -193,7 +193,7 @@ class JwtAuth:
 
 @attrs.frozen(slots=True, kw_only=True)
 class TokenEntry:
-    """One of `tokens`: the token itself, or the SHA-256 of it as 64 hex digits (one of the two is set)."""
+    """One of `tokens`: the token itself, or its SHA-256 as 64 hex digits (exactly one is set)."""
 
     user: str
     token: Secret | None = None
@@ -223,7 +223,7 @@ Auth = JwtAuth | TokensAuth | HookAuth
 
 @attrs.frozen(slots=True, kw_only=True)
 class ChannelAuth:
-    """A channel's `auth`: names of authenticators in order; none of them for `auth: none`."""
+    """A channel's `auth`: names of authenticators in order; empty for `auth: none`."""
 
     names: tuple[str, ...] = ()
     optional: bool = False
@@ -240,7 +240,7 @@ class Subscribe:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Rooms:
-    """`rooms`: templates of the rooms joined on connect, and what may be subscribed to."""
+    """`rooms`: templates of the rooms joined on connect, and what clients may subscribe to."""
 
     join: tuple[str, ...] = ()
     subscribe: Subscribe | None = None
@@ -251,7 +251,7 @@ ONCE_A_SECOND: Final = Rate(limit=1, period=1.0, burst=1)
 
 @attrs.frozen(slots=True, kw_only=True)
 class Presence:
-    """`presence`, when it is on."""
+    """`presence`, if enabled."""
 
     scope: Literal["room", "channel"] = "room"
     info: Mapping[str, Json] = attrs.field(factory=dict)
@@ -266,7 +266,7 @@ class Presence:
 class History:
     """`history`: at most `size` frames a room, each for at most `ttl` seconds.
 
-    `rooms` and `bytes` bound what one node keeps for all rooms of the channel in its memory.
+    `rooms` and `bytes` limit what one node keeps in memory for all rooms of the channel.
     """
 
     size: int
@@ -277,13 +277,13 @@ class History:
 
     @property
     def most_replayed(self) -> int:
-        """How many kept frames a client gets that joins without a position; with `all` also the newest of each key."""
+        """How many kept frames a client gets when it joins without a position; with `all` also the newest of each key."""
         return 2 * self.size if self.replay == "all" else self.replay
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Clears:
-    """A message's `clears`: types whose kept frame with the same key goes; `on_leave`: the own, with its sender."""
+    """A message's `clears`: types whose kept frame with the same key is removed; `on_leave`: its own, on leaving."""
 
     types: tuple[str, ...] = ()
     on_leave: bool = False
@@ -303,7 +303,7 @@ class Route:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Deprecation:
-    """A type's `deprecated`. `since` and `sunset` are days (RFC 3339), `use` is the type to send instead."""
+    """A type's `deprecated`. `since` and `sunset` are dates (RFC 3339), `use` is the type to send instead."""
 
     since: str | None = None
     sunset: str | None = None
@@ -346,7 +346,7 @@ class Event:
     deprecated: Deprecation | None = None
 
     def as_message(self) -> Message:
-        """The same as a message that a server sends to a room, for what looks at options only."""
+        """The event as a message from the server to a room, for code that only looks at options."""
         return Message(route=(Route(to="room"),), **attrs.asdict(self, recurse=False))
 
 
@@ -362,7 +362,7 @@ class ChannelHooks:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Channel:
-    """One of `channels`. `events` is None when undeclared types are allowed."""
+    """One of `channels`. `events` is None if undeclared types are allowed."""
 
     name: str
     path: str
@@ -384,7 +384,7 @@ class Channel:
 
 @attrs.frozen(slots=True, kw_only=True)
 class RedisBroker:
-    """`broker: {redis: …}`. `urls` are the servers, one where there is `url`; `shards` is for a cluster."""
+    """`broker: {redis: …}`. `urls` are the servers (one for `url`); `shards` is for a cluster."""
 
     urls: tuple[str, ...] = attrs.field(repr=False)
     prefix: str = "channeld"
@@ -401,7 +401,7 @@ class Api:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Backend:
-    """One of `backends`: where hooks are sent over HTTP. `timeout` is in seconds, header names are lower case."""
+    """One of `backends`: an HTTP endpoint that answers hooks. `timeout` is in seconds; header names are lower case."""
 
     url: str
     secrets: tuple[Secret, ...]
@@ -424,7 +424,7 @@ class Webhook:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Hooks:
-    """Top-level `hooks`. `path` is the folder added to `sys.path`; at most one lifespan a loop."""
+    """Top-level `hooks`. `path` is the folder added to `sys.path`; at most one lifespan per loop."""
 
     lifespan: tuple[HookRef, ...] = ()
     loop: Literal["trio", "asyncio"] = "trio"
@@ -441,7 +441,7 @@ class Log:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Accepted:
-    """One of `diff.accept`: a change that is meant to break clients. `until` is a day, `path` a JSON pointer or empty."""
+    """One of `diff.accept`: an intended breaking change. `until` is a date, `path` a JSON pointer or empty."""
 
     code: str
     reason: str
@@ -451,7 +451,7 @@ class Accepted:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Diff:
-    """`diff`: what `channeld diff` is to let pass."""
+    """`diff`: changes that `channeld diff` accepts."""
 
     accept: tuple[Accepted, ...] = ()
 

@@ -1,7 +1,7 @@
-"""The language's notations and short forms: `x-kind` → how a value is read, and the one form that the model takes.
+"""The language's notations and short forms: `x-kind` → how a value is read, and the form that the model takes.
 
-`NOTATIONS` read a scalar (a duration, an address, a path). `NORMALIZERS` take a value whose parts are checked and write it
-out in full: `rooms: "{params.x}"` as `{join: [...]}`, `auth: none` as no names, a secret as a `Secret`.
+`NOTATIONS` read a scalar (a duration, an address, a path). `NORMALIZERS` expand a value whose parts are checked: `rooms:
+"{params.x}"` as `{join: [...]}`, `auth: none` as no names, a secret as a `Secret`.
 """
 
 import datetime as dt
@@ -23,13 +23,13 @@ from channeld.suggest import closest
 
 _TOKEN_SOURCES: Final = ("query", "header", "subprotocol", "message")
 _PERCENTAGE = re.compile(r"(100|[0-9]{1,2})%", re.ASCII)
-# As it stands in a request line: no query, nothing that a client would have to write otherwise.
+# As in a request line: no query, nothing that has to be percent-encoded.
 _HEALTH = re.compile(r"/(?:[-A-Za-z0-9._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 
 def beside(path: str, file: str) -> str:
-    """A path that a file names, relative to that file's folder, as a path from where `file` itself is relative to."""
+    """Resolve a path relative to the folder of the file that names it."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
 
 
@@ -41,7 +41,7 @@ def _bad(
 
 
 def _duration_help(value: Json, rule: Rule, problem: BadScalar) -> str:
-    """What to write for a duration: a bare number is in the unit that the rule's range leaves, or in either."""
+    """Help for a duration: a bare number may be in the units that the rule's range allows."""
     if type(value) is not int:
         usual = rule.get("examples", [rule.get("default", "10s")])[0]
         return f"write a duration such as `{usual}`" if "," in problem.write else ""
@@ -80,7 +80,7 @@ def _scalar(
 def _between(
     parse: Callable[[Json], float | BadScalar],
 ) -> Callable[[object, Rule], tuple[str, str]]:
-    """The ends of a rule's range where a value lies outside of it, else nothing."""
+    """Describes a rule's range if a value is outside of it, else empty."""
 
     def ends(parsed: object, rule: Rule) -> tuple[str, str]:
         value = cast("float", parsed)
@@ -100,7 +100,7 @@ _rate_text = _scalar("CH109", scalars.parse_rate, _above_zero)
 
 
 def _rate(made: type[Rate]) -> Notation:
-    """A rate as text, or a mapping with that as its `limit`."""
+    """A rate as text, or a mapping with it as its `limit`."""
 
     def notation(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
         if isinstance(value, dict):
@@ -265,7 +265,7 @@ def _secrets(checker: Checker, value: object, pointer: str) -> object:
 
 
 def _as(key: str) -> Normalizer:
-    """What may be written without its mapping, as the value of one of its keys."""
+    """A short form: the value of one key in place of the mapping."""
     return lambda checker, value, pointer: value if isinstance(value, dict) else {key: value}
 
 

@@ -1,4 +1,4 @@
-"""Where a bound address is reached from this machine: the one place that knows which hosts mean every interface."""
+"""How to reach a bound address from this machine; the only place that knows which hosts mean every interface."""
 
 from typing import Final
 
@@ -6,12 +6,12 @@ _NEAREST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa
 
 
 def is_every_interface(host: str) -> bool:
-    """Whether a host, as `server.bind` takes it without brackets, stands for every interface."""
+    """Whether a host, as in `server.bind` but without brackets, means every interface."""
     return host in _NEAREST
 
 
 def reachable(bound: str) -> str:
-    """`HOST:PORT` for a client on this machine, from an address as it is bound: `:4000` is `127.0.0.1:4000`.
+    """The `HOST:PORT` that a client on this machine uses for a bound address: `:4000` becomes `127.0.0.1:4000`.
 
     A named host and a Unix socket stay as they are.
     """

@@ -1,4 +1,4 @@
-"""Which texts of a configuration are secrets, masked with stars so that no code frame shows one."""
+"""Masks secrets in the text of a configuration with stars, so that no code frame shows one."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from channeld.config.tree import ListNode, Node, ScalarNode, Tree
 from channeld.pointer import tokens
 from channeld.suggest import closest
 
-# The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
+# The sections that may contain secrets, and the keys that hold them; other legal keys there are not secret.
 _SECTIONS = frozenset({"auth", "api", "backends", "webhooks", "broker"})
 _SECRET = frozenset({"secret", "token", "tokens", "keys"})
 _NOWHERE = "-"
@@ -19,7 +19,7 @@ _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?=[^}]*\}))?)([^}]*)(
 _LONG = 16
 _NOT_SPACE = re.compile(r"\S")
 _IN_URL = re.compile(r"(?<=://)[^\s/@]+(?=@)")
-# For a file without a tree: whatever follows such a key, on its line or as a list under it.
+# For a file that can't be parsed: whatever follows such a key, on its line or as a list below it.
 _LOOKS_SECRET = re.compile(
     r"(?i)\b(?:secret|secrets|token|tokens|keys|password)[\"']?[ \t]*:"
     r"(?:[ \t]*(?:#[^\r\n]*)?\r?\n(?:[ \t]*-[ \t][^\r\n]*(?:\r?\n|$))+|[^\r\n]*)"
@@ -27,9 +27,9 @@ _LOOKS_SECRET = re.compile(
 
 
 def redacted(text: str, tree: Tree | None, hidden: Iterable[str] = ()) -> str:
-    """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is not a secret.
+    """The text with each character of a secret replaced by `*`, keeping lines and columns. `${NAME}` is not a secret.
 
-    `hidden` are pointers of other values that are not to be shown.
+    `hidden` are pointers of other values to mask.
     """
     text = without_password(text)
     if tree is None:
@@ -40,11 +40,11 @@ def redacted(text: str, tree: Tree | None, hidden: Iterable[str] = ()) -> str:
     others = [tree.node(pointer) for pointer in hidden]
     for start, end in sorted({(one.start, one.end) for one in [*secrets, *others]}):
         if start < last:
-            continue  # it is part of one that is masked already
+            continue  # it is part of one that is already masked
         parts += (text[last:start], _stars(text[start:end]))
         last = end
     shown = "".join((*parts, text[last:]))
-    # A secret may also stand where an alias repeats it from; a short one could be any word of the file.
+    # Also mask the secret at its anchor; a short one could be any word of the file.
     for raw in {secret.raw for secret in secrets}:
         if len(raw) >= _LONG and not _REFERENCE.search(raw):
             shown = shown.replace(raw, "*" * len(raw))
@@ -62,7 +62,7 @@ def _guess(match: re.Match[str]) -> str:
 
 
 def _stars(secret: str) -> str:
-    """Stars for everything but white space, the quotes around it, and names of variables: punctuation is secret too."""
+    """Mask everything except white space, surrounding quotes and variable names; punctuation is masked as well."""
     if len(secret) > 1 and secret[0] == secret[-1] and secret[0] in "\"'":
         return f"{secret[0]}{_stars(secret[1:-1])}{secret[-1]}"
     parts: list[str] = []
@@ -78,8 +78,8 @@ def _masked(text: str) -> str:
 
 
 def _secrets(tree: Tree) -> Iterator[ScalarNode]:
-    """The scalars that are secrets, or would be if their keys were spelt right; also those of keys that were set twice."""
-    # Of all files only one of tokens is a list.
+    """The scalars that are secrets, even under misspelled or duplicate keys."""
+    # Only a file of tokens is a list.
     start = (
         _Position("auth.NAME.tokens", True)
         if isinstance(tree.root, ListNode)
@@ -101,7 +101,7 @@ class _Position:
     is_secret: bool
 
     def enter(self, key: str) -> "_Position":
-        """The place of a key's value."""
+        """The position of a key's value."""
         if not self.where:
             return _Position(key if key in _SECTIONS else _NOWHERE, False)
         if self.where == _NOWHERE:

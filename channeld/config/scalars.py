@@ -1,4 +1,4 @@
-"""Durations, sizes, rates and addresses: the language's small notations, as text and as value.
+"""Durations, sizes, rates and addresses: the language's notations, parsed and formatted.
 
 Each notation has `parse_…` (what was written → value, or a `BadScalar` that says what to write) and `format_…` (value →
 the shortest text that gives the same value again). Durations are exact to the millisecond.
@@ -60,7 +60,7 @@ _SIZE_WORDS: Final = dict.fromkeys(("b", "byte", "bytes"), "B") | {
 
 @attrs.frozen(slots=True)
 class BadScalar:
-    """Why a value is not what was wanted (`is not a valid duration`), and what to write instead."""
+    """Why a value is invalid (`is not a valid duration`), and what to write instead."""
 
     why: str
     write: str
@@ -82,7 +82,7 @@ class UnixAddress:
 
 
 def parse_duration(written: Json) -> float | BadScalar:
-    """Seconds, from `250ms`, `10s`, `5m`, `1h` or `7d`. A negative one parses: whether it makes sense is a range."""
+    """Seconds, from `250ms`, `10s`, `5m`, `1h` or `7d`. Negative ones parse; ranges are checked elsewhere."""
     if isinstance(written, str):
         match = _DURATION.fullmatch(written)
         if match is not None:
@@ -138,7 +138,7 @@ def format_size(size: int) -> str:
 
 
 def parse_rate(written: Json, burst: int | None = None) -> Rate | BadScalar:
-    """A token bucket, from `10/s`, `100/m` or `1000/h`; where no burst is given it is the count."""
+    """A token bucket, from `10/s`, `100/m` or `1000/h`; the burst defaults to the count."""
     if isinstance(written, str):
         match = _RATE.fullmatch(written)
         if match is not None:
@@ -150,14 +150,14 @@ def parse_rate(written: Json, burst: int | None = None) -> Rate | BadScalar:
 
 
 def format_rate(rate: Rate) -> str:
-    """`10/s`, or `10/s (burst 30)` where the burst differs from the count."""
+    """`10/s`, or `10/s (burst 30)` if the burst differs from the count."""
     unit = next(unit for unit, period in _PERIODS.items() if period == rate.period)
     burst = f" (burst {rate.burst})" if rate.burst != rate.limit else ""
     return f"{rate.limit}/{unit}{burst}"
 
 
 def parse_address(written: Json) -> TcpAddress | UnixAddress | BadScalar:
-    """Where to listen, from `127.0.0.1:4000`, `[::1]:4000`, `:4000` (every interface) or `unix:PATH`."""
+    """An address to listen on, from `127.0.0.1:4000`, `[::1]:4000`, `:4000` (every interface) or `unix:PATH`."""
     if isinstance(written, str):
         if written.startswith("unix:") and len(written) > len("unix:"):
             return UnixAddress(written.removeprefix("unix:"))
@@ -168,7 +168,7 @@ def parse_address(written: Json) -> TcpAddress | UnixAddress | BadScalar:
 
 
 def format_address(address: TcpAddress | UnixAddress) -> str:
-    """The text that gives the address again."""
+    """The text of an address, which parses to the same address."""
     if isinstance(address, UnixAddress):
         return f"unix:{address.path}"
     host = f"[{address.host}]" if ":" in address.host else address.host
@@ -176,7 +176,7 @@ def format_address(address: TcpAddress | UnixAddress) -> str:
 
 
 def server_of(url: str) -> str:
-    """Which server the URL of a broker leads to; its database, credentials and options are left out."""
+    """The server of a broker's URL, without database, credentials and options."""
     parts = urlsplit(url)
     path = parts.path.strip("/")
     if parts.scheme == "unix":
@@ -192,7 +192,7 @@ def server_of(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host (as in a URL or an address) means this machine and nothing else."""
+    """Whether a host (as in a URL or an address) can only mean this machine."""
     if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
         return True
     try:
@@ -202,7 +202,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether an address (not a name) is loopback, or of a private network (RFC 1918, RFC 4193)."""
+    """Whether an address (not a name) is loopback or private (RFC 1918, RFC 4193)."""
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The files of a configuration: read, included, merged, with environment variables in and a place for every value."""
+"""Reads the files of a configuration: includes, merging, environment variables, and a location for every value."""
 
 import hashlib
 import posixpath
@@ -25,14 +25,12 @@ _NO_FILE = "check its name, its size, and that this user may read it"
 class Sources:
     """Every file that was read for one configuration.
 
-    `root` is the name of the main file; `value` the configuration, merged, with the environment's values in it. After a
-    syntax error in one of them, or if one can't be read, `value` is None and `readable` false: there is nothing to check, only to show.
-    `is_sound`: every value has the form that it must have, so what a rule doesn't find is not there.
-    `unset` holds the pointers of `value` that have no real value (a finding says so already): check nothing there.
-    `refused` holds the pointers of what the checker left out after a finding: don't call it missing.
-    `from_environment` holds the pointers whose text came, at least in part, from a variable or its default.
-    `report` takes what `read_document` finds: who goes on with another report than the one given to `read_sources`
-    sets it here.
+    `root` is the name of the main file; `value` is the merged configuration with environment variables replaced. After a
+    syntax error, or if a file can't be read, `value` is None and `readable` false: there is nothing to check. `is_sound`:
+    every value has a valid form, so what a rule doesn't find does not exist. `unset`: pointers in `value` without a real
+    value (already reported): check nothing there. `refused`: pointers of what the checker left out after a finding: don't
+    report it as missing. `from_environment`: pointers whose text came, at least in part, from a variable or its default.
+    `report` receives what `read_document` finds; set it to use another report than the one given to `read_sources`.
     """
 
     root: str
@@ -59,7 +57,7 @@ class Sources:
 
     @property
     def version(self) -> str:
-        """Twelve hex digits that are others where a file was changed; environment variables are not in them."""
+        """Twelve hex digits that change with the files' texts; environment variables are not included."""
         digest = hashlib.sha256()
         for text in self._texts.values():
             digest.update(hashlib.sha256(text.encode()).digest())
@@ -67,11 +65,11 @@ class Sources:
 
     @property
     def ignores(self) -> list[Ignore]:
-        """Every `# channeld: ignore[…]` comment in them."""
+        """All `# channeld: ignore[…]` comments."""
         return [i for tree in self._trees.values() if tree is not None for i in find_ignores(tree)]
 
     def tree(self, file: str) -> Tree | None:
-        """The document in a file that was read; None if it has none, or was not."""
+        """The document of a file; None if it is empty or was not read."""
         return self._trees.get(file)
 
     def text(self, file: str) -> str | None:
@@ -85,24 +83,24 @@ class Sources:
         return redacted(text, self._trees.get(file), hidden)
 
     def hide(self, pointer: str) -> None:
-        """Show no text of a value of the merged configuration."""
+        """Mask a value of the merged configuration in code frames."""
         self._hidden.append(pointer)
 
     def show(self, file: str, text: str) -> None:
-        """Keep the text of a file that is not part of the configuration, such as a hook module, for code frames."""
+        """Keep the text of another file, such as a hook module, for code frames."""
         self._shown[file] = text
 
     def veil(self, file: str) -> None:
-        """Show nothing of a file that turned out to be something else than it was read for; the main file always is."""
+        """Hide the text of a file that is not what it was read for, unless it is the main file."""
         if file != self.root:
             self._veiled.add(file)
 
     def file_of(self, pointer: str) -> str:
-        """The file in which a value of the merged configuration stands."""
+        """The file that has a value of the merged configuration."""
         return self._origins.get("/".join(pointer.split("/", 3)[:3]), self.root)
 
     def place(self, pointer: str, *, key: bool = False, file: str | None = None) -> Place:
-        """Where a value, or its key, stands; without `file` the pointer is one of the merged configuration."""
+        """The location of a value or its key; without `file` the pointer is into the merged configuration."""
         name = self.file_of(pointer) if file is None else file
         tree = self._trees.get(name)
         if tree is None:
@@ -110,7 +108,7 @@ class Sources:
         return tree.key_place(pointer) if key else tree.place(pointer)
 
     def span(self, pointer: str, offset: int, length: int, *, file: str | None = None) -> Place:
-        """Part of a string value; the whole of it where its text differs from what stands in the file."""
+        """The location of part of a string; of the whole if the string is written with escapes or folding."""
         name = self.file_of(pointer) if file is None else file
         tree = self._trees.get(name)
         if tree is None:
@@ -120,14 +118,14 @@ class Sources:
         return tree.span(pointer, offset, length)
 
     def adopt(self, pointer: str, file: str) -> None:
-        """Note that a value of the merged configuration (`/channels/NAME`) stands in an included file."""
+        """Record that a value of the merged configuration (`/channels/NAME`) is in an included file."""
         self._origins[pointer] = file
 
     def read_document(self, file: str) -> Tree | None:
-        """Read a JSON or YAML file once and keep it; what is wrong in it goes to the report.
+        """Read a JSON or YAML file once and cache it; errors in it go to the report.
 
-        None if it can't be read (then `unreadable[file]` tells why, and the finding is the caller's, who knows who
-        named it) or has no value (then the report has that already).
+        None if it can't be read (then `unreadable[file]` says why, and the caller reports it, located where the file is
+        named) or has no value (which is already reported).
         """
         if file not in self._trees and file not in self.unreadable:
             try:
@@ -149,18 +147,18 @@ def read_sources(
     list_files: Callable[[str], list[str]],
     missing_is_error: bool,
 ) -> Sources:
-    """Read a configuration and all it includes; everything wrong goes to `report`, nothing is raised.
+    """Read a configuration and all that it includes. All errors go to `report`; nothing is raised.
 
     Args:
         file: the main file, as the user named it.
         read: gives a file's bytes; may raise OSError.
         environ: the variables that `${NAME}` may name.
-        report: takes the findings.
-        list_files: the files that match an include pattern, which is relative to nothing but the working folder.
-        missing_is_error: whether a variable that is not set is an error (to run) or a warning (to validate).
+        report: receives the findings.
+        list_files: the files that match an include pattern, relative to the working folder.
+        missing_is_error: whether an unset variable is an error (to run) or a warning (to validate).
 
     Returns:
-        What was read. Where its `readable` is false, the report says why and there is nothing to go on with.
+        What was read. If its `readable` is false, the report says why, and nothing can be checked.
     """
     sources = Sources(root=file, report=report, read=read)
     main = sources.read_document(file)
@@ -178,7 +176,7 @@ def read_sources(
             _merge(sources, value, tree, environment)
     sources.unset |= environment.unset
     sources.from_environment |= environment.used
-    # What an unreadable file defines is unknown: checks that miss it would find its consequences.
+    # What an unreadable file defines is unknown, so further checks would only report consequences.
     whole = all(sources.tree(name) is not None for name in sources.files)
     sources.readable = whole and not sources.unreadable
     sources.value = value if sources.readable else None
@@ -186,7 +184,7 @@ def read_sources(
 
 
 def _value(tree: Tree, environment: Environment) -> Json:
-    """The document's value, with references replaced in the sections that take them and refused in the others."""
+    """The document's value, with references replaced in the sections that allow them and refused elsewhere."""
     if not isinstance(tree.root, MapNode) or not isinstance(tree.value, dict):
         return tree.value
     return {key: _replaced(tree, at("", key), environment) for key in tree.value}
@@ -198,7 +196,7 @@ def _replaced(tree: Tree, pointer: str, environment: Environment) -> Json:
 
 
 def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str]]) -> list[Tree]:
-    """The documents that `include` names, each once; CH114 and CH117 where there are none."""
+    """The documents that `include` names, each once; reports CH114 and CH117."""
     patterns = main.value.get("include") if isinstance(main.value, dict) else None
     found: list[Tree] = []
     for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
@@ -233,7 +231,7 @@ def _not_found(report: Report, pattern: str, place: Place, *, itself: bool) -> N
 
 
 def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: Environment) -> None:
-    """Add the names of an included file to the sections that it may hold."""
+    """Merge an included file's entries into the sections that it may have."""
     if not isinstance(tree.root, MapNode):
         message = "an included file must be a mapping with `auth`, `backends` or `channels`"
         sources.report.add(diagnose("CH115", message, tree.place("")))

@@ -1,7 +1,7 @@
-"""The merged value of a configuration, checked against the language and made into the model.
+"""Checks the merged value of a configuration against the language, and turns it into the model.
 
-The checker leaves a mapping in the model's own form: every short form written out, every scalar read. cattrs turns it
-into the model strictly: nothing is coerced, no key is ignored. A failure there is a mistake in the language's schema.
+The checker produces a mapping in the model's form: short forms expanded, scalars parsed. cattrs structures it strictly:
+nothing is coerced, no key is ignored. A failure there is a bug in the language's schema.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,18 +40,18 @@ def structure(
     read: Callable[[str], bytes],
     missing_is_error: bool = False,
 ) -> Config | None:
-    """What a configuration says, as far as it can be understood.
+    """The model of a configuration, as far as it can be understood.
 
-    Every mistake goes to `report` and takes out the smallest part that it spoils: a key, a message, a channel.
+    Every mistake is reported and removes the smallest affected part: a key, a message, a channel.
 
     Args:
-        sources: what `read_sources` gave.
-        report: takes CH101 to CH110, CH118 to CH124, CH601 and CH605.
-        read: gives the bytes of a file that a value names; may raise OSError.
-        missing_is_error: whether an absent file of secrets is an error (to run) or a warning (to validate).
+        sources: from `read_sources`.
+        report: receives CH101 to CH110, CH118 to CH124, CH601 and CH605.
+        read: returns the bytes of a file that a value names; may raise OSError.
+        missing_is_error: whether an absent secrets file is an error (to run) or a warning (to validate).
 
     Returns:
-        The model; None where the file is not a mapping, or is for another version of the language.
+        The model; None if the file is not a mapping or has another language version.
     """
     value = sources.value
     if not sources.readable or (value is None and "" in sources.unset):
@@ -105,7 +105,7 @@ def _is_our_version(value: Mapping[str, Json], sources: Sources, report: Report)
 
 
 def _without_version(value: Mapping[str, Json], sources: Sources, report: Report) -> bool:
-    """Report CH101; whether the file may be a configuration at all."""
+    """Report CH101; returns whether the file may be a configuration at all."""
     foreign = next((key for key in FOREIGN if key in value), None)
     key = next((key for key in value if key in _VERSION_KEYS), next(iter(value), ""))
     message = "the file does not say which language version it uses"
@@ -123,7 +123,7 @@ def _without_version(value: Mapping[str, Json], sources: Sources, report: Report
 
 
 def _is_unindented(value: Mapping[str, Json], sources: Sources, report: Report) -> bool:
-    """Report channels that stand next to an empty `channels:` in place of under it."""
+    """Report channels that are next to an empty `channels:` instead of below it."""
     beside = [k for k, held in value.items() if isinstance(held, dict) and "path" in held]
     if "channels" not in value or value["channels"] is not None or not beside:
         return False
@@ -136,7 +136,7 @@ def _is_unindented(value: Mapping[str, Json], sources: Sources, report: Report) 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class _Files:
-    """The files that values name, read once each."""
+    """The files that values name, each read once."""
 
     sources: Sources
     read: Callable[[str], bytes]
@@ -185,10 +185,10 @@ class _Files:
 
 
 def make_model(clean: Mapping[str, Any]) -> Config:
-    """A `Config` from a mapping in the model's form.
+    """Structure a `Config` from a mapping in the model's form.
 
     Raises:
-        cattrs.BaseValidationError: the mapping is not in that form, which the checker rules out.
+        cattrs.BaseValidationError: the mapping does not have that form, which the checker prevents.
     """
     return _CONVERTER.structure(clean, Config)
 
@@ -203,14 +203,14 @@ def _exactly(*kinds: type) -> Callable[[Any, object], Any]:
 
 
 def _is_json(annotation: object) -> bool:
-    """Whether a field's type is `Json`, whose definition refers to itself."""
+    """Whether a field's type is the recursive `Json`."""
     is_union = get_origin(annotation) in (Union, UnionType)
     return is_union and any(get_origin(part) is dict for part in get_args(annotation))
 
 
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
-    # Rates and secrets come finished; cattrs would convert the scalars.
+    # Rates and secrets are already structured; cattrs would convert their scalars.
     for kind in (bool, int, str, MessageRate, Rate, Secret):
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook(float, lambda value, _: float(_exactly(float, int)(value, _)))
@@ -221,7 +221,7 @@ def _converter() -> cattrs.Converter:
         tag_name="type",
         tag_generator=lambda cls: cls.__name__.removesuffix("Auth").lower(),
     )
-    # `same-origin` or a list, `memory` or a mapping: the words pass, the rest is structured.
+    # `same-origin` or a list, `memory` or a mapping: words pass as they are, the rest is structured.
     configure_union_passthrough(str | None, converter)
     return converter
 

@@ -1,4 +1,4 @@
-"""The words for what libyaml can't read: its terse problem, said for the person who wrote the line."""
+"""Messages for YAML syntax errors: turns libyaml's terse problems into findings."""
 
 import re
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from channeld.config.tree import Lines
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Place
 
-# Characters of a line in which a template without quotes is looked for.
+# How many characters of a line are searched for an unquoted template.
 _LOOKED_AT = 1000
 
-# (what the loader says, in C or in Python; our message; what to do; whether the construct's start is the place)
+# (what the loader says, in C or in Python; our message; what to do; whether to locate it at the construct's start)
 _WORDING: tuple[tuple[str, str, str, bool], ...] = (
     (
         r"mapping values are not allowed",
@@ -63,9 +63,9 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
         False,
     ),
 )
-# The parser has one problem for two: at the end of the file a bracket is open.
+# The parser reports two problems alike: at the end of the file, a bracket is open.
 _UNCLOSED, _UNSTARTED = 1, 6
-# Two of these mean something else where they stand within a line.
+# Two of these mean something else within a line.
 _WITHIN_LINE = {
     _WORDING[0][1]: (
         "a second `: ` on this line",
@@ -87,14 +87,14 @@ _WORD = re.compile(r"[A-Za-z_][\w.-]*")
 def syntax_error(
     problem: yaml.MarkedYAMLError, lines: Lines, offset: Callable[[int], int]
 ) -> Diagnostic:
-    """CH002 for a tab, CH010 for too many levels, else CH001, at the character or the construct that could not be read."""
+    """CH002 for a tab, CH010 for too many levels, else CH001, at the offending character or construct."""
     text = problem.problem or problem.context or "this is not YAML"
     at = min(offset(problem.problem_mark.index), len(lines.text)) if problem.problem_mark else 0
     if "tab character" in text or lines.text[at : at + 1] == "\t":
         help = "replace the tab with spaces"
         return diagnose("CH002", "tab used for indentation", _character(lines, at), help=help)
     if "nesting depth" in text:
-        # Newer readers have a limit of their own, and look far ahead of what is composed.
+        # Newer parsers have a limit of their own, and look far ahead.
         help = "flatten the structure"
         return diagnose("CH010", "nested too deeply to be read", _character(lines, at), help=help)
     fitting = (wording[1:] for wording in _WORDING if re.search(wording[0], text))
@@ -121,9 +121,9 @@ def syntax_error(
 
 
 def _misplaced_colon(lines: Lines, place: Place, line: str) -> Diagnostic:
-    """A `:` that YAML can't read as a key's: mostly the line above is wrong, and only this one shows it.
+    """A `:` that YAML can't read as a key's; often the actual mistake is in the line above.
 
-    Nothing of the line is repeated: any file can be named as a schema, and a value may be a secret.
+    The line is not quoted: any file can be named as a schema, and a value may be a secret.
     """
     number, above = place.line - 1, ""
     while number > 0 and not (above := _line(lines, number)).strip():
@@ -159,6 +159,6 @@ def _indent(line: str) -> int:
 
 
 def _character(lines: Lines, at: int) -> Place:
-    """One character, or nothing at the end of a line."""
+    """One character, or empty at the end of a line."""
     empty = lines.text[at : at + 1] in ("", "\n", "\r")
     return lines.place(at, at if empty else at + 1)

@@ -1,4 +1,4 @@
-"""The values of one YAML document with the place of each key and value, found by JSON pointer (RFC 6901)."""
+"""The values of one YAML document with the location of each key and value, by JSON pointer (RFC 6901)."""
 
 import re
 from bisect import bisect_right
@@ -19,9 +19,9 @@ _BREAK = re.compile(r"\r\n|\n|\r")
 
 @attrs.frozen(slots=True, kw_only=True)
 class ScalarNode:
-    """A scalar between two code points of the text, and its value. `broken`: a finding says that this can't be known.
+    """A scalar, its value and its range in code points. `broken`: the value is unknown, which is reported.
 
-    `style` and `raw` are how it was written: `raw` is its text with quotes and escapes undone.
+    `style` and `raw` say how it was written: `raw` is its text without quotes and escapes.
     """
 
     start: int
@@ -47,7 +47,7 @@ class ListNode:
 
 @attrs.frozen(slots=True, kw_only=True)
 class TreeEntry:
-    """A key of a mapping, where it stands, and its value."""
+    """A key of a mapping, its range, and its value."""
 
     start: int
     end: int
@@ -56,7 +56,7 @@ class TreeEntry:
 
 @attrs.frozen(slots=True, kw_only=True)
 class MapNode:
-    """A mapping, merge keys done."""
+    """A mapping, with merge keys resolved."""
 
     start: int
     end: int
@@ -91,7 +91,7 @@ class Lines:
         return self._starts[line - 1]
 
     def after(self, line: int) -> Iterator[str]:
-        """The lines that follow one, with their breaks."""
+        """The lines after one, with their breaks."""
         for start, end in pairwise([*self._starts[line:], len(self.text)]):
             yield self.text[start:end]
 
@@ -102,11 +102,11 @@ class Lines:
 
 @attrs.define(eq=False, kw_only=True)
 class Tree:
-    """One parsed document: its value in file order, and a place for each part.
+    """One parsed document: its value in file order, and a location for each part.
 
-    Pointers are RFC 6901; one that names nothing gets the place of its nearest ancestor. `unknown` holds the pointers
-    whose value a finding has already called unreadable; `quoted` the text ranges in which `#` starts no comment;
-    `dropped` what stood under a key that was set before.
+    Pointers are RFC 6901; one that names nothing gets the location of its nearest ancestor. `unknown`: pointers whose value
+    is reported as unreadable; `quoted`: text ranges where `#` does not start a comment; `dropped`: the values of duplicate
+    keys.
     """
 
     file: str
@@ -119,17 +119,17 @@ class Tree:
     dropped: tuple[tuple[str, Node], ...] = attrs.field(default=(), repr=False)
 
     def place(self, pointer: str) -> Place:
-        """Where the value stands; for an alias, where it is used."""
+        """The location of a value; for an alias, where it is used."""
         found, node, _ = self._find(pointer)
         return self.lines.place(node.start, node.end, found)
 
     def key_place(self, pointer: str) -> Place:
-        """Where the key of the value stands; the value's own place in a list and at the root."""
+        """The location of a value's key; of the value itself in a list and at the root."""
         found, node, entry = self._find(pointer)
         return self.lines.place((entry or node).start, (entry or node).end, found)
 
     def span(self, pointer: str, offset: int, length: int) -> Place:
-        """Part of a string: exact where the text is the value (one line, no escapes), else the whole value."""
+        """The location of part of a string: exact if the text is the value (one line, no escapes), else the whole."""
         found, node, _ = self._find(pointer)
         if found == pointer and isinstance(node, ScalarNode):
             quote = int(node.style in ("single", "double"))
@@ -166,7 +166,7 @@ def _is_index(key: str, length: int) -> bool:
 
 
 def build(node: Node, pointer: str, scalar: Callable[[ScalarNode, str], Json]) -> Json:
-    """The plain value of a node, each scalar as `scalar(node, pointer)` gives it; aliases become copies."""
+    """The plain value of a node, with each scalar from `scalar(node, pointer)`; aliases become copies."""
     if isinstance(node, MapNode):
         return {k: build(e.node, at(pointer, k), scalar) for k, e in node.entries.items()}
     if isinstance(node, ListNode):

@@ -1,4 +1,4 @@
-"""Values as YAML text: on one line, or a block of lines. What is written reads back as the same value."""
+"""Writes values as YAML, on one line or as a block; reading it back gives the same value."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _PLAIN: Final = re.compile(
     r"[A-Za-z_][A-Za-z0-9_.-]*(?::[A-Za-z_][A-Za-z0-9_.]*)?|/[A-Za-z0-9_./-]*|\$(?:ref|defs)"
     r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+|[0-9]+(?:ms|[smhd]|KiB|MiB|/[smh])|https?://[A-Za-z0-9_./:-]*[A-Za-z0-9_/-]"
 )
-# Other readers of YAML take these for values, whatever their letters' case.
+# Other YAML parsers read these as values, in any case.
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _WIDTH: Final = 100
 
@@ -26,12 +26,12 @@ def flow(value: Json) -> str:
 
 
 def comment(text: str) -> str:
-    """A text as one line of a comment, whatever is in it."""
+    """Any text as a one-line comment."""
     return "# " + _UNPRINTABLE.sub(" ", " ".join(text.split()))
 
 
 def block(value: Mapping[str, Json], indent: int = 0) -> Iterator[str]:
-    """The lines of a mapping: what fits on a line is on one, without quotes where they are not needed."""
+    """The lines of a mapping: flow style if it fits on a line, and quotes only if needed."""
     for key, held in value.items():
         yield from _entry(f"{' ' * indent}{short(key)}:", held, indent + 2)
 
@@ -50,7 +50,7 @@ def _entry(head: str, value: Json, indent: int) -> Iterator[str]:
 
 
 def short(value: Json) -> str:
-    """A JSON value on one line, without quotes where they are not needed."""
+    """A JSON value on one line, with quotes only if needed."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{short(k)}: {short(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""YAML 1.2 text to a tree of values: a composer over libyaml's events that collects findings and goes on.
+"""Parses YAML 1.2 into a tree of values: a composer over libyaml's events that collects findings and continues.
 
-`yaml.compose` is not used: with the C loader it crashes the process on deep nesting, it keeps the last of duplicate keys
-silently, and it gives an alias the place of its anchor. Events are safe, and their marks count code points, from which
-lines and columns are made here: U+2028 is a line break for libyaml and for no editor.
+`yaml.compose` is not used: with the C loader it crashes the process on deep nesting, silently keeps the last of duplicate
+keys, and gives an alias the location of its anchor. Events are safe, and their marks count code points. Lines and columns
+are computed here, because libyaml counts U+2028 as a line break and editors don't.
 """
 
 import math
@@ -48,29 +48,29 @@ _TAG = re.compile(r"(?:&\S+\s+)?(![^\s,\[\]{}]*)")
 
 
 def parse(text: bytes | str, file: str, report: Report) -> Tree | None:
-    """Read one document, adding what is wrong to `report`; None when there is no value to go on with."""
+    """Parse one document, adding errors to `report`; None if there is no value to continue with."""
     lines = readable(text, file, report)
     return None if lines is None else _Composer(lines, report).tree()
 
 
 def name_of_tag(tag: str) -> str:
-    """What a core tag is called, such as `int`; empty for one of somebody's own."""
+    """The name of a core tag, such as `int`; empty for other tags."""
     return tag.removeprefix(_CORE_TAG) if tag.startswith(_CORE_TAG) else ""
 
 
 class _Mark(Protocol):
     @property
     def index(self) -> int:
-        """Code points before this place."""
+        """The number of code points before this mark."""
 
 
 class _Stop(Exception):
-    """A budget ran out; the finding is in the report."""
+    """A limit was exceeded, which is reported."""
 
 
 @attrs.frozen(slots=True)
 class YamlKey:
-    """A key as text, where it stands, and whether it is `<<` or was a template in braces itself."""
+    """A key as text, its range, and whether it is `<<` or an unquoted template."""
 
     text: str
     start: int
@@ -81,7 +81,7 @@ class YamlKey:
 
 @attrs.define(eq=False)
 class Fields:
-    """A mapping while it is read: its own keys, what `<<` brings and where it stands, the key read last."""
+    """A mapping while it is parsed: its own keys, what `<<` brings and where, and the last key."""
 
     own: dict[str, TreeEntry] = attrs.field(factory=dict)
     merged: dict[str, TreeEntry] = attrs.field(factory=dict)
@@ -91,7 +91,7 @@ class Fields:
     count: int = 0
 
     def entries(self) -> dict[str, TreeEntry]:
-        """All keys in the file's order, merged ones where `<<` stood; own ones win."""
+        """All keys in the file's order, merged ones at the place of `<<`; own ones win."""
         own = list(self.own.items())
         brought = [(key, entry) for key, entry in self.merged.items() if key not in self.own]
         return dict([*own[: self.merge_at], *brought, *own[self.merge_at :]])
@@ -116,7 +116,7 @@ class _Composer:
         self.events = yaml.parse(self.source.text, Loader=_LOADER)
 
     def tree(self) -> Tree | None:
-        """The whole document; None after a syntax error, in an empty file, and past a budget."""
+        """The whole document; None after a syntax error, for an empty file, or over a limit."""
         try:
             root = self._document()
         except yaml.MarkedYAMLError as problem:
@@ -149,7 +149,7 @@ class _Composer:
         )
 
     def _syntax_error(self, problem: yaml.MarkedYAMLError) -> None:
-        """Report it, without what was taken for a mapping on the same line: a template before other text."""
+        """Report a syntax error, without earlier findings that an unquoted template on the same line caused."""
         error = syntax_error(problem, self.lines, self.source.offset)
         line = error.place.line
         self.report.extend(d for d in self.found if (d.code, d.place.line) != ("CH013", line))
@@ -235,12 +235,12 @@ class _Composer:
         )
 
     def _content(self, start: int, end: int) -> int:
-        """Where a scalar itself begins, behind its anchor and tag."""
+        """Where a scalar begins, after its anchor and tag."""
         properties = _PROPERTIES.match(self.lines.text, start, end)
         return properties.end() if properties else start
 
     def _tagged(self, event: yaml.ScalarEvent, pointer: str) -> Json:
-        """The value of a scalar whose tag tells its type; CH006 when the tag is foreign or does not fit."""
+        """The value of a tagged scalar; CH006 if the tag is unknown or does not fit."""
         name = name_of_tag(event.tag or "")
         if name == "str":
             return str(event.value)
@@ -288,7 +288,7 @@ class _Composer:
         return MapNode(start=start, end=end, entries=entries, size=size, height=height)
 
     def _entry(self, fields: Fields, pointer: str, depth: int) -> int:
-        """Read the value of the key that was read last; where it ends."""
+        """Parse the value of the last key; returns where it ends."""
         key = fields.last
         below = pointer if key is None else at(pointer, key.text)
         node = self._node(next(self.events), below, depth + 1)
@@ -337,7 +337,7 @@ class _Composer:
         return None
 
     def _merged(self, node: Node, pointer: str) -> dict[str, TreeEntry]:
-        """What `<<` brings: of a list, the first mapping that has a key wins (the merge key's own rule)."""
+        """What `<<` brings; with a list, the first mapping that has a key wins (as the merge key type says)."""
         sources = node.items if isinstance(node, ListNode) else [node]
         merged: dict[str, TreeEntry] = {}
         for source in sources:
@@ -350,7 +350,7 @@ class _Composer:
         return merged
 
     def _template(self, key: YamlKey, start: int, end: int, pointer: str) -> ScalarNode | None:
-        """The text that `{params.x}` without quotes was meant to be, or None if it is just a mapping."""
+        """The template that an unquoted `{params.x}` was meant to be, or None if it is just a mapping."""
         if ":" in self.lines.text[key.end : end] or not (
             key.template or _TEMPLATE.fullmatch(key.text)
         ):
@@ -379,7 +379,7 @@ class _Composer:
 
     def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
         meaning = yaml11_reading(raw)
-        # Where the language wants a date, every reader takes it for one.
+        # Where the language expects a date, every parser reads it as one.
         if meaning is None or (meaning == "a date" and pointer.endswith(_DATES)):
             return
         value = resolve(raw)
@@ -421,6 +421,6 @@ class _Composer:
 
 
 def _short(text: str) -> str:
-    """A text of the file as a message may quote it: one line, not too long."""
+    """A text of the file for a message: one line, not too long."""
     line = " ".join(text.split())
     return line if len(line) <= 60 else f"{line[:57]}..."

@@ -1,11 +1,10 @@
-"""What a schema cannot say: one function per code, in one table, each `(config, sources)` → findings.
+"""Rules that a schema cannot express: a table with one function per code, each `(config, sources)` → findings.
 
-A rule looks at what could be understood (`config`), and asks what was written (`sources`) before it calls something
-missing: a key that another finding has already refused is not missing.
+A rule looks at what could be understood (`config`), and at what was written (`sources`) before it reports something as
+missing: a key that another finding refused is not missing.
 
-`evidence.py` is what rules ask with. The rules, by subject: `style.py` (channels and messages), `access.py` (who gets in),
-`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`, `backends.py`,
-`broker.py`.
+`evidence.py` has the helpers. The rules by subject: `style.py` (channels and messages), `access.py` (who may connect),
+`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`, `backends.py`, `broker.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -91,6 +90,6 @@ RULES: Final[Mapping[str, RuleFunction]] = {
 
 
 def check(config: Config, sources: Sources) -> Findings:
-    """Every finding of every rule, in the order of the table."""
+    """Run all rules, in the order of the table."""
     for rule in RULES.values():
         yield from rule(config, sources)

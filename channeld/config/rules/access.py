@@ -1,4 +1,4 @@
-"""Rules about who can get in: origins, addresses, anonymous users and what they see."""
+"""Rules about access: origins, addresses, anonymous users and what they see."""
 
 import re
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def _anonymous(config: Config) -> Iterator[Channel]:
 
 
 def route_to_nobody(config: Config, sources: Sources) -> Findings:
-    """CH403: frames for a user on a channel where nobody is one."""
+    """CH403: a route to a user on a channel without authenticated users."""
     for channel in _anonymous(config):
         for name, message in channel.messages.items():
             if any(t.to == "user" and t.channel in {None, channel.name} for t in message.route):
@@ -50,7 +50,7 @@ def route_to_nobody(config: Config, sources: Sources) -> Findings:
 
 
 def presence_of_nobody(config: Config, sources: Sources) -> Findings:
-    """CH413: presence where no user can be."""
+    """CH413: presence on a channel without authenticated users."""
     for channel in _anonymous(config):
         if channel.presence is not None:
             text = f"channel `{channel.name}` has no authenticated users, so presence stays empty"
@@ -60,7 +60,7 @@ def presence_of_nobody(config: Config, sources: Sources) -> Findings:
 
 
 def require_of_nobody(config: Config, sources: Sources) -> Findings:
-    """CH423: claims are wanted where nobody has any."""
+    """CH423: `require` on a channel where nobody has claims."""
     for channel in _anonymous(config):
         below = at("/channels", channel.name)
         asking = [at(below, "messages", k) for k, one in channel.messages.items() if one.require]
@@ -71,7 +71,7 @@ def require_of_nobody(config: Config, sources: Sources) -> Findings:
 
 
 def claims_shown_to_anonymous(config: Config, sources: Sources) -> Findings:
-    """CH425: presence that shows claims where anonymous users look on."""
+    """CH425: presence shows claims to anonymous users."""
     for channel in config.channels.values():
         shows = channel.presence is not None and "{claims." in repr(channel.presence.info)
         if channel.auth.optional and shows:
@@ -82,7 +82,7 @@ def claims_shown_to_anonymous(config: Config, sources: Sources) -> Findings:
 
 
 def cookie_any_origin(config: Config, sources: Sources) -> Findings:
-    """CH410: any web page can connect as its visitor."""
+    """CH410: any web page can connect as its visitor, by cookie."""
     if config.server.allowed_origins != "any":
         return
     for name, token_from in with_tokens(config):
@@ -104,7 +104,7 @@ def _origins(config: Config, sources: Sources) -> Iterator[tuple[str, str]]:
 
 @attrs.frozen(slots=True)
 class _OriginProblem:
-    """What is wrong with an origin, what browsers send in its place, and whether it lets nobody in."""
+    """What is wrong with an origin, what browsers send instead, and whether it matches nothing."""
 
     why: str
     good: str = ""
@@ -112,7 +112,7 @@ class _OriginProblem:
 
 
 def origin_never_matches(config: Config, sources: Sources) -> Findings:
-    """CH411: an origin that no browser sends; only a warning where it matches what they do send."""
+    """CH411: an origin that no browser sends; only a warning if it still matches what they do send."""
     for origin, pointer in _origins(config, sources):
         problem = None if origin == "*" else _origin_problem(origin)
         if problem is not None:
@@ -140,7 +140,7 @@ def _origin_problem(origin: str) -> _OriginProblem | None:
 
 
 def _never_sent(scheme: str, host: str, rest: str | None) -> _OriginProblem | None:
-    """Why browsers (RFC 6454 section 7) never send such an origin, if so."""
+    """Why browsers never send such an origin (RFC 6454 section 7), or None."""
     origin = f"{scheme}://{host}".lower()
     if rest is not None:
         what = "ends in `/`" if rest == "/" else "has a path"
@@ -161,7 +161,7 @@ def _never_sent(scheme: str, host: str, rest: str | None) -> _OriginProblem | No
 
 
 def _as_sent(host: str) -> str:
-    """A host as browsers send it: the labels that are not ASCII in Punycode."""
+    """A host as browsers send it: non-ASCII labels in Punycode."""
     name, colon, port = host.partition(":")
     labels = []
     for label in name.lower().split("."):
@@ -173,7 +173,7 @@ def _as_sent(host: str) -> str:
 
 
 def origin_wildcard(config: Config, sources: Sources) -> Findings:
-    """CH418: a `*` that lets in more, or less, than it seems to."""
+    """CH418: a `*` that matches more or less than it seems to."""
     for origin, pointer in _origins(config, sources):
         if "*" in origin and not _is_good_wildcard(origin):
             message = f"`*` is not allowed there in {shown(origin)}"
@@ -193,7 +193,7 @@ def _is_good_wildcard(origin: str) -> bool:
 
 
 def plaintext_public(config: Config, sources: Sources) -> Findings:
-    """CH414: every interface, without TLS and without a proxy that would add it."""
+    """CH414: plaintext on every interface, without TLS or a proxy that adds it."""
     if config.server.tls is not None or config.server.trusted_proxies:
         return
     if is_written(sources, "/server/tls") or is_written(sources, "/server/trusted_proxies"):
@@ -208,7 +208,7 @@ def plaintext_public(config: Config, sources: Sources) -> Findings:
 
 
 def address_twice(config: Config, sources: Sources) -> Findings:
-    """CH709: two sockets of the server on one address."""
+    """CH709: two of the server's sockets have the same address."""
     seen: dict[str, str] = {}
     for text, pointer in (*texts(sources, "/server/bind"), *texts(sources, "/api/bind")):
         address = parse_address(text)
@@ -229,7 +229,7 @@ def address_twice(config: Config, sources: Sources) -> Findings:
 
 
 def api_public(config: Config, sources: Sources) -> Findings:
-    """CH415: the control API on an address that others reach."""
+    """CH415: the control API on a public address."""
     address = parse_address(config.api.bind) if config.api is not None else None
     if isinstance(address, TcpAddress) and not is_loopback(address.host):
         message = "the control API is reachable from other machines"
@@ -241,7 +241,7 @@ def api_public(config: Config, sources: Sources) -> Findings:
 
 
 def revocations_forgotten(config: Config, sources: Sources) -> Findings:
-    """CH442: tokens that were revoked through the API are good again after a restart."""
+    """CH442: revocations through the API are lost on restart."""
     named = {name for channel in config.channels.values() for name in channel.auth.names}
     signed = any(name in named for name, _ in authenticators(config, JwtAuth))
     if config.api is not None and config.broker == "memory" and signed:

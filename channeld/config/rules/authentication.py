@@ -1,4 +1,4 @@
-"""Rules about authenticators: keys, algorithms, tokens and where they travel."""
+"""Rules about authenticators: keys, algorithms, tokens and where they are sent."""
 
 from typing import Final
 
@@ -43,7 +43,7 @@ _LEAST_TOKEN = 16
 
 
 def authenticator_undefined(config: Config, sources: Sources) -> Findings:
-    """CH401: a channel names an authenticator that is not there."""
+    """CH401: a channel names an authenticator that does not exist."""
     defined = entries(sources, "/auth")
     if "/auth" in sources.refused:
         return
@@ -71,10 +71,10 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
     named = {channel for channel, _, _ in channel_names(sources)}
     used = {name for _, name, _ in channel_names(sources)}
     channels = entries(sources, "/channels")
-    # A channel that does not say its `auth` properly may have meant this one.
+    # A channel with an invalid `auth` may have meant this one.
     silent = (c for c in channels if c not in named)
     unclear = any(written(sources, at("/channels", c, "auth")) != "none" for c in silent)
-    # So may one that names an authenticator which is not there.
+    # So may a channel that names an authenticator which does not exist.
     misspelt = used - set(entries(sources, "/auth"))
     if not channels or unclear or misspelt or "/auth" in sources.refused:
         return
@@ -131,7 +131,7 @@ def weak_secret(config: Config, sources: Sources) -> Findings:
 
 
 def key_missing(config: Config, sources: Sources) -> Findings:
-    """CH420: nothing to verify with."""
+    """CH420: no key to verify with."""
     for name, auth in authenticators(config, JwtAuth):
         families = _families(auth)
         keys = {key for key in _KEYS if is_written(sources, at("/auth", name, key))}
@@ -147,7 +147,7 @@ _KEYS: Final = {"secret": "hmac", "public_key": "public", "jwks": "public"}
 
 
 def key_of_other_family(config: Config, sources: Sources) -> Findings:
-    """CH421: a key that does not go with the algorithms."""
+    """CH421: a key that does not fit the algorithms."""
     for name, auth in authenticators(config, JwtAuth):
         families = _families(auth)
         for key, family in _KEYS.items():
@@ -160,7 +160,7 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
 
 
 def no_audience(config: Config, sources: Sources) -> Findings:
-    """CH407: tokens meant for other services are accepted."""
+    """CH407: without an audience, tokens meant for other services are accepted."""
     for name, _ in authenticators(config, JwtAuth):
         pointer = at("/auth", name)
         if not is_written(sources, at(pointer, "audience")) and not is_doubtful(sources, pointer):
@@ -170,7 +170,7 @@ def no_audience(config: Config, sources: Sources) -> Findings:
 
 
 def jwks_not_https(config: Config, sources: Sources) -> Findings:
-    """CH408: keys that anyone on the way can replace; only a warning on this machine."""
+    """CH408: keys fetched without https; only a warning for this machine."""
     for name, auth in authenticators(config, JwtAuth):
         url = auth.jwks.url if auth.jwks else None
         if url is None or not url.lower().startswith("http://"):
@@ -183,7 +183,7 @@ def jwks_not_https(config: Config, sources: Sources) -> Findings:
 
 
 def jwks_is_discovery(config: Config, sources: Sources) -> Findings:
-    """CH445: the document that describes an issuer, in place of its keys."""
+    """CH445: the issuer's discovery document in place of its key set."""
     for name, auth in authenticators(config, JwtAuth):
         if auth.jwks and auth.jwks.url and "/.well-known/openid-configuration" in auth.jwks.url:
             message = (
@@ -194,7 +194,7 @@ def jwks_is_discovery(config: Config, sources: Sources) -> Findings:
 
 
 def secret_inline(config: Config, sources: Sources) -> Findings:
-    """CH409: a secret that stands in the file itself."""
+    """CH409: a secret in the file itself."""
     found = [
         pair
         for name, auth in authenticators(config, JwtAuth)
@@ -218,7 +218,7 @@ def secret_inline(config: Config, sources: Sources) -> Findings:
 
 
 def token_in_query(config: Config, sources: Sources) -> Findings:
-    """CH412: a token in the URL, where it is said to be looked for there."""
+    """CH412: tokens in the URL, if the file asks for it."""
     for name, _ in with_tokens(config):
         for text, pointer in texts(sources, at("/auth", name, "token_from")):
             if text.partition(":")[0] == "query":
@@ -237,7 +237,7 @@ def expiry_optional(config: Config, sources: Sources) -> Findings:
 
 
 def message_never_awaited(config: Config, sources: Sources) -> Findings:
-    """CH424: `message` where every channel lets a client in without a token."""
+    """CH424: `message` although every channel accepts clients without a token."""
     for name, _ in with_tokens(config):
         users = [c for c in config.channels.values() if name in c.auth.names]
         if not users or not all(channel.auth.optional for channel in users):
@@ -253,7 +253,7 @@ def message_never_awaited(config: Config, sources: Sources) -> Findings:
 
 
 def never_asked(config: Config, sources: Sources) -> Findings:
-    """CH444: an authenticator that looks for tokens only where earlier ones of the channel take them."""
+    """CH444: an authenticator that only looks where earlier ones of the channel already do."""
     taken: dict[str, set[str]] = {}
     for channel, name, pointer in channel_names(sources):
         places = getattr(config.auth.get(name), "token_from", ())
@@ -274,7 +274,7 @@ def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
 
 
 def token_twice(config: Config, sources: Sources) -> Findings:
-    """CH427: one token for two users."""
+    """CH427: the same token for two users."""
     for name, auth in authenticators(config, TokensAuth):
         seen: dict[str, int] = {}
         for index, entry in enumerate(auth.tokens):

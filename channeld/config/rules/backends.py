@@ -1,4 +1,4 @@
-"""Rules about backends: where they are, what signs requests to them, and the hooks that name one."""
+"""Rules about backends: their URLs, their secrets, and the hooks that name them."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def _hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
 
 
 def backend_url(config: Config, sources: Sources) -> Findings:
-    """CH433: a URL that must not, or cannot, be asked."""
+    """CH433: a URL that can't, or must not, be called."""
     for name, backend in config.backends.items():
         pointer = at("/backends", name, "url")
         problem = None if pointer in sources.unset else _problem(backend.url)
@@ -70,7 +70,7 @@ def _problem(url: str) -> tuple[str, str] | None:
 
 
 def _is_public(parts: SplitResult) -> bool:
-    """Whether an address is public. What a name resolves to is asked at each connect."""
+    """Whether an address is public. Names are resolved and checked at each connect."""
     host = parts.hostname or ""
     try:
         ipaddress.ip_address(host)
@@ -80,7 +80,7 @@ def _is_public(parts: SplitResult) -> bool:
 
 
 def backend_secret_weak(config: Config, sources: Sources) -> Findings:
-    """CH434: a secret that is short, or that is not base64 although it says so."""
+    """CH434: a secret that is too short, or not base64 despite its prefix."""
     for name, backend in config.backends.items():
         for secret, pointer in secrets(sources, backend.secrets, at("/backends", name, "secret")):
             problem = weakness(secret.text)
@@ -91,7 +91,7 @@ def backend_secret_weak(config: Config, sources: Sources) -> Findings:
 
 
 def weakness(secret: str) -> str:
-    """What is wrong with a secret that signs requests, in words that follow it; empty where nothing is."""
+    """Describes what is wrong with a signing secret; empty if nothing is."""
     if not secret.startswith("whsec_"):
         size = len(secret.encode("utf-8", "surrogatepass"))
         short = f"has {size} bytes; at least {_LEAST_SECRET} are required"
@@ -105,7 +105,7 @@ def weakness(secret: str) -> str:
 
 
 def backend_undefined(config: Config, sources: Sources) -> Findings:
-    """CH435: a hook is sent to a backend that is not there."""
+    """CH435: a hook names a backend that does not exist."""
     known = entries(sources, "/backends")
     for hook, pointer in remote_hooks(config):
         if "/backends" in sources.refused:
@@ -117,10 +117,10 @@ def backend_undefined(config: Config, sources: Sources) -> Findings:
 
 
 def backend_unused(config: Config, sources: Sources) -> Findings:
-    """CH436: a backend that no hook is sent to."""
+    """CH436: a backend that no hook names."""
     used = {hook.backend for hook, _ in remote_hooks(config)}
     named = entries(sources, "/backends")
-    # A hook that could not be understood, or names a backend that is not there, may have meant this one.
+    # An invalid hook, or one that names an unknown backend, may have meant this one.
     if not used <= set(named) or not sources.is_sound:
         return
     for name in named:

@@ -7,7 +7,7 @@ from channeld.config.source import Sources
 
 
 def server_twice(config: Config, sources: Sources) -> Findings:
-    """CH707: two of `urls` lead to one server."""
+    """CH707: two of `urls` are the same server."""
     seen: set[str] = set()
     for url, pointer in texts(sources, "/broker/redis/urls"):
         server = server_of(url)

@@ -1,4 +1,4 @@
-"""What a rule asks of the sources: what was written where, and a finding at that place."""
+"""Helpers for rules: what was written where, and findings at that location."""
 
 from collections.abc import Iterator
 from typing import TypeAlias, TypeVar
@@ -16,7 +16,7 @@ Findings: TypeAlias = Iterator[Diagnostic]
 
 
 def host_of(url: str) -> str:
-    """The host of a URL; empty for what is none."""
+    """The host of a URL; empty if invalid."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -24,24 +24,24 @@ def host_of(url: str) -> str:
 
 
 def written(sources: Sources, pointer: str) -> Json:
-    """What stands in the files at a pointer, right or wrong; None where nothing does, or null."""
+    """What the files have at a pointer, valid or not; None if nothing or null."""
     return value_at(sources.value, pointer)
 
 
 def is_written(sources: Sources, pointer: str) -> bool:
-    """Whether a key is there at all: with a good value, a refused one, or none."""
+    """Whether a key exists: with a valid value, an invalid one, or none."""
     parent, _, _ = pointer.rpartition("/")
     holder = written(sources, parent)
     return isinstance(holder, dict) and tokens(pointer)[-1] in holder
 
 
 def is_doubtful(sources: Sources, pointer: str) -> bool:
-    """Whether a key in the mapping there was refused, which may be what would otherwise be called missing."""
+    """Whether a key of the mapping was refused; it may be what seems to be missing."""
     return any(refused.rpartition("/")[0] == pointer for refused in sources.refused)
 
 
 def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:
-    """A text, or each text of a list, with its pointer; those whose value is not known are left out."""
+    """A string, or each string of a list, with its pointer; unknown values are left out."""
     value = written(sources, pointer)
     if isinstance(value, str) and pointer not in sources.unset:
         yield value, pointer
@@ -51,13 +51,13 @@ def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:
 
 
 def entries(sources: Sources, pointer: str) -> list[str]:
-    """The names in a mapping as it was written, without those that start with `x-`."""
+    """The names in a mapping as written, without those that start with `x-`."""
     value = written(sources, pointer)
     return [name for name in value if not name.startswith("x-")] if isinstance(value, dict) else []
 
 
 def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
-    """Each channel that names an authenticator, the name, and the name's pointer; right or wrong."""
+    """Each channel that names an authenticator, the name (valid or not), and its pointer."""
     for channel in entries(sources, "/channels"):
         pointer = at("/channels", channel, "auth")
         if isinstance(written(sources, pointer), dict):
@@ -68,7 +68,7 @@ def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
 
 
 def messages(config: Config) -> Iterator[tuple[Channel, str, Message, str]]:
-    """Each message type with its channel, its name, and where it stands."""
+    """Each message type with its channel, name and pointer."""
     for channel in config.channels.values():
         for name, message in channel.messages.items():
             yield channel, name, message, at("/channels", channel.name, "messages", name)
@@ -85,7 +85,7 @@ def authenticators(config: Config, type_: type[_A]) -> Iterator[tuple[str, _A]]:
 
 
 def with_tokens(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The authenticators that look for a token, by name, and where they look."""
+    """The authenticators that take tokens, by name, and where they look for them."""
     for name, auth in config.auth.items():
         if token_from := getattr(auth, "token_from", ()):
             yield name, token_from
@@ -94,7 +94,7 @@ def with_tokens(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
 def secrets(
     sources: Sources, found: tuple[Secret, ...], pointer: str
 ) -> Iterator[tuple[Secret, str]]:
-    """Each of several secrets with its pointer; that of the whole where they can't be told apart."""
+    """Each of several secrets with its pointer, or with that of the whole if it has none of its own."""
     value = written(sources, pointer)
     apart = isinstance(value, list) and len(value) == len(found)
     for index, secret in enumerate(found):

@@ -1,4 +1,4 @@
-"""Rules about public keys: what is given as one, or as a file of them, must be of use to the algorithms."""
+"""Rules about public keys: they must be usable with the algorithms."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ _KEY_TYPES: Final = {"RSA": "RSA", "EC": "EC", "Ed25519": "OKP"}
 
 
 def key_unusable(config: Config, sources: Sources) -> Findings:
-    """CH432: no key, a private one, or one of another kind than the algorithms'; CH124: a key set that is not there."""
+    """CH432: not a key, a private key, or one of the wrong type for the algorithms; CH124: a missing key set file."""
     for name, auth in authenticators(config, JwtAuth):
         known = [wanted for algorithm in auth.algorithms if (wanted := _wanted(algorithm))]
         if known and auth.jwks is not None and auth.jwks.file is not None:
@@ -39,7 +39,7 @@ def _key_set(file: str, name: str, wanted: list[str], sources: Sources) -> Findi
     tree = sources.read_document(file)
     sources.veil(file)
     if (reason := sources.unreadable.get(file)) is not None:
-        # Only a warning: it is read again while the server runs, and may come later.
+        # Only a warning: the file is read again while the server runs, and may appear later.
         help = "until it is there, clients are answered with `UNAVAILABLE`"
         found = finding("CH124", f"`{file}` cannot be used: {reason}", sources, pointer, help)
         yield attrs.evolve(found, severity=Severity.WARNING)
@@ -59,7 +59,7 @@ def _key_set(file: str, name: str, wanted: list[str], sources: Sources) -> Findi
 
 
 def _wanted(algorithm: str) -> str:
-    """The kind of key that an algorithm needs; empty for HMAC and for what is not an algorithm."""
+    """The type of key that an algorithm needs; empty for HMAC and unknown algorithms."""
     if algorithm[:2] in ("RS", "PS"):
         return "RSA"
     if algorithm in _CURVES:
@@ -83,8 +83,8 @@ def _key_problem(pem: str, name: str, wanted: list[str]) -> tuple[str, str]:
 
 
 def _kind(pem: str) -> str:
-    """What kind of key it is; empty where it is none that can be read."""
-    # Late: only few configurations have a key, and this takes as long as to read the rest of one.
+    """The type of a key; empty if it can't be read."""
+    # Imported late: few configurations have a key, and this takes as long as reading the rest.
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415

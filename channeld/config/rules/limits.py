@@ -23,7 +23,7 @@ _PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
 
 
 def ping_timeout_long(config: Config, sources: Sources) -> Findings:
-    """CH603: the next ping would be due before the last one is given up."""
+    """CH603: the next ping would be due before the last one times out."""
     ping = config.server.ping
     if ping.timeout <= ping.interval:
         return
@@ -37,7 +37,7 @@ def ping_timeout_long(config: Config, sources: Sources) -> Findings:
 
 
 def health_hidden(config: Config, sources: Sources) -> Findings:
-    """CH615: a channel has the path at which health is asked for."""
+    """CH615: a channel has the path of the health check."""
     for channel in config.channels.values():
         if channel.path == config.server.health:
             message = f"`{channel.name}` has the path of the health check, which is not answered"
@@ -47,7 +47,7 @@ def health_hidden(config: Config, sources: Sources) -> Findings:
 
 
 def history_without_rooms(config: Config, sources: Sources) -> Findings:
-    """CH606: a history for rooms that nobody is ever in."""
+    """CH606: a history on a channel without rooms."""
     for channel in config.channels.values():
         rooms = written(sources, at("/channels", channel.name, "rooms"))
         none = rooms in (None, []) or rooms == {"join": []}
@@ -76,7 +76,7 @@ def history_memory(config: Config, sources: Sources) -> Findings:
 
 
 def history_of_any_room(config: Config, sources: Sources) -> Findings:
-    """CH620: histories of rooms that anonymous clients can name as they like."""
+    """CH620: histories of rooms whose names anonymous clients choose freely."""
     if config.broker != "memory":
         return
     for channel in config.channels.values():
@@ -91,7 +91,7 @@ def history_of_any_room(config: Config, sources: Sources) -> Findings:
 
 
 def _free_names(channel: Channel) -> bool:
-    """Whether a client can name rooms as it likes: by `subscribe`, or by a param that is not one of a few."""
+    """Whether clients choose room names freely: by `subscribe`, or by a param without an enum."""
     subscribe = channel.rooms.subscribe
     if subscribe is not None and any("*" in pattern for pattern in subscribe.allow):
         return True
@@ -134,7 +134,7 @@ def _rates(config: Config) -> Iterator[tuple[Rate, str]]:
 
 
 def burst_below_rate(config: Config, sources: Sources) -> Findings:
-    """CH610: a burst so small that a second's share does not fit in it."""
+    """CH610: a burst smaller than one second of the rate."""
     for rate, pointer in _rates(config):
         if rate.burst < rate.limit / rate.period:
             message = f"a burst of {rate.burst} is less than one second of {names_place(pointer)}"
@@ -143,7 +143,7 @@ def burst_below_rate(config: Config, sources: Sources) -> Findings:
 
 
 def rate_never_reached(config: Config, sources: Sources) -> Findings:
-    """CH611: a message's rate that the limit on all messages never lets it reach."""
+    """CH611: a message rate that the limit on all messages makes unreachable."""
     for channel, name, message, pointer in messages(config):
         every = config.server.limits.under(channel.limits).messages
         rate = message.rate
@@ -170,7 +170,7 @@ def auth_timeout_short(config: Config, sources: Sources) -> Findings:
 
 
 def batch_without_events(config: Config, sources: Sources) -> Findings:
-    """CH613: presence events are gathered, and not sent."""
+    """CH613: a batch interval for presence events that are not sent."""
     for channel in config.channels.values():
         presence = channel.presence
         if presence is not None and presence.batch and not presence.events:

@@ -1,4 +1,4 @@
-"""Rules about channels and their messages as such: names, descriptions, keys that exclude each other, workers."""
+"""Rules about channels, messages and workers: names, descriptions, keys that exclude each other."""
 
 import attrs
 
@@ -35,7 +35,7 @@ def stamp_reserved(config: Config, sources: Sources) -> Findings:
 def channel_silent(config: Config, sources: Sources) -> Findings:
     """CH308: neither messages nor events."""
     for name in config.channels:
-        # An empty `events` says on purpose that nothing is sent; what was refused is not silence.
+        # An empty `events` explicitly says that nothing is sent; a refused one is not an omission.
         events = is_written(sources, at("/channels", name, "events"))
         messages = at("/channels", name, "messages")
         silent = not is_written(sources, messages) or written(sources, messages) == {}
@@ -58,7 +58,7 @@ def reserved_type(config: Config, sources: Sources) -> Findings:
 
 
 def no_description(config: Config, sources: Sources) -> Findings:
-    """CH701: a channel without a word about it."""
+    """CH701: a channel without a description."""
     for name, channel in config.channels.items():
         if not (channel.description or is_written(sources, at("/channels", name, "description"))):
             message = f"channel `{name}` has no description"
@@ -67,7 +67,7 @@ def no_description(config: Config, sources: Sources) -> Findings:
 
 
 def names_alike(config: Config, sources: Sources) -> Findings:
-    """CH703: two channels whose names people will mix up."""
+    """CH703: two channels whose names are easily confused."""
     seen: dict[str, str] = {}
     for name in entries(sources, "/channels"):
         folded = name.lower().replace("-", "_").replace(".", "_")
@@ -82,7 +82,7 @@ def names_alike(config: Config, sources: Sources) -> Findings:
 
 
 def workers_without_broker(config: Config, sources: Sources) -> Findings:
-    """CH704: processes that could not hear each other."""
+    """CH704: several workers without a broker between them."""
     if config.server.workers > 1 and (written(sources, "/broker") or "memory") == "memory":
         message = f"{config.server.workers} processes need a shared broker"
         help = "write `workers: 1`, or use a `broker` other than `memory`"
@@ -90,7 +90,7 @@ def workers_without_broker(config: Config, sources: Sources) -> Findings:
 
 
 def workers_on_a_unix_socket(config: Config, sources: Sources) -> Findings:
-    """CH705: an address that only one process can have."""
+    """CH705: a Unix socket, which only one process can listen on."""
     paths = [address for address in config.server.bind if address.startswith("unix:")]
     if config.server.workers > 1 and paths:
         message = f"{config.server.workers} processes cannot share {paths[0]}"

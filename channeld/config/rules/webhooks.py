@@ -1,4 +1,4 @@
-"""Rules about webhooks: where they send, what they are about, and what signs them."""
+"""Rules about webhooks: their URLs, channels and secrets."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from channeld.suggest import did_you_mean
 
 
 def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webhook, str]]:
-    """Each webhook that was understood, with the pointer of one of its keys; of the whole list where it is unclear which."""
+    """Each valid webhook with the pointer of one of its keys, or of the list if that is ambiguous."""
     value = written(sources, "/webhooks")
     apart = isinstance(value, list) and len(value) == len(config.webhooks)
     for index, webhook in enumerate(config.webhooks):
@@ -20,7 +20,7 @@ def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webh
 
 
 def webhook_not_https(config: Config, sources: Sources) -> Findings:
-    """CH429: events that anyone on the way can read, where they leave this machine."""
+    """CH429: events sent to another machine without https."""
     for webhook, pointer in _webhooks(config, sources, "url"):
         host = host_of(webhook.url)
         if host and (webhook.url.lower().startswith("https://") or is_loopback(host)):
@@ -30,7 +30,7 @@ def webhook_not_https(config: Config, sources: Sources) -> Findings:
 
 
 def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
-    """CH430: a webhook about a channel that is not there."""
+    """CH430: a webhook for a channel that does not exist."""
     known = set(entries(sources, "/channels")) | set(config.channels)
     value = written(sources, "/webhooks")
     for index in range(len(value) if isinstance(value, list) else 0):
@@ -43,7 +43,7 @@ def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
 
 
 def webhook_secret_weak(config: Config, sources: Sources) -> Findings:
-    """CH431: a secret short enough to be found by trying, or that is not base64 although it says so."""
+    """CH431: a secret short enough to guess, or not base64 despite its prefix."""
     for webhook, pointer in _webhooks(config, sources, "secret"):
         problem = weakness(webhook.secret.text)
         if problem:
