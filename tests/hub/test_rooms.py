@@ -34,6 +34,19 @@ def test_half_an_outbox_may_wait_for_the_page_and_not_a_byte_more() -> None:
     assert (entry.waiting, member.is_too_slow) == ([], True)
 
 
+def test_what_waits_without_a_position_stays_when_more_pages_follow() -> None:
+    member = FakeMember("a", None)
+    member.limits = attrs.evolve(member.limits, outbox=8)
+    entry = CatchingUp(member)
+    entry.keep(Position("e", 1), b"12")
+    entry.keep(None, b"34")
+    entry.pass_over()
+    entry.keep(None, b"56")
+    assert (entry.waiting, member.is_too_slow) == ([(None, b"34"), (None, b"56")], False)
+    entry.keep(None, b"7")
+    assert (entry.waiting, member.is_too_slow) == ([], True)
+
+
 @pytest.mark.parametrize("names", ["", "a", "ab", "abc"])
 def test_members_are_who_was_seated_and_not_taken_out_oldest_first(names: str) -> None:
     place = Room(room("x"))

@@ -85,6 +85,12 @@ def test_whole_texts_are_given_in_order() -> None:
     assert heard.messages == [b"a", b"", "é€𝄞".encode()]
 
 
+def test_an_empty_text_alone_is_read() -> None:
+    heard = Heard()
+    assert heard.feed(frame(b"")) is Stop.MORE
+    assert heard.messages == [b""]
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 1399, 1400, 65535, 65536, 100_000])
 def test_every_length_form_is_read(size: int) -> None:
     heard = Heard(largest=100_000)
@@ -261,6 +267,13 @@ def test_one_byte_is_enough_to_see_the_unusual(first: int) -> None:
 
 def test_two_bytes_are_enough_to_see_that_nothing_is_masked() -> None:
     assert Heard().feed(b"\x81\x05") is Stop.UNUSUAL
+
+
+@pytest.mark.parametrize("header", [b"\x81\xfe\x00\x7d", b"\x81\xff" + (65535).to_bytes(8, "big")])
+def test_a_length_of_the_wrong_form_is_unusual_once_the_header_is_whole(header: bytes) -> None:
+    heard = Heard()
+    assert heard.feed(header + b"key") is Stop.MORE
+    assert heard.feed(b"k") is Stop.UNUSUAL
 
 
 def test_text_is_judged_before_it_is_whole() -> None:
