@@ -86,6 +86,7 @@ async def authenticate_first(
     if session.timer is not None:
         session.timer.cancel()
     found = await verify_message_token(session, token)
+    await rooms.rest_after(session, len(token))
     if isinstance(found, Denied):
         return turn_away(session, found, id)
     return await _admit(session, found, id)

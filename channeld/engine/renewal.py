@@ -27,6 +27,7 @@ def may_subscribe(session: Session, room: str) -> bool:
 async def renew(session: Session, token: str, id: str | int | None) -> None:
     """Take a new token of a live connection; if it is another user's, the connection ends."""
     found = await verify_renewal(session, token)
+    await rooms.rest_after(session, len(token))
     if not session.is_in(State.OPEN):
         return None
     if isinstance(found, Denied):

@@ -54,7 +54,6 @@ async def _authenticate(session: Session, frame: Frame, id: str | int | None) ->
     if not session.channel.auth:
         raise Forbidden("This channel takes no token")
     await renew(session, frame["token"], id)
-    await rooms.rest_after(session, len(frame["token"]))
 
 
 async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> None:

@@ -55,7 +55,7 @@ def _named(rendered: list[object]) -> Iterator[str]:
     for room in rendered:
         if isinstance(room, list):
             # Entries of a token's list that cannot be names are skipped, so that the valid ones still work.
-            yield from filter(is_room_name, map(room_name, room))
+            yield from filter(is_room_name, map(room_name, dict.fromkeys(room)))
         elif room is not MISSING:
             yield room_name(str(room))
 

@@ -1,11 +1,14 @@
 """Names: what may be one of a room, and what is published to and subscribed to."""
 
+import re
 import unicodedata
 from typing import Final, NamedTuple
 
-# Nobody sees them, or they make other characters stand elsewhere: two names that look alike would be two rooms.
-_UNSEEN: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff")
-_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Nobody sees them, or they make other characters stand elsewhere: two names that look alike would be two rooms. They are
+# Unicode's categories Cc and Cs, characters without width, and those that turn the direction of text.
+_HIDDEN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200d\u2060\ufeff\u202a-\u202e\u2066-\u2069]"
+)
 _LONGEST: Final = 128
 # The characters that one of a text in NFC can come from, at most: U+1F82 is a letter and three marks.
 _COMPOSED: Final = 4
@@ -26,14 +29,7 @@ def room_name(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Whether it has no character that cannot be seen: control, zero-width, or one that turns the direction of text."""
-    if text.isascii():
-        return not text or text.isprintable()
-    return not any(
-        character in _UNSEEN
-        or character in _TURNING
-        or unicodedata.category(character) in ("Cc", "Cs")
-        for character in text
-    )
+    return text.isprintable() if text.isascii() else _HIDDEN.search(text) is None
 
 
 def is_room_name(room: str) -> bool:

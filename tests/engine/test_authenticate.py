@@ -105,6 +105,23 @@ async def test_other_algorithms_are_refused(serve: Serve, algorithm: str) -> Non
         assert (await client.receive())["code"] == "UNAUTHORIZED"
 
 
+async def test_after_a_large_token_others_have_a_turn_before_its_rooms_are_looked_at(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(CHANNELS) as app:
+        client = await app.connect("/private")
+        turns: list[str | None] = []
+
+        async def give_way() -> None:
+            assert client.session is not None
+            turns.append(client.session.user_id)
+
+        monkeypatch.setattr(app.runtime, "give_way", give_way)
+        await client.send({"type": "authenticate", "token": token(app, more="x" * 9000)})
+        assert (await client.receive("authenticated"))["user"] == "ann"
+        assert turns == [None]
+
+
 async def test_first_message_may_authenticate_and_its_id_is_repeated(serve: Serve) -> None:
     async with serve(CHANNELS) as app:
         client = await app.connect("/private")

@@ -1,3 +1,6 @@
+import sys
+import unicodedata
+
 import pytest
 
 from channeld.protocol.names import Topic, is_plain, is_room_name, nfc, room_name
@@ -47,6 +50,14 @@ def test_plain_text_can_be_seen(text: str) -> None:
 @pytest.mark.parametrize("text", ["a\x00", "\x1b[2J", "a\u202eb", "\u200b"])
 def test_what_cannot_be_seen_is_not_plain(text: str) -> None:
     assert not is_plain(text)
+
+
+def test_every_character_that_is_hidden_is_known() -> None:
+    # Those without width or that turn the direction of text, and all of Unicode's categories Cc and Cs.
+    listed = "\u200b\u200c\u200d\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    for character in map(chr, range(sys.maxunicode + 1)):
+        is_hidden = character in listed or unicodedata.category(character) in ("Cc", "Cs")
+        assert is_plain(character) is not is_hidden
 
 
 def test_a_topic_knows_whether_it_is_a_room() -> None:
