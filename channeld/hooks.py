@@ -277,7 +277,7 @@ class SyncContext(_Connection, Protocol):
         """Send a frame to this connection."""
 
     def reply(self, frame: Mapping[str, Any]) -> None:
-        """Answer the message with a `reply` frame that carries its `id`, instead of the `ack`. Does nothing for a message without an `id`."""
+        """Answer the message with a `reply` frame that carries its `id`, instead of the `ack`. The first one counts. Does nothing for a message without an `id`."""
 
     def to_room(self, room: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
         """Publish a frame to a room of this channel, or of another."""
@@ -308,7 +308,7 @@ class Context(_Connection, Protocol):
         """Send a frame to this connection."""
 
     async def reply(self, frame: Mapping[str, Any]) -> None:
-        """Answer the message with a `reply` frame that carries its `id`, instead of the `ack`. Does nothing for a message without an `id`."""
+        """Answer the message with a `reply` frame that carries its `id`, instead of the `ack`. The first one counts. Does nothing for a message without an `id`."""
 
     async def to_room(
         self, room: str, frame: Mapping[str, Any], *, channel: str | None = None

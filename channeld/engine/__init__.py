@@ -9,6 +9,7 @@
     publishing     what hooks and the API send: checked and published
     in_flight      messages that the broker has not answered yet
     session        one connection's state and voice
+    turns          who changes a connection's rooms
     debts          what a connection used up, left to the next one
     rates          a message type's rate
     holding        the newest of what is over a rate, until its time comes

@@ -20,15 +20,28 @@ from channeld.protocol.codes import may_close_with
 from channeld.telemetry import bound
 
 
+class AnswerOnce:
+    """The answer that a message with an `id` gets: from its hook or from the server, whichever is first."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: str | int | None = None) -> None:
+        self.id = id
+
+    def take(self) -> str | int | None:
+        """The `id`, for the one who answers; None for all who come later."""
+        id, self.id = self.id, None
+        return id
+
+
 class _BaseContext:
     _loop = "trio"
-    __slots__ = ("_id", "_room", "_session", "replied")
+    __slots__ = ("_answer", "_room", "_session")
 
-    def __init__(self, session: Session, id: str | int | None = None) -> None:
+    def __init__(self, session: Session, answer: AnswerOnce | None = None) -> None:
         self._session = session
-        self._id = id
+        self._answer = answer or AnswerOnce()
         self._room = session.room
-        self.replied = False
 
     @property
     def connection(self) -> str:
@@ -103,11 +116,11 @@ class _BaseContext:
         session.peer.send(publishing.encoded(publishing.check_event(session.channel, frame)))
 
     def _reply(self, frame: Mapping[str, Any]) -> None:
-        if self._id is not None:
+        if self._answer.id is not None:
             fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
-            reply = {"type": "reply", "id": self._id, **fields}
-            self._here().give(publishing.encoded(reply))
-            self.replied = True
+            reply = publishing.encoded({"type": "reply", "id": self._answer.id, **fields})
+            self._here().give(reply)
+            self._answer.take()
 
     def _published(
         self, channel: str | None, frame: Mapping[str, Any], **to: str
@@ -207,11 +220,12 @@ class AsyncioContext(_BaseContext):
     _loop = "asyncio"
     __slots__ = ("context",)
 
-    def __init__(self, session: Session, id: str | int | None = None) -> None:
-        super().__init__(session, id)
-        self.context = AsyncContext(session, id)
+    def __init__(self, session: Session, answer: AnswerOnce | None = None) -> None:
+        super().__init__(session, answer)
+        self.context = AsyncContext(session, answer)
 
     send = _crossing("send")
+    reply = _crossing("reply")
     to_room = _crossing("to_room")
     to_user = _crossing("to_user")
     to_all = _crossing("to_all")
@@ -222,10 +236,6 @@ class AsyncioContext(_BaseContext):
     presence = _crossing("presence")
     online = _crossing("online")
     history = _crossing("history")
-
-    async def reply(self, frame: Mapping[str, Any]) -> None:
-        await self._session.engine.runtime.from_asyncio(partial(self.context.reply, frame))
-        self.replied = self.context.replied
 
 
 class InlineContext(_BaseContext):
@@ -239,11 +249,11 @@ class InlineContext(_BaseContext):
     def __init__(
         self,
         session: Session,
-        id: str | int | None = None,
+        answer: AnswerOnce | None = None,
         later: list[Callable[[], None]] | None = None,
         loop: str = "trio",
     ) -> None:
-        super().__init__(session, id)
+        super().__init__(session, answer)
         self._later = later
         self._loop = loop
 

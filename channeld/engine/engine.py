@@ -13,6 +13,7 @@ from channeld.auth.authenticator import KeySet, Verifier
 from channeld.auth.revocations import Revocation, Revocations
 from channeld.broker.broker import Broker, Deliver, Networked, Position, Topic
 from channeld.broker.once import Once
+from channeld.config.model import Limits
 from channeld.engine import publishing, rooms, showing, steps
 from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
@@ -51,9 +52,9 @@ MakeSession: TypeAlias = Callable[
 """What `connect` makes: a `Receiver`, or one that also does something else with what comes (a shadow)."""
 
 AT_ONCE: Final = 0.199
-# How long, in seconds, a connection about to be closed waits at most for publications that are under way.
-GOODBYE_WAITS: Final = 1.0
 """Seconds within which anyone who is sent to another node is asked to come there."""
+GOODBYE_WAITS: Final = 1.0
+"""Seconds that a connection about to be closed waits at most for publications that are under way."""
 
 
 class Engine:
@@ -317,7 +318,9 @@ class Engine:
                 continue
             before, session.channel = session.channel, new
             if before.membership != new.membership:
-                self.runtime.spawn(revise(session, before))
+                rest = start(revise(session, before))
+                if rest is not None:
+                    self.runtime.spawn(rest)
         return sent_away
 
     def _let_go(self) -> None:
@@ -351,6 +354,12 @@ class Engine:
         if self._drain is None:
             return GOODBYE_WAITS
         return min(GOODBYE_WAITS, max(0.0, self._drain[1] - self.runtime.clock.monotonic()) / 2)
+
+    def time_to_finish(self, limits: Limits) -> float:
+        """How many seconds the goodbye of a restart may wait for a hook: as long as that may run, or until the last goodbye of a drain."""
+        if self._drain is None:
+            return limits.hook_timeout + GOODBYE_WAITS
+        return max(self.time_to_part(), self._drain[0] - self.runtime.clock.monotonic())
 
     def _send_away_late(self, session: Session, last: float, end: float) -> None:
         # A connection that was being made when the drain began leaves before the last one, in time for its Close frame.

@@ -7,6 +7,7 @@ from channeld.plan.plan import MessageCounters, MessagePlan
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame
+from channeld.schema.violations import Violation
 from channeld.telemetry import log
 
 
@@ -39,6 +40,14 @@ def check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
         raise Forbidden("You may not send this")
 
 
+class Overtaken(Exception):
+    """A reload came while a message waited: its type is gone (no violations), or what its schema says now is violated."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__("a reload changed the message's type")
+        self.violations = violations
+
+
 class HookFailed(Exception):
     """A hook raised or took too long. `ref` is the id that the log line carries."""
 
@@ -65,6 +74,11 @@ def refuse_for(
     elif isinstance(error, Reject):
         counters.rejected += 1
         session.refuse(error.code, error.message, id, error.fields)
+    elif isinstance(error, Overtaken):
+        if error.violations:
+            session.refuse_message(error.violations, id)
+        else:
+            session.refuse_type(id)
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
         text, outcome = "The message was not routed; try again", {}

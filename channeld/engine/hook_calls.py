@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from channeld.broker.broker import BrokerUnavailable
-from channeld.engine.context import AsyncContext, AsyncioContext, InlineContext
+from channeld.engine.context import AnswerOnce, AsyncContext, AsyncioContext, InlineContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import Surroundings
 from channeld.engine.publishing import encoded
@@ -39,16 +39,13 @@ async def call_hook(
     session: Session,
     hook: Hook,
     *args: object,
-    id: str | int | None = None,
+    answer: AnswerOnce | None = None,
     afterwards: list[Callable[[], Awaitable[None]]] | None = None,
     problem_of: Callable[[object], str | None] | None = None,
-) -> tuple[Any, bool]:
-    """Call a connection's hook. What a backend wants published is done at once, or put into `afterwards`.
+) -> Any:
+    """Call a connection's hook, and return what it returned. `answer` is that of the message, which it may take. What a backend wants published is done at once, or put into `afterwards`.
 
     A backend's answer whose message `problem_of` finds fault with has failed, before anything of it is done.
-
-    Returns:
-        What it returned, and whether it replied to the message itself.
 
     Raises:
         Reject: the hook's own.
@@ -58,13 +55,19 @@ async def call_hook(
     span = _begin(session.engine, hook)
     if span is None:
         return await _call_hook(
-            session, hook, *args, id=id, afterwards=afterwards, problem_of=problem_of
+            session, hook, *args, answer=answer, afterwards=afterwards, problem_of=problem_of
         )
     with _spanned(session.engine, span):
         call = _within(session.engine, span, hook)
         hook = attrs.evolve(hook, call=call)
         return await _call_hook(
-            session, hook, *args, id=id, afterwards=afterwards, problem_of=problem_of, span=span
+            session,
+            hook,
+            *args,
+            answer=answer,
+            afterwards=afterwards,
+            problem_of=problem_of,
+            span=span,
         )
 
 
@@ -111,36 +114,36 @@ async def _call_hook(
     session: Session,
     hook: Hook,
     *args: object,
-    id: str | int | None,
+    answer: AnswerOnce | None,
     afterwards: list[Callable[[], Awaitable[None]]] | None,
     problem_of: Callable[[object], str | None] | None,
     span: Span | None = None,
-) -> tuple[object, bool]:
+) -> object:
     remote = hook.asks
     if remote is not None:
         await yield_to_task()
         with _timed(session.engine, hook), attached(span):
-            result, replied, publish = await ask_about_session(
-                session, hook, remote, id, args, problem_of
+            result, publish = await ask_about_session(
+                session, hook, remote, answer, args, problem_of
             )
         if afterwards is None:
             await publish()
         else:
             afterwards.append(publish)
-        return result, replied
+        return result
     seconds = session.channel.limits.hook_timeout
     context: AsyncContext | AsyncioContext | InlineContext
     if hook.is_async:
-        context = (AsyncContext if hook.loop == "trio" else AsyncioContext)(session, id)
+        context = (AsyncContext if hook.loop == "trio" else AsyncioContext)(session, answer)
         result = await _call(session.engine, hook, seconds, session, context, *args)
     elif hook.thread:
-        context = InlineContext(session, id, [], hook.loop)
+        context = InlineContext(session, answer, [], hook.loop)
         result = await _call_in_thread(session, hook, seconds, context, *args)
         context.settle()
     else:
-        context = InlineContext(session, id, None, hook.loop)
+        context = InlineContext(session, answer, None, hook.loop)
         result = await _call(session.engine, hook, seconds, session, context, *args)
-    return result, context.replied
+    return result
 
 
 async def _call_in_thread(

@@ -12,6 +12,7 @@ import attrs
 from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import BrokerUnavailable, Networked, Position, Topic
 from channeld.broker.once import Once
+from channeld.config.model import Limits
 from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
@@ -312,6 +313,9 @@ class Surroundings(Protocol):
 
     def time_to_part(self) -> float:
         """Seconds that a goodbye may wait for what is in flight."""
+
+    def time_to_finish(self, limits: Limits) -> float:
+        """Seconds that the goodbye of a restart may wait for the frame that is being handled."""
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
         """Make room for one more connection of a user on this node."""

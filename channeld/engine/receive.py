@@ -14,7 +14,9 @@ from channeld.engine.errors import refuse_for
 from channeld.engine.floods import Flood
 from channeld.engine.in_flight import MOST, InFlight
 from channeld.engine.limits import REFUSED, retry_after, take
+from channeld.engine.ports import Event
 from channeld.engine.session import Session, State, is_id
+from channeld.engine.turns import settled
 from channeld.later import Continuation, Pending, start, yield_to_task
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -49,10 +51,11 @@ class Receiver(Session):
             return timing.receive(self.receive, text, now)
         if self.state is not State.OPEN:
             return self._receive_early(text, now)
+        if self.turns is not None:
+            return self._take_up(self._receive_when_settled(partial(self.receive, text, now)))
         if self.in_flight is not None and len(self.in_flight) >= MOST:
-            return Pending(
-                self._receive_when_idle(self.in_flight, partial(self.receive, text, now))
-            )
+            handle = partial(self.receive, text, now)
+            return self._take_up(self._receive_when_idle(self.in_flight, handle))
         limits = self.channel.limits
         arrival = take(self.message_arrival, now, limits.messages)
         if arrival == REFUSED:
@@ -73,7 +76,7 @@ class Receiver(Session):
         message = self.channel.messages.get(kind)
         if self.in_flight and (message is None or not message.is_plain or message.has_steps):
             handle = partial(self._handle, kind, frame, id, now)
-            return Pending(self._receive_when_idle(self.in_flight, handle))
+            return self._take_up(self._receive_when_idle(self.in_flight, handle))
         return self._handle(kind, frame, id, now)
 
     def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
@@ -104,9 +107,33 @@ class Receiver(Session):
     ) -> None:
         await yield_to_task()
         await in_flight.idle()
+        await self._go_on(handle)
+
+    async def _receive_when_settled(self, handle: Callable[[], Awaitable[None] | None]) -> None:
+        """A reload moves the connection to other rooms: what comes meanwhile is handled there."""
+        await settled(self)
+        await self._go_on(handle)
+
+    async def _go_on(self, handle: Callable[[], Awaitable[None] | None]) -> None:
         pending = handle() if self.state is State.OPEN else None
         if pending is not None:
             await pending
+
+    def _take_up(self, coroutine: Coroutine[Any, Any, None]) -> Pending[None] | None:
+        """Start to handle a frame; while it waits it is `under_way`."""
+        rest = start(coroutine)
+        if rest is None:
+            return None
+        self.under_way = self.engine.runtime.make_event()
+        return Pending(self._finish_frame(rest, self.under_way))
+
+    async def _finish_frame(self, rest: Pending[None], under_way: Event) -> None:
+        try:
+            await rest
+        finally:
+            if self.under_way is under_way:
+                self.under_way = None
+            under_way.set()
 
     def settled(self) -> Pending[None] | None:
         """Wait until every message handled so far has been answered; None if that is already so."""
@@ -161,7 +188,7 @@ class Receiver(Session):
                     routing.accepted(self, message, id)
                     return None
                 return self._let_fly(message, later, id)
-            return start(routing.deliver_message(self, message, frame, id))
+            return self._take_up(routing.deliver_message(self, message, frame, id))
         except Exception as error:  # answered with its error frame
             refuse_for(self, error, id, message.counted(self.transport))
         return None
@@ -181,18 +208,20 @@ class Receiver(Session):
     def _take_steps(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
-        return start(steps.take_message(self, message, frame, id, now))
+        return self._take_up(steps.take_message(self, message, frame, id, now))
 
     def _receive_control(
         self, kind: str, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
         if kind not in RESERVED_CLIENT:
-            self.refuse(ErrorCode.UNKNOWN_TYPE, "This channel has no such message type", id)
+            self.refuse_type(id)
             return None
         if kind == "ping":
             self.answer({"type": "pong"}, id)
             return None
-        return self._start(reserved.receive(self, kind, frame, id, now), id)
+        return self._take_up(
+            lifecycle.contained(self, reserved.receive(self, kind, frame, id, now), id)
+        )
 
     def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
         # Until a client is admitted, it may send only the frame that authenticates it.

@@ -15,7 +15,7 @@ import orjson
 from channeld.auth.authenticator import is_time
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine import publishing
-from channeld.engine.context import AsyncContext
+from channeld.engine.context import AnswerOnce, AsyncContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import BackendAnswer, BackendUnavailable, Surroundings
 from channeld.engine.publishing import FrameRefused
@@ -59,14 +59,14 @@ async def ask_about_session(
     session: Session,
     hook: Hook,
     remote: RemoteHook,
-    id: str | int | None,
+    answer: AnswerOnce | None,
     args: Sequence[object],
     problem_of: Callable[[object], str | None] | None = None,
-) -> tuple[Any, bool, Callable[[], Awaitable[None]]]:
+) -> tuple[Any, Callable[[], Awaitable[None]]]:
     """Ask a backend what it says of a connection. `problem_of` says why a message cannot be routed.
 
     Returns:
-        The message to route instead (or None), whether it replied, and what is to be published afterwards.
+        The message to route instead (or None), and what is to be published afterwards.
 
     Raises:
         Reject: the backend's own.
@@ -77,7 +77,7 @@ async def ask_about_session(
     body = encode(_about(session, remote, args))
     try:
         said = _read(await engine.backends.ask(remote, body, seconds), remote)
-        context = AsyncContext(session, id)
+        context = AsyncContext(session, answer)
         changed = _message(said, problem_of)
         publications = _publications(said, session)
         await _reply(context, said)
@@ -90,16 +90,16 @@ async def ask_about_session(
                 # The client is not in, or not in the room: of that nothing is unknown.
                 raise BackendUnavailable(str(error), error.retry_after) from error
             raise
-        return None, False, _nothing
+        return None, _nothing
     except _BadAnswer as error:
         engine.backends.note_bad(hook.name, str(error))
         failed = _failed(engine, hook, remote, str(error), session)
         if _is_accepted(remote):
-            return None, False, _nothing
+            return None, _nothing
         raise failed from error
 
     publish = partial(_publish_all, session, context, hook, remote, publications)
-    return changed, context.replied, publish
+    return changed, publish
 
 
 async def ask_about_request(

@@ -12,8 +12,10 @@ from channeld.engine import authenticate, rooms
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.lifecycle import meets_require, take_grant
 from channeld.engine.session import Origin, Session, State
+from channeld.engine.turns import turn
 from channeld.hooks import Reject, Request
 from channeld.hub.presence import nobody_in
+from channeld.later import yield_to_task
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.codes import CloseCode
 
@@ -67,16 +69,18 @@ async def verify_renewal(session: Session, token: str) -> Grant | Denied:
 
 
 async def revise(session: Session, before: ChannelPlan) -> None:
-    """Apply a reload to a connection whose channel's plan was `before`."""
-    if not session.is_in(State.OPEN):
-        return
-    try:
-        await _revise(session, before, "reloaded", asks_hook=False)
-    except (
-        Exception
-    ):  # the broker is away or a hook failed: what cannot be put right here starts over
-        session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
-        raise
+    """Apply a reload to a connection whose channel's plan was `before`; once started, its frames wait for that."""
+    async with turn(session):
+        await yield_to_task()
+        if not session.is_in(State.OPEN):
+            return
+        try:
+            await _revise(session, before, "reloaded", asks_hook=False)
+        except (
+            Exception
+        ):  # the broker is away or a hook failed: what cannot be put right here starts over
+            session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
+            raise
 
 
 async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_hook: bool) -> None:

@@ -16,6 +16,7 @@ from channeld.engine.hook_calls import call_hook
 from channeld.engine.renewal import may_subscribe, renew
 from channeld.engine.session import Origin, Session, State
 from channeld.engine.showing import show
+from channeld.engine.turns import turn
 from channeld.later import resolved
 from channeld.plan.plan import SubscribePlan
 from channeld.protocol.codes import ErrorCode
@@ -34,6 +35,9 @@ SCHEMAS: Mapping[str, Validator] = {
 
 DEFAULT_HISTORY_LIMIT = 50
 
+CHANGING = frozenset({"authenticate", "subscribe", "unsubscribe"})
+"""The frames that change the rooms of their connection."""
+
 
 async def receive(
     session: Session, kind: str, frame: Frame, id: str | int | None, now: float
@@ -44,7 +48,10 @@ async def receive(
         return session.refuse_message(validator.explain(frame), id)
     if "room" in frame:
         frame["room"] = room_name(frame["room"])
-    return await VERBS[kind](session, frame, id)
+    if kind not in CHANGING:
+        return await VERBS[kind](session, frame, id)
+    async with turn(session):
+        return await VERBS[kind](session, frame, id)
 
 
 # --------------------------------------------------------------------------------------------------------- verbs

@@ -13,10 +13,12 @@ import attrs
 from channeld.broker.broker import BrokerUnavailable, Position
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
-from channeld.engine.errors import Forbidden, HookFailed, check_require, refuse_for
+from channeld.engine.context import AnswerOnce
+from channeld.engine.errors import Forbidden, HookFailed, Overtaken, check_require, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign, conflated_by, placed
 from channeld.engine.session import Session
+from channeld.engine.turns import settled
 from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
 from channeld.plan.plan import MISSING, Hook, MessagePlan, NotInRoom, TargetPlan
@@ -137,26 +139,48 @@ async def deliver_message(
 
     A key `once` is taken with the first publication. If it has been taken meanwhile, nothing is published.
     """
+    answer = AnswerOnce(id)
     try:
+        message = await planned_now(session, message, frame)
         check_require(session, message, frame)
         _set_room(session, message, frame)
-        replied = False
         afterwards: list[Callable[[], Awaitable[None]]] = []
         if message.hook is not None:
-            called = _call_message_hook(session, message, message.hook, frame, id, afterwards)
-            frame, replied = await called
+            called = _call_message_hook(session, message, message.hook, frame, answer, afterwards)
+            frame = await called
+            if session.channel.messages.get(message.type) is not message:
+                message = await planned_now(session, message, frame)
+                check_require(session, message, frame)
+                _set_room(session, message, frame)
         held = await _publish_all(session, message, frame, once)
         for publish in afterwards:
             await publish()
     except AlreadyTaken:
-        acknowledge(session, message, id, "repeated")
+        acknowledge(session, message, answer.take(), "repeated")
     except Exception as error:  # answered with its error frame
-        refuse_for(session, error, id, message.counted(session.transport))
+        refuse_for(session, error, answer.take(), message.counted(session.transport))
     else:
         if held:
-            acknowledge(session, message, None if replied else id, "held")
+            acknowledge(session, message, answer.take(), "held")
         else:
-            accepted(session, message, None if replied else id)
+            accepted(session, message, answer.take())
+
+
+async def planned_now(session: Session, message: MessagePlan, frame: Frame) -> MessagePlan:
+    """What a message that may have waited is by the plan in force; after a reload the connection is in its new rooms first.
+
+    Raises:
+        Overtaken: a reload removed the type, or its new schema refuses the message.
+    """
+    if session.channel.messages.get(message.type) is message:
+        return message
+    await settled(session)
+    now = session.channel.messages.get(message.type)
+    if now is None:
+        raise Overtaken([])
+    if not now.accepts(frame):
+        raise Overtaken(now.validator.explain(frame))
+    return now
 
 
 async def _call_message_hook(
@@ -164,20 +188,20 @@ async def _call_message_hook(
     message: MessagePlan,
     hook: Hook,
     frame: Frame,
-    id: str | int | None,
+    answer: AnswerOnce,
     afterwards: list[Callable[[], Awaitable[None]]],
-) -> tuple[Frame, bool]:
+) -> Frame:
     # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
     shown = {"type": message.type, **_copy(frame)}
     problem_of = partial(_reason_against, message)
-    result, replied = await call_hook(
-        session, hook, shown, id=id, afterwards=afterwards, problem_of=problem_of
+    result = await call_hook(
+        session, hook, shown, answer=answer, afterwards=afterwards, problem_of=problem_of
     )
     if result is None:
-        return frame, replied
+        return frame
     reason = None if hook.asks is not None else problem_of(result)
     if reason is None:
-        return _payload_of(result), replied
+        return _payload_of(result)
     ref = session.engine.runtime.random_id()
     log(
         "hook_failed",

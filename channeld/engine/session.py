@@ -22,7 +22,7 @@ from channeld.engine.budgets import AccountKey
 from channeld.engine.floods import Flood
 from channeld.engine.in_flight import InFlight
 from channeld.engine.limits import REFUSED, take
-from channeld.engine.ports import Held, Peer, Surroundings
+from channeld.engine.ports import Event, Held, Peer, Surroundings
 from channeld.hooks import Request
 from channeld.later import start
 from channeld.plan.plan import ChannelPlan
@@ -110,7 +110,9 @@ class Session:
         "timer",
         "told",
         "transport",
+        "turns",
         "type_arrivals",
+        "under_way",
         "user_id",
     )
 
@@ -132,6 +134,10 @@ class Session:
         self.transport = request.transport
         self.respond: Callable[[bytes], None] | None = None
         self.in_flight: InFlight | None = None
+        # Happens when the frame that is being handled, and had to wait, has been.
+        self.under_way: Event | None = None
+        # Who changes its rooms, and those who wait for that.
+        self.turns: list[Event] | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
         # The last few error frames, as (Unix seconds, code), for operators who ask what is wrong with a client.
@@ -270,6 +276,10 @@ class Session:
         text = f"Not valid: {errors[0]['message']}" if errors else "Not valid"
         self.refuse(ErrorCode.INVALID_MESSAGE, text, id, {"errors": errors})
 
+    def refuse_type(self, id: str | int | None) -> None:
+        """Send UNKNOWN_TYPE."""
+        self.refuse(ErrorCode.UNKNOWN_TYPE, "This channel has no such message type", id)
+
     def refuse_id(self) -> None:
         """Send INVALID_MESSAGE for an `id` that cannot be repeated."""
         text = "must be a string of 1 to 64 characters, or an integer"
@@ -294,7 +304,8 @@ class Session:
     ) -> None:
         """Close for a reason of the server's own, after a `disconnect` frame that names it.
 
-        Publications under way are answered first, for at most a second, unless the client has stopped reading.
+        Publications under way are answered first, for at most a second, unless the client has stopped reading. Before a
+        restart (1012) so is a frame whose hook runs.
         """
         if self.state in (State.ENDING, State.CLOSED):
             return
@@ -306,20 +317,36 @@ class Session:
         }
         if retry_after is not None:
             frame["retry_after"] = self.away = retry_after
-        if self.in_flight and code != CloseCode.TOO_SLOW:
+        is_busy = self.under_way is not None and self.state is State.OPEN
+        if is_busy and code == CloseCode.SERVICE_RESTART:
+            self.engine.runtime.spawn(self._part(frame, code, reason))
+        elif self.in_flight and code != CloseCode.TOO_SLOW:
             # Nothing more is read meanwhile.
             self.state = State.ENDING
-            self.engine.runtime.spawn(self._part(self.in_flight, frame, code, reason))
+            self.engine.runtime.spawn(self._part(frame, code, reason))
         else:
             self.send(frame)
             self.end(code, reason)
 
-    async def _part(self, in_flight: InFlight, frame: Frame, code: int, reason: str) -> None:
-        with suppress(TimeoutError):
-            await self.engine.runtime.within(self.engine.time_to_part(), in_flight.idle)
+    async def _part(self, frame: Frame, code: int, reason: str) -> None:
+        runtime, engine = self.engine.runtime, self.engine
+        if self.under_way is not None:
+            with suppress(TimeoutError):
+                await runtime.within(engine.time_to_finish(self.channel.limits), self._finish)
+            if self.state is not State.OPEN:
+                return  # it has ended meanwhile, for another reason
+            self.state = State.ENDING
+        if self.in_flight:
+            with suppress(TimeoutError):
+                await runtime.within(engine.time_to_part(), self.in_flight.idle)
         if self.state is not State.CLOSED:
             self.send(frame)
             self.end(code, reason)
+
+    async def _finish(self) -> None:
+        # What was read along with a frame is handled behind it.
+        while self.under_way is not None:
+            await self.under_way.wait()
 
     def too_slow(self) -> None:
         """Close because too much waits behind a recovery that the client does not read."""

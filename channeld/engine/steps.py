@@ -8,7 +8,7 @@ from channeld.broker.once import Once
 from channeld.engine import rates
 from channeld.engine.errors import check_require, refuse_for
 from channeld.engine.holding import Holding
-from channeld.engine.routing import acknowledge, deliver_message, key_of, room_of
+from channeld.engine.routing import acknowledge, deliver_message, key_of, planned_now, room_of
 from channeld.engine.session import Session
 from channeld.later import resolved
 from channeld.plan.options.once import FIELD
@@ -52,6 +52,7 @@ async def _take(
         once = Once(_owner(session), f"{message.type}\0{key}", message.once)
         if await resolved(session.engine.hub.broker.is_taken(once)):
             return acknowledge(session, message, id, "repeated")
+    message = await planned_now(session, message, frame)
     if not message.accepts(frame):
         message.counted(session.transport).invalid += 1
         return session.refuse_message(message.validator.explain(frame), id)
