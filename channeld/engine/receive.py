@@ -119,7 +119,7 @@ class Receiver(Session):
         if pending is not None:
             await pending
 
-    def _take_up(self, coroutine: Coroutine[Any, Any, None]) -> Pending[None] | None:
+    def _take_up(self, coroutine: Coroutine[object, object, None]) -> Pending[None] | None:
         """Start to handle a frame; while it waits it is `under_way`."""
         rest = start(coroutine)
         if rest is None:
