@@ -10,7 +10,9 @@ Reading order, from the bottom to the top (ARCHITECTURE.md tells of each):
 - tools: `dev/`, `export/`, `diff/`, `scenarios/`, `lsp/`, and the commands in `cli/`
 """
 
-from channeld.hooks import Context, Reject, Request, Server, SyncContext, ThreadServer, User
+TYPE_CHECKING = False  # as `typing` has it, which takes a command longer to import than all of this
+if TYPE_CHECKING:
+    from channeld.hooks import Context, Reject, Request, Server, SyncContext, ThreadServer, User
 
 __all__ = [
     "Context",
@@ -24,3 +26,14 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    # Imported when asked for: a command minds signals a tenth of a second earlier.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from channeld import hooks  # noqa: PLC0415 - see above
+
+    value: object = getattr(hooks, name)
+    globals()[name] = value
+    return value

@@ -194,8 +194,9 @@ class App:
         sockets: Sequence[socket],
         tls: ssl.SSLContext | None = None,
         api_sockets: Sequence[socket] = (),
+        early: Iterable[int] = (),
     ) -> None:
-        """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain.
+        """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. A SIGTERM during the start ends it at once.
 
         SIGHUP reloads; SIGUSR1 writes log lines of every level, and the next one only those of the configured level.
 
@@ -203,12 +204,13 @@ class App:
             sockets: as `bind` makes them; closed in the end.
             tls: the context; None: made from the plan, if it has one.
             api_sockets: those of the control API, if it is to be served; closed in the end.
+            early: signals that came before this was called.
 
         Raises:
             OSError: the certificate cannot be read.
             LifespanFailed: the lifespan hook raised.
             BrokerFailed: the private server of the broker did not start.
-            Forced: a second signal came before the drain's end, or one came during the start.
+            Forced: a second signal came before the drain's end, or a SIGINT during the start.
         """
         plan = self.engine.plan
         self._tls = tls or (tls_context(plan.server.tls) if plan.server.tls is not None else None)
@@ -216,7 +218,7 @@ class App:
         kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._obey, signals, nursery)
+                nursery.start_soon(self._obey, early, signals, nursery)
                 # A worker's parent is the process that the service manager watches, and watches the worker.
                 watched = os.getpid() if self.node.place is ALONE else os.getppid()
                 nursery.start_soon(keep_watchdog, self._notify, watchdog_interval(watched))
@@ -407,23 +409,28 @@ class App:
                 return
             await trio.sleep(0.01)
 
-    async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+    async def _obey(
+        self, early: Iterable[int], signals: AsyncIterator[int], nursery: trio.Nursery
+    ) -> None:
         was_on_terminal = sys.stderr.isatty()
+        for number in early:
+            self._act(number, nursery)
         async for number in signals:
-            if number == signal.SIGUSR1:
-                toggle_debug()
-            elif number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
-                self._end(
-                    nursery.cancel_scope
-                )  # SIGHUP from a terminal that is gone does not ask for a reload
-            elif not self._reloading.statistics().tasks_waiting:
-                nursery.start_soon(self.reload)
+            # SIGHUP from a terminal that is gone does not ask for a reload.
+            is_gone = was_on_terminal and not sys.stderr.isatty()
+            self._act(signal.SIGTERM if is_gone and number == signal.SIGHUP else number, nursery)
 
-    def _end(self, scope: trio.CancelScope) -> None:
-        if self._stop.is_set() or not self._is_serving:
-            self._is_forced = True
-            scope.cancel()
-        self.stop()
+    def _act(self, number: int, nursery: trio.Nursery) -> None:
+        if number == signal.SIGUSR1:
+            toggle_debug()
+        elif number != signal.SIGHUP:
+            if self._stop.is_set() or not self._is_serving:
+                # Before it serves there is nobody to send away.
+                self._is_forced = self._stop.is_set() or number == signal.SIGINT
+                nursery.cancel_scope.cancel()
+            self.stop()
+        elif not self._reloading.statistics().tasks_waiting:
+            nursery.start_soon(self.reload)
 
     # -------------------------------------------------------------------------------------------------- reload
 

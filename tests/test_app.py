@@ -1,6 +1,7 @@
 import json
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -324,6 +325,26 @@ async def test_a_signal_during_the_start_ends_it(write: Write) -> None:
         nursery.start_soon(interrupt)
         with pytest.raises(Forced):
             await app.run(bind(["127.0.0.1:0"]))
+
+
+async def test_who_is_told_to_end_before_it_serves_has_nobody_to_send_away(write: Write) -> None:
+    app = App(made(write(CHANNEL)), on_ready=lambda _addresses: pytest.fail("it serves"))
+    await app.run(bind(["127.0.0.1:0"]), early=[signal.SIGTERM])
+
+
+async def test_a_reload_that_was_asked_for_too_early_is_made_up_for(write: Write) -> None:
+    reloaded = trio.Event()
+
+    def reload() -> Plan:
+        trio.from_thread.run_sync(reloaded.set)
+        return plan
+
+    plan = made(write(CHANNEL))
+    app = App(plan, reload)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(app.run, bind(["127.0.0.1:0"]), early=[signal.SIGHUP]))
+        await reloaded.wait()
+        app.stop()
 
 
 async def test_positions_of_an_earlier_life_are_smaller(write: Write) -> None:

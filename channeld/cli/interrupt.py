@@ -1,20 +1,52 @@
-"""Ctrl-C while modules are imported: the command ends at once with 130, without Python's traceback."""
+"""Signals that come before anybody obeys them: while modules are imported and a server is being started.
+
+Ctrl-C ends any command at once with 130, without Python's traceback. A command that serves also ends well on SIGTERM, with 0 since
+there is nobody to send away; SIGHUP and SIGUSR1 would end it by default, and are kept for the server. Once it has something that
+must be put away, SIGTERM is kept as well.
+"""
 
 import os
 import signal
+from collections.abc import Sequence
+
+SERVING = frozenset({"run", "mock"})
+
+EARLY: list[int] = []
+"""Signals that came, for the server to obey when it can."""
 
 
 def _leave(*_: object) -> None:
     os._exit(130)
 
 
-def leave_quietly() -> None:
-    """From now on Ctrl-C ends the process, unless it is ignored, as in the background of a script."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
+def _leave_well(*_: object) -> None:
+    os._exit(0)
+
+
+def _keep(number: int, _frame: object) -> None:
+    EARLY.append(number)
+
+
+def leave_quietly(arguments: Sequence[str] = ()) -> None:
+    """From now on Ctrl-C ends the process; SIGTERM as well, and well, where the command serves. What is ignored stays so."""
+    _replace(signal.SIGINT, signal.default_int_handler, _leave)
+    if SERVING.isdisjoint(arguments):
+        return
+    _replace(signal.SIGTERM, signal.SIG_DFL, _leave_well)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        _replace(number, signal.SIG_DFL, _keep)
 
 
 def raise_again() -> None:
-    """From now on it is a KeyboardInterrupt again, so that a command can end in its own way."""
-    if signal.getsignal(signal.SIGINT) is _leave:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """From now on Ctrl-C is a KeyboardInterrupt again, so that a command can end in its own way."""
+    _replace(signal.SIGINT, _leave, signal.default_int_handler)
+
+
+def keep_signals() -> None:
+    """From now on SIGTERM is kept as well. A server that runs has handlers of its own; when it has ended, a late signal changes nothing."""
+    _replace(signal.SIGTERM, _leave_well, _keep)
+
+
+def _replace(number: signal.Signals, one: object, other: "signal._HANDLER") -> None:
+    if signal.getsignal(number) is one:
+        signal.signal(number, other)

@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 import click
 
 from channeld import __version__
-from channeld.cli.interrupt import raise_again
+from channeld.cli.interrupt import leave_quietly, raise_again
 from channeld.groups import only
 from channeld.suggest import closest
 
@@ -132,7 +132,9 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main() -> NoReturn:
     """Run the command that `sys.argv` names, and end the process with its exit status."""
     _open_streams()
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    leave_quietly()  # Python takes a while to end
+    sys.exit(status)
 
 
 def _open_streams() -> None:

@@ -9,6 +9,7 @@ import trio
 
 from channeld.app import App, Forced
 from channeld.cli.binding import bind_or_explain
+from channeld.cli.interrupt import EARLY, keep_signals
 from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.run import DevEnvironment
 from channeld.cli.token import DurationType
@@ -49,6 +50,7 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
         )
     plan = demand_valid(check(file, environ=DevEnvironment(os.environ), import_hooks=False))
     configure("auto", "warning")
+    keep_signals()
     sockets = bind_or_explain([bind], how="To use another address: --bind HOST:PORT")
     app = mock_app(agreeing(plan), partial(_say, sorted(plan.channels)))
     try:
@@ -65,5 +67,5 @@ def _say(channels: Sequence[str], addresses: Sequence[str]) -> None:
 async def _serve(app: App, sockets: Sequence[object], every: float) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(make_up, app, every)
-        await app.run(sockets)  # type: ignore[arg-type]
+        await app.run(sockets, early=EARLY)  # type: ignore[arg-type]
         nursery.cancel_scope.cancel()

@@ -22,6 +22,7 @@ from channeld.broker.brokers import kind_of
 from channeld.cli.announcer import Announcer
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.binding import bind_nearby, bind_or_explain
+from channeld.cli.interrupt import EARLY, keep_signals
 from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner
@@ -221,6 +222,7 @@ def command(  # noqa: PLR0913 - one for each option
     if take_over and parent is None and not kind_of(plan.config.broker).is_shared:
         click.echo(_APART, err=True)
     tls = _tls(plan.server.tls)
+    keep_signals()
     api_sockets = [] if parent else bind_api(plan, may_move=dev, beside=take_over)
     is_leader = plan.server.workers > 1 and parent is None
     addresses = parent.spec.addresses if parent else binds or plan.server.bind
@@ -385,7 +387,7 @@ async def _serve(
         if watched is not None:
             nursery.start_soon(watch, watched, app.reload)
         try:
-            await app.run(sockets, tls, api_sockets)
+            await app.run(sockets, tls, api_sockets, EARLY)
         except (LifespanFailed, BrokerFailed) as error:
             raise click.ClickException(str(error)) from None
         except Forced:

@@ -12,6 +12,7 @@ import trio
 from channeld.broker.broker import BrokerFailed, PrivateServer
 from channeld.broker.brokers import kind_of
 from channeld.cli.binding import explained
+from channeld.cli.interrupt import EARLY
 from channeld.plan.plan import Plan
 from channeld.server.log_writer import off_the_loop
 from channeld.server.sockets import BindError, release
@@ -89,7 +90,7 @@ async def _run(supervisor: Supervisor, server: PrivateServer | None) -> None:
         try:
             if server is not None:
                 await nursery.start(server.run)
-            await supervisor.run()
+            await supervisor.run(EARLY)
         except (WorkersFailed, BrokerFailed) as error:
             raise click.ClickException(str(error)) from None
         nursery.cancel_scope.cancel()

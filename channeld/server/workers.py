@@ -23,7 +23,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -217,7 +217,7 @@ class Supervisor:
         self._forced = trio.Event()
         self._failure = ""
 
-    async def run(self) -> None:
+    async def run(self, early: Iterable[int] = ()) -> None:
         """Start the workers and keep them, until SIGTERM or SIGINT; then all drain. SIGHUP and SIGUSR1 are passed on to all.
 
         Raises:
@@ -226,7 +226,7 @@ class Supervisor:
         kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._obey, signals)
+                nursery.start_soon(self._obey, early, signals)
                 nursery.start_soon(self._pass_api_on)
                 nursery.start_soon(keep_watchdog, notify, self._watchdog)
                 async with trio.open_nursery() as keepers:
@@ -255,23 +255,31 @@ class Supervisor:
         for worker in self._workers.values():
             worker.tell(signal.SIGTERM)
 
-    async def _obey(self, signals: AsyncIterator[int]) -> None:
+    async def _obey(self, early: Iterable[int], signals: AsyncIterator[int]) -> None:
         was_on_terminal = sys.stderr.isatty()
+        for number in early:
+            self._act(number)
         async for number in signals:
-            if number == signal.SIGUSR1:
-                self._toggle_debug()
-                continue
-            if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
-                self.stop()
-                continue
-            self._note_reloading()
-            for worker in self._workers.values():
-                if worker.is_ready:
-                    worker.is_reloading = True
-                    worker.tell(signal.SIGHUP)
-                else:
-                    # It may already have read the old files, and before it is ready SIGHUP would kill it.
-                    worker.is_outdated = True
+            is_gone = was_on_terminal and not sys.stderr.isatty()
+            self._act(signal.SIGTERM if is_gone and number == signal.SIGHUP else number)
+
+    def _act(self, number: int) -> None:
+        if number == signal.SIGUSR1:
+            self._toggle_debug()
+        elif number == signal.SIGHUP:
+            self._reload()
+        else:
+            self.stop()
+
+    def _reload(self) -> None:
+        self._note_reloading()
+        for worker in self._workers.values():
+            if worker.is_ready:
+                worker.is_reloading = True
+                worker.tell(signal.SIGHUP)
+            else:
+                # It may already have read the old files, and while Python starts SIGHUP would kill it.
+                worker.is_outdated = True
 
     def _toggle_debug(self) -> None:
         toggle_debug()

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from channeld.cli.interrupt import leave_quietly, raise_again
+from channeld.cli.interrupt import EARLY, keep_signals, leave_quietly, raise_again
 
 
 @pytest.fixture(autouse=True)
 def handler() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in kinds}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, one in before.items():
+        signal.signal(number, one)
+    EARLY.clear()
 
 
 def test_it_ends_the_process_without_a_word() -> None:
@@ -40,3 +43,25 @@ def test_what_is_ignored_stays_ignored() -> None:
     leave_quietly()
     raise_again()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [("run", 0), ("mock", 0), ("validate", -signal.SIGTERM)]
+)
+def test_a_command_that_serves_ends_well_before_it_does(command: str, status: int) -> None:
+    code = (
+        "import signal; from channeld.cli.interrupt import leave_quietly\n"
+        f"leave_quietly(['{command}']); signal.raise_signal(signal.SIGTERM)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (status, b"")
+
+
+def test_what_a_server_obeys_is_kept_for_it() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    leave_quietly(["run", "channels.yaml"])
+    keep_signals()
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
+        signal.raise_signal(number)
+    assert EARLY == [signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1]

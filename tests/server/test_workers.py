@@ -112,6 +112,12 @@ async def test_all_are_started_once_and_end_when_told(make: Make) -> None:
     assert not watched.supervisor.is_forced
 
 
+async def test_a_signal_that_came_before_is_obeyed(make: Make) -> None:
+    watched = make()
+    await watched.supervisor.run([signal.SIGTERM])
+    assert not watched.supervisor.is_forced
+
+
 async def test_a_signal_reaches_every_worker(make: Make) -> None:
     watched = make()
     async with trio.open_nursery() as nursery:

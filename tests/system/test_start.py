@@ -227,6 +227,39 @@ async def lifespan(server):
 """
 
 
+def test_sigterm_while_hooks_are_imported(serve: Serve, tmp_path: Path) -> None:
+    tmp_path.joinpath("hooks.py").write_text(
+        f"import os\nos.kill(os.getpid(), {signal.SIGTERM})\n" + SLOW
+    )
+    served = serve(OPEN + "    hooks: {lifespan: hooks:lifespan}\n", ready=False)
+    assert (served.wait(), served.err.text(), served.out.text()) == (0, "", "")
+
+
+def test_sigterm_during_a_slow_start(serve: Serve, tmp_path: Path) -> None:
+    tmp_path.joinpath("hooks.py").write_text(SLOW)
+    served = serve(OPEN + "    hooks: {lifespan: hooks:lifespan}\n", ready=False)
+    served.out.wait_for(lambda line: line == "waits")
+    served.tell(signal.SIGTERM)
+    assert (served.wait(), served.err.text()) == (0, "")
+
+
+EARLY_RELOAD = """
+import os, signal
+if "RELOADED" not in os.environ:
+    os.environ["RELOADED"] = "yes"
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+def hook(ctx, message): ...
+"""
+
+
+def test_sighup_while_hooks_are_imported(serve: Serve, tmp_path: Path) -> None:
+    tmp_path.joinpath("hooks.py").write_text(EARLY_RELOAD)
+    served = serve(OPEN.replace("route: sender", "route: sender, hook: hooks:hook"))
+    served.event("config_reloaded")
+
+
 def test_ctrl_c_during_a_slow_start(serve: Serve, tmp_path: Path) -> None:
     tmp_path.joinpath("hooks.py").write_text(SLOW)
     served = serve(OPEN + "    hooks: {lifespan: hooks:lifespan}\n", ready=False)
