@@ -161,10 +161,16 @@ async def _counts(node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
 
 async def _disconnect(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     code, reason = arguments["code"], arguments["reason"]
-    sessions = _those(node.engine, arguments)
-    for session in sessions:
-        session.disconnect(code, reason, reconnect=may_come_back(code))
-    return [len(sessions)]
+    user, channel = arguments["user"], arguments.get("channel")
+    reads = [
+        read
+        for read in node.engine.reads
+        if user is not None and read.user_id == user and channel in (None, read.channel.name)
+    ]
+    connections = (*_those(node.engine, arguments), *reads)
+    for one in connections:
+        one.disconnect(code, reason, reconnect=may_come_back(code))
+    return [len(connections)]
 
 
 async def _subscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:

@@ -143,6 +143,11 @@ class Engine:
         """A connection has ended. Idempotent."""
         self.sessions.pop(connection_id, None)
 
+    @property
+    def reads(self) -> list[OverHttp]:
+        """The reads over plain HTTP that are under way; they are not among the sessions."""
+        return [one for one in self.over_http if one.transport == "streams"]
+
     def sessions_of(self, channel: str, user: str) -> list[Session]:
         """This node's sessions of a user on a channel, oldest first."""
         members = self.hub.members(Topic("user", channel, user))
@@ -173,10 +178,9 @@ class Engine:
             RevocationsFull: too many are in force.
         """
         revocation = self.revocations.add(revocation, self.runtime.clock.wall())
-        reads = (one for one in self.over_http if one.transport == "streams")
         refused = [
             session
-            for session in (*self.sessions.values(), *reads)
+            for session in (*self.sessions.values(), *self.reads)
             if session.user_id is not None and revocation.refuses(session.user_id, session.claims)
         ]
         for session in refused:
@@ -308,12 +312,14 @@ class Engine:
                 _carry_counters(old, channel)
         self._let_go()
         self._serve(plan)
-        sent_away = 0
+        sent_away, reason = 0, "the channel has changed"
+        for read in self.reads:
+            if not _may_read_on(read, plan.channels.get(read.channel.name)):
+                read.disconnect(CloseCode.SERVICE_RESTART, reason, reconnect=True)
         for session in list(self.sessions.values()):
             new = plan.channels.get(session.channel.name)
             if new is None or not _may_go_on(session, new):
                 sent_away += 1
-                reason = "the channel has changed"
                 session.disconnect(CloseCode.SERVICE_RESTART, reason, reconnect=True)
                 continue
             before, session.channel = session.channel, new
@@ -375,6 +381,11 @@ class Engine:
             reconnect=True,
             retry_after=round(most * self.runtime.random(), 3),
         )
+
+
+def _may_read_on(read: OverHttp, new: ChannelPlan | None) -> bool:
+    old = read.channel
+    return new is not None and new.contract == old.contract and new.membership == old.membership
 
 
 def _may_go_on(session: Session, new: ChannelPlan) -> bool:

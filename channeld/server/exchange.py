@@ -104,6 +104,16 @@ def say(status: int, told: Mapping[str, object]) -> Answer:
     return Answer(status=status, response="\r\n".join(lines).encode() + body)
 
 
+def accepts(field: str, kind: str) -> bool:
+    """Whether an `Accept` field names a media type with a weight over 0 (RFC 9110 section 12.5.1). A wildcard names none."""
+    for entry in tokens(field.lower()):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        weight = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        if name == kind and weight.strip("0."):
+            return True
+    return False
+
+
 def tokens(field: str) -> list[str]:
     """The members of a comma-separated field."""
     return [token for part in field.split(",") if (token := part.strip())] if field else []

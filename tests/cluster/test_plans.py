@@ -162,6 +162,7 @@ async def test_who_comes_back_after_a_time_without_history_is_told_what_was_miss
         assert await comes_back()
         a.engine.reload(without, {})
         await ann.send({"type": "say", "n": 2})
+        await a.rest()
         a.engine.reload(kept, {})
         await a.rest()
         assert not await comes_back()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channeld.server.exchange import ALWAYS, Answer, refuse, say, tokens
+from channeld.server.exchange import ALWAYS, Answer, accepts, refuse, say, tokens
 
 
 def test_a_status_without_a_title_of_its_own_has_its_phrase() -> None:
@@ -45,3 +45,21 @@ def test_more_lines_change_nothing_else() -> None:
 def test_a_list_has_no_empty_members() -> None:
     assert tokens(" a, ,b,") == ["a", "b"]
     assert tokens("") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "does"),
+    [
+        ("text/event-stream", True),
+        ("text/html, Text/Event-Stream ; charset=utf-8;q=0.1", True),
+        ("text/event-stream;q=0, text/event-stream;q=1", True),
+        ("text/event-stream;q=0", False),
+        ("text/html, text/event-stream; q=0.000", False),
+        ("text/event-streams, x-text/event-stream", False),
+        ("*/*", False),
+        ("text/*", False),
+        ("", False),
+    ],
+)
+def test_a_media_type_is_accepted_by_its_name_and_a_weight(field: str, does: bool) -> None:
+    assert accepts(field, "text/event-stream") is does

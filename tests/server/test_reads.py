@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -177,6 +178,33 @@ async def test_a_revoked_user_reads_no_further(served: Site, live: str) -> None:
     assert data.startswith(b"HTTP/1.1 401" if live == "long-poll" else b"HTTP/1.1 200")
     assert data.count(b"HTTP/1.1") == 1
     assert not served.app.engine.over_http
+
+
+@pytest.mark.parametrize("live", ["long-poll", "sse"])
+async def test_a_user_that_is_disconnected_reads_no_further(
+    served: Site, den: str, live: str
+) -> None:
+    async with await served.connect() as stream:
+        target = f"{den}&offset=now&live={live}"
+        await stream.send_all(served.head("GET", target, None, {"Connection": "close"}))
+        await reading(served)
+        reached = await served.app.cluster.disconnect(user="ann", reason="spam")
+        with trio.fail_after(20):
+            data = b"".join([part async for part in stream])
+    assert reached.connections == 1
+    assert data.startswith(b"HTTP/1.1 403" if live == "long-poll" else b"HTTP/1.1 200")
+    assert not served.app.engine.over_http
+
+
+async def test_a_read_of_a_channel_that_a_reload_removes_is_over(served: Site, den: str) -> None:
+    async with await served.connect() as stream:
+        target = f"{den}&offset=now&live=long-poll"
+        await stream.send_all(served.head("GET", target, None, {"Connection": "close"}))
+        await reading(served)
+        served.app.engine.reload(attrs.evolve(served.app.engine.plan, channels={}), {})
+        with trio.fail_after(20):
+            data = b"".join([part async for part in stream])
+    assert data.startswith(b"HTTP/1.1 503")
 
 
 async def test_a_poll_in_vain_is_204_and_cursors_never_go_back(

@@ -19,7 +19,7 @@ from channeld.engine.ports import Event
 from channeld.protocol.codes import may_come_back
 from channeld.protocol.places import Places
 from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
-from channeld.server.exchange import Refuse, RequestHead, refuse
+from channeld.server.exchange import Refuse, RequestHead, accepts, refuse
 from channeld.server.transports.transport import Respond, Terms, Wire
 from channeld.server.transports.web import (
     EVENT_HEAD,
@@ -422,7 +422,7 @@ class ServerSentEvents:
         fields = head.fields
         return (
             head.method == "GET"
-            and "text/event-stream" in fields.get("accept", "").lower()
+            and accepts(fields.get("accept", ""), "text/event-stream")
             and "websocket" not in fields.get("upgrade", "").lower()
             and not query_names(head.target) & {"offset", "live"}
         )
