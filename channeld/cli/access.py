@@ -1,4 +1,4 @@
-"""`channeld access`: who may do what, proven from the file, for reviews, machines, or one person."""
+"""`channeld access`: who may do what, derived from the file, for reviews, machines, or one user."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ _MARKS: Final = {"yes": "yes", "no": "no", "depends": "depends", None: ""}
     "--check",
     "checked",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Compare with a file written by --format markdown (or json): exit 1 if it says otherwise.",
+    help="Compare with a file written by --format markdown (or json): exit 1 if it differs.",
 )
 @click.option("--as", "user", metavar="USER", help="For one user.")
 @click.option("--anonymous", is_flag=True, help="For a client without a token.")
@@ -52,7 +52,7 @@ def command(
 ) -> int:
     """Show who may connect, send, join, hear and read what.
 
-    Everything is proven from the file; what a hook decides is said to be so.
+    Everything is derived from the file; what a hook decides is marked as such.
     """
     found = _found(file, user, dict(claims), anonymous=anonymous)
     if checked is not None:

@@ -1,4 +1,4 @@
-"""What `channeld run` says of itself: on stdout when it is ready, and for development to other commands."""
+"""What `channeld run` announces: on stdout when it is ready, and to other commands in development."""
 
 import contextlib
 import os
@@ -16,21 +16,21 @@ from channeld.plan.plan import Plan
 
 
 def say(text: str) -> None:
-    """Write to stdout; a reader that is gone (`channeld run | head`) is not a reason to stop."""
+    """Write to stdout; a closed pipe (`channeld run | head`) does not stop the server."""
     with contextlib.suppress(OSError):
         click.echo(text)
 
 
 @attrs.define(eq=False)
 class Announcer:
-    """Says what is served, where and how to reach it.
+    """Announces what is served, where, and how to reach it.
 
     Attributes:
-        plan: what is served.
-        manner: how.
-        folder: of the configuration, for `.channeld/dev.json`.
-        secrets: what was made up for this run, by variable.
-        is_quiet: nothing is said on stdout.
+        plan: the plan that is served.
+        manner: how it is served.
+        folder: the configuration's folder, for `.channeld/dev.json`.
+        secrets: values generated for this run, by variable.
+        is_quiet: print nothing on stdout.
     """
 
     plan: Plan
@@ -48,7 +48,7 @@ class Announcer:
         self._say()
 
     def reloaded(self, plan: Plan) -> None:
-        """A changed configuration is about to be taken; links are printed again where channels have changed."""
+        """A changed configuration is about to be applied; links are printed again if channels have changed."""
         is_news = _reached(plan) != _reached(self.plan)
         self.plan = plan
         if is_news and self.manner.dev and self._addresses:
@@ -85,7 +85,7 @@ class Announcer:
 
 
 def _reached(plan: Plan) -> list[tuple[str, str, tuple[str, ...]]]:
-    """What the links are made of."""
+    """The addresses that links are made from."""
     return [
         (channel.name, channel.path, tuple(auth.name for auth in channel.auth))
         for channel in plan.channels.values()

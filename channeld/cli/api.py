@@ -1,4 +1,4 @@
-"""`channeld publish`, `presence`, `disconnect`, `revoke`: what a running server is asked through its control API."""
+"""`channeld publish`, `presence`, `disconnect`, `revoke`: commands for a running server, through its control API."""
 
 import os
 import re
@@ -38,17 +38,17 @@ class _Unreached(click.ClickException):
 
 @attrs.frozen(kw_only=True)
 class ApiServer:
-    """Which server is asked: its URL or Unix socket, and a key."""
+    """The server to call: its URL or Unix socket, and a key."""
 
     url: str
     key: str
 
     @contextmanager
     def client(self) -> Iterator["Client"]:
-        """A client of it; what it raises becomes the command's error.
+        """An HTTP client of the server; its exceptions become the command's error.
 
         Raises:
-            click.ClickException: the server refused (exit 1), or does not answer (exit 2).
+            click.ClickException: the server refused (exit 1) or does not answer (exit 2).
         """
         import httpx2  # noqa: PLC0415 - with the client 150 ms, which `--help` does not need
 
@@ -82,7 +82,7 @@ def _words(error: Any) -> str:
 
 
 def _with_server(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which server; by default the one of the configuration's `api`."""
+    """Add the options that select the server; the default is the configuration's `api`."""
     for option in (
         click.option("--key", help=f"One of api.keys. Default: {_KEY}, then the configuration."),
         click.option(
@@ -206,7 +206,7 @@ def presence(
     for user in (user for page in pages for user in page.users):
         info = orjson.dumps(dict(user.info)).decode() if user.info else ""
         several = f" ({user.connections} connections)" if user.connections != 1 else ""
-        # Users name themselves; nothing of it may steer a terminal.
+        # User names come from clients: escape what could control the terminal.
         click.echo(escaped(f"{user.user}{several}  {info}".rstrip()))
     first = pages[0]
     people = f"{first.count} user{'' if first.count == 1 else 's'}"
@@ -265,7 +265,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, given: str | None) -> 
     "--before",
     callback=_moment,
     metavar="TIME",
-    help="With --user: issued until then. Unix seconds or RFC 3339.",
+    help="With --user: only tokens issued until then. Unix seconds or RFC 3339.",
 )
 @click.option(
     "--for",
@@ -275,7 +275,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, given: str | None) -> 
 )
 @click.option("--token-id", metavar="JTI", help="Refuse the JWT with this `jti`.")
 @click.option(
-    "--until", callback=_moment, metavar="TIME", help="With --token-id: the end of that token."
+    "--until", callback=_moment, metavar="TIME", help="With --token-id: when that token expires."
 )
 @_with_server
 def revoke(  # noqa: PLR0913 - one for each option

@@ -1,4 +1,4 @@
-"""The control API's side of `channeld run`: a key made up for development, the address, the console's link."""
+"""The control API's side of `channeld run`: a generated key for development, the address, the console's link."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,10 +24,10 @@ _SHORTEST_KEY: Final = 32
 
 
 def with_dev_api(config: Config, environ: Mapping[str, str]) -> Config:
-    """For development the API is on; where the configuration has none, with the key of CHANNELD_API_KEY.
+    """Enable the API for development; if the configuration has none, with the key from CHANNELD_API_KEY.
 
     Raises:
-        click.ClickException: that is too short.
+        click.ClickException: the key is too short.
     """
     if config.api is not None:
         return config
@@ -38,7 +38,7 @@ def with_dev_api(config: Config, environ: Mapping[str, str]) -> Config:
 
 
 def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket]:
-    """Sockets for the API, none where there is none; with `may_move`, on another port if its own is taken.
+    """Bind sockets for the API, if there is one; with `may_move`, on another port if its own is taken.
 
     Raises:
         click.ClickException: the address is taken.
@@ -58,7 +58,7 @@ def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket
 
 
 def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
-    """Where the console is; for development with the key, which the page takes from the link. Empty: nowhere."""
+    """The console's URL, in development with the key, which the page takes from the link. Empty: there is no console."""
     address = next(map(named, sockets), "")
     if not address or address.startswith("unix:"):
         return address
@@ -67,7 +67,7 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
 
 
 def parts_of_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> "Console":
-    """What the console shows beside the API's answers."""
+    """What the console shows besides the API's answers."""
     from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
 
     return make_console(folder, checked, dev=dev)

@@ -1,4 +1,4 @@
-"""`channeld bench`: a load from the configuration itself, on a server of its own or one that runs."""
+"""`channeld bench`: load generated from the configuration, on a server of its own or a running one."""
 
 import math
 import os
@@ -49,11 +49,11 @@ def command(  # noqa: PLR0913 - one for each option
     anywhere: bool,
     as_json: bool,
 ) -> int:
-    """Load a server with what the configuration allows.
+    """Load-test a server within what the configuration allows.
 
     Clients whose claims meet each `require` send valid messages, at most one a second and never above their rates; every
-    delivery is counted. Ctrl-C ends it and shows what came so far. Exit status: 1 if a delivery was lost or the server was
-    away. Refusals are counted and are fine.
+    delivery is counted. Ctrl-C ends it and shows the results so far. Exit status: 1 if a delivery was lost or the server
+    was unreachable. Refusals are counted, but are not failures.
     """
     result = _loaded(file, clients, seconds, names, url, anywhere=anywhere)
     _clear_progress()
@@ -105,7 +105,7 @@ def _loaded(
 
 @attrs.define(eq=False)
 class _Stopping:
-    """What Ctrl-C does: the first one ends a load that has begun, and any other ends the command."""
+    """Handles Ctrl-C: the first ends a load that has begun, any further one ends the command."""
 
     stop: trio.Event = attrs.field(factory=trio.Event)
     has_begun: bool = False
@@ -120,7 +120,7 @@ class _Stopping:
 
 
 def _show_progress(seconds: float, result: LoadResult) -> None:
-    """One line on stderr that is written over, for people only."""
+    """A progress line on stderr that overwrites itself, for terminals only."""
     if not sys.stderr.isatty():
         return
     refused = sum(result.errors.values())
@@ -168,10 +168,10 @@ def _channels(plan: Plan, names: tuple[str, ...]) -> list[ChannelPlan]:
 
 @asynccontextmanager
 async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
-    """A server of its own, as a process that ends with the block; gives its URL.
+    """Run a server as a process until the block ends; gives its URL.
 
     Raises:
-        click.ClickException: it did not start; the message ends with the last of what it said.
+        click.ClickException: it did not start; the message ends with its last output.
     """
     line = [sys.executable, "-m", "channeld", "run", file, "--bind", "127.0.0.1:0"]
     with tempfile.TemporaryFile() as said:
@@ -180,7 +180,7 @@ async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
             stdout=PIPE,
             stderr=said.fileno(),
             env={**os.environ, **secrets},
-            start_new_session=True,  # so that Ctrl-C is not also its own, while what is on its way is waited for
+            start_new_session=True,  # so that it does not get Ctrl-C too while deliveries under way are awaited
         )
         try:
             address = await _address(process)
@@ -199,7 +199,7 @@ async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
 
 
 async def _address(process: trio.Process) -> str | None:
-    """Where it serves, from its first line; None where it ended, or takes too long."""
+    """The address from its first line; None if it ended or takes too long."""
     assert process.stdout is not None  # noqa: S101 - a pipe
     text = b""
     with trio.move_on_after(_START):
@@ -250,7 +250,7 @@ def _document(result: LoadResult) -> dict[str, object]:
 
 
 def _histogram(latency: Latency) -> list[str]:
-    """A bar for each time, the longest as long as there is room for."""
+    """A bar for each latency bucket, scaled to the width."""
     rows = latency.histogram()
     most = max((count for _, count in rows), default=0)
     total = latency.buckets.total()

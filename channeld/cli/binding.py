@@ -1,4 +1,4 @@
-"""Listening for a command: on the address that was asked for, or for development nearby when that is taken."""
+"""Binds a command's sockets: on the given address, or in development on the next free port."""
 
 import errno
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _NOT_OURS: Final = ". What listens there is not a channeld server of the same us
 def bind_or_explain(
     addresses: Sequence[str], *, beside: bool = False, listens: bool = True, how: str = BY_OPTION
 ) -> list[socket]:
-    """Sockets as `bind` makes them; `how` tells people what to do about an address that is taken.
+    """Bind sockets; `how` says what to do if an address is taken.
 
     Raises:
         click.ClickException: an address cannot be used; the message says what to do.
@@ -37,7 +37,7 @@ def bind_or_explain(
 
 
 def explained(error: BindError, *, beside: bool, how: str = BY_OPTION) -> click.ClickException:
-    """The error for people: where an address is taken, with what to do about it."""
+    """The error for the user; if an address is taken, with what to do about it."""
     advice = ""
     if _is_taken(error):
         advice = _NOT_OURS if beside else f"{_ADVICE}{how}"
@@ -45,7 +45,7 @@ def explained(error: BindError, *, beside: bool, how: str = BY_OPTION) -> click.
 
 
 def is_left(address: str) -> bool:
-    """Whether a control API there says that its server drains: such a one leaves its address to who listens beside it."""
+    """Whether a control API at the address says that its server drains, and so is giving the address up."""
     try:
         with _connected(address) as sock:
             sock.sendall(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -68,10 +68,10 @@ def _connected(address: str) -> socket:
 
 
 def bind_nearby(addresses: Sequence[str]) -> tuple[list[socket], list[tuple[str, str]]]:
-    """Listening sockets, each on the next free port if its own is taken; and which address became which.
+    """Bind sockets, each on the next free port if its own is taken; also returns which addresses changed.
 
     Raises:
-        click.ClickException: an address cannot be used for another reason.
+        click.ClickException: an address cannot be used for some other reason.
     """
     sockets: list[socket] = []
     moved: list[tuple[str, str]] = []

@@ -74,7 +74,7 @@ def command(ctx: click.Context, /, **options: object) -> int:
 def _connect(
     ctx: click.Context, opening: "Opening", over: "Callable[[client.Screen], client.Screen]"
 ) -> int:
-    """Play the script that the options are, or talk; `over` puts something before the screen."""
+    """Run the script that the options define, or the interactive client; `over` wraps the screen."""
     import trio  # noqa: PLC0415 - 130 ms that --help and completion do not need
 
     from channeld.dev import client  # noqa: PLC0415 - as above, with trio-websocket
@@ -92,7 +92,7 @@ def _connect(
 
 @attrs.frozen(slots=True, kw_only=True)
 class _Start:
-    """What is connected to: `here` without the token, `opening` with it; and the configuration, if it was needed."""
+    """The target: `here` without the token, `opening` with it; and the configuration, if it was needed."""
 
     here: "Opening"
     opening: "Opening"
@@ -101,7 +101,7 @@ class _Start:
 
 
 def _start(ctx: click.Context) -> _Start:
-    """The handshake: the address, and the token where the channel's authenticator looks for it."""
+    """Prepare the handshake: the address, and the token where the channel's authenticator looks for it."""
     from channeld.dev import address  # noqa: PLC0415 - with the client
 
     given = ctx.params
@@ -113,7 +113,7 @@ def _start(ctx: click.Context) -> _Start:
     if running is not None and running.url and url.startswith("/"):
         url = running.url + url
     needs_config = url.startswith("/") or given["user"] is not None
-    # Made-up secrets sign for the server that made them up, and for no other.
+    # Generated secrets are valid for the server that generated them, and for no other.
     is_there = running is not None and running.is_at(url)
     environ = environ_of(given["config"]) if is_there else os.environ
     plan = None
@@ -134,7 +134,7 @@ def _start(ctx: click.Context) -> _Start:
 
 
 def _authenticator(plan: Plan, url: str) -> str | None:
-    """The first authenticator of the channel at that URL that signs with a secret; None: let the token tool choose."""
+    """The first authenticator of the URL's channel that signs with a secret; None: use the default choice."""
     from urllib.parse import urlsplit  # noqa: PLC0415 - with the client
 
     match = plan.match(urlsplit(url).path)
@@ -167,7 +167,7 @@ def _wait(given: str | None) -> int | str | None:
 
 
 class _Plain:
-    """Frames that came, one a line as JSON, on stdout; everything else on stderr."""
+    """Prints received frames as lines of JSON on stdout; everything else on stderr."""
 
     def frame(self, arrow: str, value: Json) -> None:
         from channeld.telemetry import one_line  # noqa: PLC0415 - with the client
@@ -184,11 +184,10 @@ class _Plain:
 
 
 class _Terminal:
-    """Frames above the line that is being typed, which is written again below them.
+    """Prints frames above the line that is being typed, and redraws it below them.
 
-    readline draws its prompt from another thread, which holds the screen from asking for a line until readline's hook
-    tells that the prompt stands. Where there is no such hook (libedit) the first frame waits in vain, and then no more:
-    frames may tear a prompt there.
+    readline draws its prompt from another thread. That thread holds the screen until readline's hook says that the prompt
+    is drawn. Without the hook (libedit), the first frame waits for a time-out and later ones may tear the prompt.
     """
 
     def __init__(self, line_so_far: Callable[[], str], *, colour: bool) -> None:
@@ -199,7 +198,7 @@ class _Terminal:
         self._has_hook = True
 
     def read_line(self) -> str:
-        """A line from the keyboard, edited by readline.
+        """Read a line from the keyboard, edited by readline.
 
         Raises:
             EOFError: Ctrl-D.
@@ -209,11 +208,11 @@ class _Terminal:
         try:
             return input(PROMPT)
         finally:
-            self.begin_reading()  # for a line that ended before the hook
+            self.begin_reading()  # if the line ended before the hook
             self._is_reading = False
 
     def begin_reading(self) -> None:
-        """Readline's hook: the prompt stands."""
+        """Readline's hook: the prompt is drawn."""
         if not self._is_reading:
             self._is_reading = True
             if self._screen.locked():
@@ -266,13 +265,13 @@ def _talk(opening: "Opening", over: "Callable[[client.Screen], client.Screen]") 
     try:
         return trio.run(client.converse, opening, over(screen), read_line)
     finally:
-        # The thread in input() may never come back, and would leave the terminal without an echo.
+        # The thread in input() may never return, and would leave the terminal without echo.
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, as_it_was)
         click.echo()
 
 
 class _PipedLines:
-    """Lines of a pipe or file, read without Python's buffer: a thread that is given up must not hold its lock."""
+    """Reads lines of a pipe or file without Python's buffer, whose lock an abandoned thread must not hold."""
 
     def __init__(self) -> None:
         self._pending = b""

@@ -1,4 +1,4 @@
-"""What the console shows for people: channels as `channeld routes` tells them, examples to send, tokens to try."""
+"""The console's content: channels as in `channeld routes`, examples to send, tokens to try."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from channeld.telemetry import silenced_here
 
 
 def make_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> Console:
-    """The parts of the console that the command line brings; with `dev` it mints tokens and follows short links.
+    """The parts of the console that the command line provides; with `dev` it mints tokens and resolves short links.
 
     Args:
-        folder: of the configuration, where a chat page may be.
-        checked: the configuration as it was read last.
+        folder: the configuration's folder, which may have a chat page.
+        checked: the last check of the configuration.
         dev: whether the server runs for development.
     """
     if not dev:
@@ -46,7 +46,7 @@ def make_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> 
 def follow(
     checked: Callable[[], Checked], path: str, frame: str | None, token: str | None
 ) -> dict[str, Json]:
-    """What `channeld trace` says of a message. No hook is called: those of a server would act on the world."""
+    """Trace a message as `channeld trace` does. Hooks are not called, since they would have side effects."""
     with silenced_here():
         found = trace(
             checked(), path, frame, Visitor(token=token), wall=time.time(), run_hooks=False
@@ -58,7 +58,7 @@ def mint(plan: Plan, channel: str, user: str) -> str:
     """A development token.
 
     Raises:
-        LookupError: the channel takes none, or nothing can sign one.
+        LookupError: the channel takes no tokens, or nothing can sign one.
     """
     auths = plan.channels[channel].auth
     if not auths:
@@ -67,7 +67,7 @@ def mint(plan: Plan, channel: str, user: str) -> str:
 
 
 def describe(plan: Plan) -> list[Json]:
-    """Each channel with its params, its messages and events, who sends them and who gets them."""
+    """Describe each channel with its params, messages and events, their senders and receivers."""
     table: dict[str, list[Row]] = {}
     for row in rows(plan.config):
         table.setdefault(row.channel, []).append(row)
@@ -129,7 +129,7 @@ def _type(plan: Plan, channel: Channel, row: Row) -> Json:
 def _example(
     plan: Plan, type_: str, declared: Message | Event, validator: Validator | None
 ) -> Json:
-    """The first that is declared, or one that the schema accepts, or an empty object to begin with."""
+    """The first declared example, or a value that the schema accepts, or an empty object."""
     if declared.examples:
         example = declared.examples[0]
         if not isinstance(example, dict):

@@ -1,4 +1,4 @@
-"""`channeld diff OLD NEW`: what changed for clients, each change judged breaking, dangerous or safe."""
+"""`channeld diff OLD NEW`: what changed for clients, each change classified as breaking, dangerous or safe."""
 
 import sys
 from datetime import UTC, datetime
@@ -93,9 +93,9 @@ def _loaded(located: Located) -> Side | Unloaded:
 
 
 def _demand_compiled(new: Located) -> None:
-    """Refuse a new file with which no server would start: what it means for clients is unknown."""
+    """Refuse a new file that no server would start with: its effect on clients is unknown."""
     checked = check(new.file, import_hooks=False, files=new.files)
-    # Hook modules are those of the working folder, whatever the revision.
+    # Hook modules come from the working folder, whatever the revision.
     errors = [one for one in checked.report.errors if not (new.prefix and one.code[:3] == "CH5")]
     if errors:
         _show(Report(errors), checked.sources)
@@ -108,7 +108,7 @@ def _show(report: Report, sources: Sources) -> None:
 
 
 def _note_errors(was: Side) -> None:
-    """The old file need not be right to be compared, but what is wrong in it is left out."""
+    """Note that invalid parts of the old file are not compared."""
     found = was.report.errors
     count = f"{len(found)} error{'s' * (len(found) != 1)}"
     click.echo(f"note: {was.name} has {count}; what is wrong is left out:", err=True)

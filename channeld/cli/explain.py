@@ -31,7 +31,7 @@ def command(code: str | None) -> None:
 
 
 def _hint(code: str, by_name: Mapping[str, CatalogueEntry]) -> str:
-    """What may have been meant: a name, or a code with a letter or digit missing, too many or in the wrong place."""
+    """Suggest what was meant: a name, or a code with one character missing, extra or misplaced."""
     otherwise = "`channeld explain` lists them all"
     if by_name:
         return did_you_mean(code.lower(), by_name, otherwise)
@@ -69,7 +69,7 @@ def _lines(entry: CatalogueEntry, width: int) -> Iterator[str]:
 
 
 def _wrapped(markdown: str, width: int) -> Iterator[str]:
-    """Paragraphs and list entries wrapped; what is indented or fenced stays as it is."""
+    """Wrap paragraphs and list entries; indented and fenced text is unchanged."""
     fenced = False
     for at, block in enumerate(markdown.strip().split("\n\n")):
         if at:

@@ -1,4 +1,4 @@
-"""`channeld export`: what a configuration promises its clients, as AsyncAPI, JSON Schema, types, a client or a page."""
+"""`channeld export`: exports the contract with clients as AsyncAPI, JSON Schema, types, a client or a page."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -35,7 +35,7 @@ def command() -> None:
 
 
 def _target(name: str, *options: _Option) -> Callable[[Callable[..., str]], None]:
-    """Makes a subcommand of a function that writes a configuration's text, with the arguments that every target takes."""
+    """Turn a function that makes a configuration's text into a subcommand with the common arguments."""
 
     def add(write: Callable[..., str]) -> None:
         @wraps(write)
@@ -100,7 +100,7 @@ def _jsonschema(plan: Plan, sources: Sources, *, title: str) -> str:
 
 @_target("typescript", _client)
 def _typescript(plan: Plan, sources: Sources, *, client: bool) -> str:
-    """TypeScript types of every frame, both ways."""
+    """TypeScript types of every frame, in both directions."""
     return typescript(_contract(plan, sources), client=client)
 
 
@@ -112,13 +112,13 @@ def _javascript(plan: Plan, sources: Sources) -> str:
 
 @_target("python", _client)
 def _python(plan: Plan, sources: Sources, *, client: bool) -> str:
-    """Python TypedDicts of every frame, both ways."""
+    """Python TypedDicts of every frame, in both directions."""
     return python(_contract(plan, sources), client=client)
 
 
 @_target("markdown", _title)
 def _markdown(plan: Plan, sources: Sources, *, title: str) -> str:
-    """A page for people."""
+    """A documentation page in Markdown."""
     return markdown(_contract(plan, sources), title=title)
 
 

@@ -1,4 +1,4 @@
-"""`channeld test --fuzz`: message hooks tried with made-up messages, and what is shown of it."""
+"""`channeld test --fuzz`: calls message hooks with generated messages, and shows the results."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def _demand_backends(file: str, plan: Plan, backends: Mapping[str, str]) -> None
 
 
 def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) -> int:
-    """Try the message hooks of a configuration with `count` messages each; 1 if one raised.
+    """Call each message hook of a configuration with `count` messages; returns 1 if one raised.
 
     Raises:
         click.ClickException: the configuration is not valid, or cannot be read.

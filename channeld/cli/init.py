@@ -36,7 +36,7 @@ _SHOWN: Final = 5
 def command(context: click.Context, folder: str, template: str, source: str | None) -> None:
     """Create a working project: channels.yaml, hooks, schemas, scenarios and a CI workflow.
 
-    DIR must be new or empty; nothing is overwritten. With --from it gets channels.yaml and the language's schema only.
+    DIR must be new or empty; nothing is overwritten. With --from, only channels.yaml and the language's schema are written.
     """
     if source is None:
         _create(folder, contents(template), f"a {template} project")

@@ -1,8 +1,8 @@
 """Ready-made links of `channeld run --dev`: a socket's URL with a token, and a short link that opens a page with it.
 
-A short link is `/go/CODE` on the control API's address. Its code is derived from the API's key, so it needs no state, holds
-through reloads and worker processes, and cannot be guessed. What it opens is decided when it is followed: the example's
-chat page where there is one and the channel speaks its language, else the console's playground.
+A short link is `/go/CODE` on the control API's address. Its code is derived from the API's key, so it needs no state, works
+across reloads and worker processes, and cannot be guessed. What it opens is decided when it is followed: the example's chat
+page if there is one that fits the channel, else the console's playground.
 """
 
 import base64
@@ -32,7 +32,7 @@ class NoLink(LookupError):
 
 @attrs.frozen(kw_only=True)
 class DevLink:
-    """A link to a channel: as whom (empty: anonymous), and the socket's URL; or why there is none."""
+    """A link to a channel: the user (empty: anonymous) and the socket's URL, or why there is none."""
 
     channel: str
     user: str
@@ -53,7 +53,7 @@ def links(plan: Plan, base: str) -> Iterator[DevLink]:
 
 
 def api_key(plan: Plan) -> str:
-    """The control API's first key; empty where it has none."""
+    """The control API's first key; empty if it has none."""
     keys = plan.config.api.keys if plan.config.api is not None else ()
     return keys[0].text if keys else ""
 
@@ -65,13 +65,13 @@ def code_of(key: str, channel: str, user: str = "") -> str:
 
 
 def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
-    """Where a short link leads, as a path with a fragment, so that no key or token reaches a log; None: nowhere.
+    """The target of a short link, as a path with a fragment, so that keys and tokens reach no log; None: unknown.
 
     Args:
         plan: what is served.
-        code: the link's.
+        code: the link's code.
         base: the server's URL without a path, empty if a browser cannot reach it.
-        has_page: whether there is a chat page.
+        has_page: whether a chat page exists.
     """
     key = api_key(plan)
     for channel in plan.channels.values() if key else ():
@@ -89,16 +89,16 @@ def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
 
 
 def chat_page(folder: Path) -> Path | None:
-    """The chat page of a configuration's folder: `chat.html` there or in `examples/`; None where there is none."""
+    """The chat page of a configuration's folder, `chat.html` there or in `examples/`, or None."""
     places = (folder / "chat.html", folder / "examples" / "chat.html")
     return next((place for place in places if place.is_file()), None)
 
 
 def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
-    """A token for development of an authenticator, with made-up claims.
+    """A development token of an authenticator, with generated claims.
 
     Raises:
-        NoLink: nothing can sign one, or the claims cannot be guessed.
+        NoLink: nothing can sign a token, or its claims cannot be guessed.
     """
     try:
         minter = choose(plan.config.auth, auth.name)
@@ -116,7 +116,7 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
 
 
 def _is_chat(plan: Plan, channel: ChannelPlan) -> bool:
-    """Whether the example's page can talk there: one room on connecting, and `message` frames with a `text`."""
+    """Whether the example's page fits a channel: one `join` room, and `message` frames with a `text`."""
     declared = plan.config.channels[channel.name]
     message = channel.messages.get("message")
     return bool(declared.rooms.join) and message is not None and message.accepts({"text": "hello"})

@@ -1,4 +1,4 @@
-"""Configurations as commands take them: checked, and where they must be valid, refused with their report."""
+"""Loads configurations for commands: checked, and refused with a report if they must be valid."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ DEFAULT_FILE: Final = "channels.yaml"
 
 
 def demand_valid(checked: Checked) -> Plan:
-    """The plan, for commands that need a valid configuration; where it is not, its errors are shown on stderr.
+    """The plan, for commands that need a valid configuration; otherwise errors are shown on stderr.
 
     Raises:
         click.ClickException: there are errors (exit 1), or the file cannot be read (exit 2).
@@ -40,18 +40,18 @@ def demand_valid(checked: Checked) -> Plan:
 
 
 def dev_server(file: str) -> DevServer | None:
-    """The development server that runs for a configuration; None where there is none."""
+    """The development server that runs for a configuration, or None."""
     return None if file == "-" else dev_file.read(Path(file).parent)
 
 
 def environ_of(file: str) -> Mapping[str, str]:
-    """The environment, and below it the secrets that a running `channeld run --dev` of the file has made up."""
+    """The environment, with the secrets of a running `channeld run --dev` of the file as defaults."""
     running = dev_server(file)
     return os.environ if running is None else ChainMap(os.environ, dict(running.secrets))
 
 
 def checked_config(file: str) -> Config:
-    """The configuration of a valid file, hooks not imported.
+    """The configuration of a valid file, without importing hooks.
 
     Raises:
         click.ClickException: as `demand_valid`.

@@ -1,7 +1,7 @@
 """The command group, its exit codes, and the one place where an error becomes output.
 
-Exit status: 0 fine; 1 the thing checked is bad; 2 wrong usage, a file that cannot be read, or a bug of ours; 130
-interrupted; 141 nobody reads the output any more. To add a command, add its row to `COMMANDS` and a module that defines `command`.
+Exit status: 0 fine; 1 what was checked is bad; 2 wrong usage, an unreadable file, or a bug; 130 interrupted; 141 the output
+was closed. To add a command, add its row to `COMMANDS` and a module that defines `command`.
 """
 
 import errno
@@ -37,7 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "channeld.cli.export",
         "Export AsyncAPI, JSON Schema, types, a client or a page.",
     ),
-    "bench": ("channeld.cli.bench", "Load a server with what the configuration allows."),
+    "bench": ("channeld.cli.bench", "Load-test a server within what the configuration allows."),
     "diff": ("channeld.cli.diff", "Show what changes for clients between two configurations."),
     "connect": ("channeld.cli.connect", "Connect to a channel with an interactive client."),
     "publish": ("channeld.cli.api:publish", "Publish an event through a running server's API."),
@@ -69,7 +69,7 @@ _OTHER_OPTIONS: Final[Mapping[str, str]] = {
 
 
 def _imported(module: str) -> ModuleType:
-    """A command's module. What is imported lives to the end, so to look at it for garbage meanwhile is for nothing."""
+    """Import a command's module, with the garbage collector off: modules live to the end anyway."""
     gc.disable()
     try:
         return import_module(module)
@@ -80,7 +80,7 @@ def _imported(module: str) -> ModuleType:
 
 
 class _Commands(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported lazily."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -138,7 +138,7 @@ def main() -> NoReturn:
 
 
 def _open_streams() -> None:
-    """Put the null device where a standard stream is closed (`channeld run 2>&-`): else a socket would take its descriptor."""
+    """Open the null device for closed standard streams (`channeld run 2>&-`), so that no socket gets their descriptors."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is not None:
             continue
@@ -146,15 +146,15 @@ def _open_streams() -> None:
         if null != descriptor:
             os.dup2(null, descriptor)
             os.close(null)
-        # Inherited by workers; and Python never closes it, as it never closes its own.
+        # Inherited by workers; never closed, as with Python's own.
         os.set_inheritable(descriptor, True)
         stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status; every error has become output on stderr. Never raises."""
-    # `--debug` is known to the group only, but people add it at the end of the line that failed.
+    """Run one command and return its exit status; errors become output on stderr. Never raises."""
+    # `--debug` belongs to the group, but people add it at the end of the command that failed.
     debug = "--debug" in arguments or bool(os.environ.get("CHANNELD_DEBUG"))
     stdout = sys.stdout
     try:
@@ -164,9 +164,7 @@ def run(arguments: Sequence[str]) -> int:
             standalone_mode=False,
         )
         sys.stdout.flush()
-    except (
-        BaseException
-    ) as error:  # the one place: whatever ended the command becomes output and a status
+    except BaseException as error:  # the one place where any exception becomes output and a status
         # click wraps the streams when it meets a broken pipe, and exits with 1, which would say "bad".
         broken = isinstance(error, SystemExit) and sys.stdout is not stdout
         return _status(BrokenPipeError() if broken else error, debug=debug)
@@ -174,7 +172,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _status(error: BaseException, *, debug: bool) -> int:
-    """Show an error in the way of its kind; the exit status. A group of one (trio's) counts as that one."""
+    """Show an error; returns the exit status. An exception group of one counts as that one."""
     error = only(error)
     match error:
         case KeyboardInterrupt() | click.Abort():
@@ -219,5 +217,5 @@ def _internal(error: BaseException, *, debug: bool) -> int:
 
 
 def _drop_output() -> None:
-    """Stdout takes no more, as in `channeld routes | head -1`: Python must not complain when it flushes at exit."""
+    """Discard stdout after a broken pipe (`channeld routes | head -1`), so that Python's flush at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

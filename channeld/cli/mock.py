@@ -33,13 +33,13 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
     default="2s",
     type=DurationType(),
     show_default=True,
-    help="How often an event is made up.",
+    help="How often an event is generated.",
 )
 def command(*, file: str, bind: str, public: bool, every: float) -> None:
     """Serve a configuration for front-end work.
 
-    Any token is good, and so is ?user=ann&claims={"role":"admin"}; hooks agree; declared events are made up from
-    schemas and examples. What the server would refuse is refused.
+    Any token is accepted, and so is ?user=ann&claims={"role":"admin"}. Hooks always agree. Declared events are generated
+    from schemas and examples. What a real server would refuse is refused.
     """
     address = parse_address(bind)
     if not isinstance(address, TcpAddress):
@@ -61,7 +61,7 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
 
 def _say(channels: Sequence[str], addresses: Sequence[str]) -> None:
     click.echo(f"channeld mocks {', '.join(channels)} on {', '.join(addresses)}")
-    click.echo("Any token is good, and so is ?user=ann. Ctrl-C stops.")
+    click.echo("Any token is accepted, and so is ?user=ann. Ctrl-C stops.")
 
 
 async def _serve(app: App, sockets: Sequence[object], every: float) -> None:

@@ -1,4 +1,4 @@
-"""What commands share in showing results: colour or not, and the error for what cannot be read."""
+"""Output shared by commands: colour, JSON documents, and the error for unreadable files."""
 
 import difflib
 import json
@@ -18,15 +18,15 @@ class Unreadable(click.ClickException):
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether a stream shows colours: it is a terminal, and `NO_COLOR` is unset or empty (no-color.org)."""
+    """Whether to use colours: the stream is a terminal, and `NO_COLOR` is unset or empty (no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 class JsonCommand(click.Command):
-    """A command that prints one JSON document whatever happens, where JSON is asked for.
+    """A command that, with `--format json`, prints one JSON document whatever happens.
 
-    Where it ends early, and where it is not even called, the document has an `error`; `empty` says what else is in it:
-    an argument of the command under its own name, anything else as it is.
+    If it fails, even before it is called, the document has an `error`. `empty` gives its other fields: names of arguments
+    stand for their values, anything else is used as it is.
     """
 
     def __init__(self, *args: object, empty: Mapping[str, object], **kwargs: object) -> None:
@@ -40,7 +40,7 @@ class JsonCommand(click.Command):
         parent: click.Context | None = None,
         **extra: object,
     ) -> click.Context:
-        """As click does; an option that it refuses is also told in a document."""
+        """As in click; a refused option also gives a document."""
         as_json = "--json" in args or "--format=json" in args or "--format json" in " ".join(args)
         try:
             return super().make_context(info_name, args, parent, **extra)
@@ -50,7 +50,7 @@ class JsonCommand(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> object:
-        """As click does; what is raised is also told in a document, a bug of ours as well."""
+        """As in click; an exception, even a bug, also gives a document."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -68,7 +68,7 @@ class JsonCommand(click.Command):
 
 
 def compare(file: Path, there: str, text: str, refusal: str) -> int:
-    """Say whether a file has the text that it should have, and how it differs; the exit status."""
+    """Compare a file with the expected text and show the difference; returns the exit status."""
     if there == text:
         click.echo(f"{file} is up to date", err=True)
         return 0

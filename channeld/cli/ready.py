@@ -1,4 +1,4 @@
-"""What `channeld run` prints when it is ready: each channel's URL, and with `--dev` links that work as they are."""
+"""What `channeld run` prints when it is ready: each channel's URL, and with `--dev` ready-made links."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,10 +11,10 @@ from channeld.plan.plan import Plan
 
 @attrs.frozen
 class Manner:
-    """How the server runs: for development, with reloads, with secrets generated for these variables.
+    """How the server runs: in development, with reloads, with secrets generated for these variables.
 
-    `program` is what a user types to run another command; `console` the URL of the control API, or empty; `moved` says
-    for each address that was taken which one was used.
+    `program` is what a user types to run another command; `console` the URL of the control API, or empty; `moved` maps each
+    address that was taken to the one used instead.
     """
 
     dev: bool = False
@@ -30,13 +30,13 @@ def base_url(plan: Plan, addresses: Sequence[str]) -> str:
     scheme = "wss" if plan.server.tls is not None else "ws"
     tcp = next((address for address in addresses if not address.startswith("unix:")), None)
     if tcp is None:
-        # As Node's `ws` and others write a path within a socket's.
+        # The syntax of Node's `ws` and others for a path on a Unix socket.
         return f"{scheme}+{addresses[0]}:"
     return f"{scheme}://{reachable(tcp)}"
 
 
 def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
-    """The channels and their URLs; for development also links with a token in each, and what to try next."""
+    """The channels and their URLs; in development also links with tokens, and what to try next."""
     base = base_url(plan, addresses)
     count = len(plan.channels)
     width = max(len(name) for name in plan.channels)

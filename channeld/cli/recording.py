@@ -1,4 +1,4 @@
-"""`channeld connect --record`: the conversation goes on as without it, and is a scenario file at the end."""
+"""`channeld connect --record`: records a conversation as a scenario file."""
 
 import os
 import time
@@ -37,7 +37,7 @@ class RecordingScreen:
         self.screen.frame(arrow, value)
 
     def notice(self, text: str) -> None:
-        """Show what is not of the conversation."""
+        """Show what is not part of the conversation."""
         self.screen.notice(text)
 
     def ended(self, text: str, code: int | None) -> None:
@@ -48,10 +48,10 @@ class RecordingScreen:
 
 
 def demand_new_file(file: str) -> None:
-    """See that a recording can be written, before anything is said.
+    """Check that a recording can be written, before anything is sent.
 
     Raises:
-        click.UsageError: the file is there already, or its folder is not.
+        click.UsageError: the file exists, or its folder does not.
     """
     path = Path(file)
     if path.exists():
@@ -64,13 +64,13 @@ def demand_new_file(file: str) -> None:
 def recorded(
     file: str, config: str, plan: Plan | None, url: str, token: str | None
 ) -> Iterator[Recording]:
-    """A recording that is written to `file` at the end, whatever ends it.
+    """Record until the block ends, and write to `file` however it ends.
 
     Args:
-        file: where to; it must not exist.
-        config: the configuration's file, of which the scenario is.
-        plan: what it says; None: it has not been read yet, and need not be there.
-        url: what is connected to, without the token that the command adds.
+        file: where to write; must not exist.
+        config: the configuration file that the scenario is for.
+        plan: its plan; None: not read yet, and need not exist.
+        url: the target, without the token that the command adds.
         token: that token.
     """
     if plan is None:

@@ -60,7 +60,7 @@ def _show_table(found: Sequence[Row]) -> None:
     above: tuple[str, ...] = ()
     for row in found:
         cells = _cells(row)
-        # A channel's own columns are written once; the eye finds the next channel by them.
+        # A channel's own columns are printed once, which sets channels apart.
         shown = ("", "", "", *cells[3:]) if cells[:3] == above else cells
         above = cells[:3]
         table.add_row(*map(Text, shown))

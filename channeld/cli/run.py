@@ -55,7 +55,7 @@ COLLECTOR = (5_000, 20, 10)
 
 
 class DevEnvironment(Mapping[str, str]):
-    """The environment, with a generated value for each secret that it lacks; the same one as long as the process lives."""
+    """The environment, with a generated value for each missing secret, fixed for the life of the process."""
 
     def __init__(
         self, environ: Mapping[str, str], generated: Mapping[str, str] | None = None
@@ -79,7 +79,7 @@ class DevEnvironment(Mapping[str, str]):
 
 @attrs.define(kw_only=True, eq=False)
 class _Loader:
-    """Checks the file for the first time and again; `shadow` is the plan of the `other` one, read once."""
+    """Checks the file at the start and on reloads; `shadow` is the plan of the `other` file, read once."""
 
     file: str
     environ: Mapping[str, str]
@@ -93,7 +93,7 @@ class _Loader:
     def check(self) -> Checked:
         fresh = self.watched.look()
         checked = check(self.file, environ=self.environ, missing_is_error=True, fresh=fresh)
-        # A file that could not be read may come yet.
+        # A file that could not be read may appear later.
         files = [*checked.sources.files, *checked.sources.unreadable]
         self.watched.take(files, checked.plan)
         return checked
@@ -101,7 +101,7 @@ class _Loader:
     def plan_of(self, plan: Plan) -> Plan:
         server, config = plan.server, plan.config
         if self.dev:
-            # Nobody waits for a development server to say goodbye.
+            # A development server stops without a drain.
             server = attrs.evolve(server, allowed_origins="localhost", drain=Drain(over=0.0))
             config = with_dev_api(config, self.environ)
         if self.log_format is not None:
@@ -124,7 +124,7 @@ class _Loader:
 
 @attrs.define
 class _Shown:
-    """The last check, for showing its report, the last that was valid, and who tells of a changed plan."""
+    """The last check, the last valid one, and what announces a changed plan."""
 
     checked: Checked
     valid: Checked
@@ -169,7 +169,7 @@ def _addresses(
 @click.option(
     "--dev",
     is_flag=True,
-    help="Development mode: --watch, console, made-up secrets, localhost origins, ready-made links.",
+    help="Development mode: --watch, console, generated secrets, localhost origins, ready-made links.",
 )
 @click.option(
     "--log-format",
@@ -179,7 +179,7 @@ def _addresses(
 @click.option(
     "--take-over",
     is_flag=True,
-    help="Listen beside a running server of the same user, which can then be ended: no connection is refused.",
+    help="Share the addresses of a running server of the same user, so that it can be stopped without refusing connections.",
 )
 @click.option("--quiet", is_flag=True, help="Print no banner when ready.")
 @click.option(
@@ -187,7 +187,7 @@ def _addresses(
     "other",
     type=click.Path(),
     metavar="NEW",
-    help="Configuration that is only asked what it would refuse of the traffic; hooks aren't called.",
+    help="Configuration to compare with: reports what it would refuse of the traffic. Its hooks aren't called.",
 )
 @click.option("--worker", "descriptor", type=int, hidden=True)
 def command(  # noqa: PLR0913 - one for each option
@@ -257,7 +257,7 @@ _run = off_the_loop()(trio.run)
 
 
 def _first_check(loader: _Loader, *, is_worker: bool) -> tuple[_Shown, Plan]:
-    """The valid configuration, its warnings shown; the one to compare with is valid as well."""
+    """Check the configuration (and the shadow one); both must be valid. Warnings are shown."""
     checked = loader.check()
     plan = loader.plan_of(_demand_valid(checked, dev=loader.dev))
     loader.shadow = _plan_of_shadow(loader.other, loader)
@@ -270,7 +270,7 @@ def _first_check(loader: _Loader, *, is_worker: bool) -> tuple[_Shown, Plan]:
 
 
 def _plan_of_shadow(file: str | None, loader: _Loader) -> Plan | None:
-    """The valid configuration to compare with, if there is one; its hooks are looked at, and not imported."""
+    """The plan of the shadow configuration, if there is one; its hooks are checked but not imported."""
     if file is None:
         return None
     if file == "-":
@@ -283,10 +283,10 @@ def _plan_of_shadow(file: str | None, loader: _Loader) -> Plan | None:
 
 
 def spare_collector() -> None:
-    """Let the garbage collector pass over what was loaded, and look less often at what lives as long as a connection.
+    """Exclude loaded modules from garbage collection, and collect old objects less often.
 
-    By default the whole heap is looked at whenever it has grown by a quarter: a fifth of what a connection costs when
-    there are many. Nothing here needs the collector but cycles that hooks may make, and young ones it still finds soon.
+    By default the whole heap is scanned whenever it has grown by a quarter, which is a fifth of a connection's cost when
+    there are many. Only cycles made by hooks need the collector, and young ones are still found soon.
     """
     gc.freeze()
     gc.set_threshold(*COLLECTOR)
@@ -353,7 +353,7 @@ def _bind(
 ) -> tuple[list[socket], list[tuple[str, str]]]:
     if dev and parent is None:
         return bind_nearby(addresses)
-    # Where others listen as well, they get the connections until this process serves.
+    # If others listen as well, they get the connections until this process serves.
     beside = beside or parent is not None
     return bind_or_explain(addresses, beside=beside, listens=not beside), []
 
@@ -402,7 +402,7 @@ async def _watch_parent(parent: WorkerChannel, app: App) -> None:
 
 
 def _program() -> str:
-    """How this program can be called again: by its name where that is on the path."""
+    """How to call this program again: by name if it is on the path."""
     called = Path(sys.argv[0])
     if shutil.which("channeld") is not None or called.name not in ("channeld", "__main__.py"):
         return "channeld"

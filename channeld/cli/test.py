@@ -1,4 +1,4 @@
-"""`channeld test`: runs scenario files against the real engine in virtual time, and tells what they did not reach."""
+"""`channeld test`: runs scenario files against the real engine in virtual time, and reports what they did not reach."""
 
 import os
 import sys
@@ -59,7 +59,7 @@ FORMATS: Final = ("text", "json", "junit", "github")
     "messages",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Try each message hook with N made-up messages instead; PATH is a configuration then.",
+    help="Call each message hook with N generated messages instead; PATH is then a configuration.",
 )
 @click.option(
     "--backend",
@@ -67,7 +67,7 @@ FORMATS: Final = ("text", "json", "junit", "github")
     multiple=True,
     metavar="NAME=URL",
     callback=parse_backends,
-    help="Ask this backend for its hooks instead of finding it away; repeatable.",
+    help="Call this backend for its hooks instead of treating it as unreachable; repeatable.",
 )
 def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     paths: tuple[str, ...],
@@ -102,7 +102,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     except click.ClickException as error:
         if format not in {"json", "junit"}:
             raise
-        # Anyone who parses the output still gets one document, with what there is.
+        # The output is still one document, with the results so far.
         _show_all(format, results, 0.0, None)
         error.show()
         return error.exit_code
@@ -126,13 +126,13 @@ def _find(paths: Sequence[str]) -> list[str]:
 
 
 def _demand_scenarios(results: Iterable[FileResult], select: str) -> None:
-    """No scenario at all is a mistake of the user."""
+    """Fail if there are no scenarios at all."""
     if not any(one.outcomes or one.is_broken for one in results):
         raise Unreadable(f"no scenario: no name has {select!r} in it")
 
 
 def _demand_backends(results: Sequence[FileResult], backends: Iterable[str]) -> None:
-    """A backend that no configuration names is a mistake of the user: it was never asked."""
+    """Fail if a given backend is in no configuration, so that it was never called."""
     known = {name for one in results for name in one.backends}
     for name in backends:
         if name not in known:
@@ -142,14 +142,14 @@ def _demand_backends(results: Sequence[FileResult], backends: Iterable[str]) -> 
 
 @attrs.frozen
 class _View:
-    """How results are shown as text, as they come."""
+    """Prints results as text while they arrive."""
 
     options: Options
     verbose: bool
     colour: bool
 
     def show(self, result: FileResult) -> None:
-        """Show what is to be seen of one file."""
+        """Show the results of one file."""
         if result.unreadable:
             click.echo(f"{result.file}: {result.unreadable}", err=True)
         if result.diagnostics:
@@ -177,7 +177,7 @@ def _show_all(
         case _:
             click.echo(summary(results, seconds))
     if covered is not None and format != "json":
-        # Beside a document for machines, what is for people goes to stderr.
+        # If stdout has a document, text for people goes to stderr.
         for line in _coverage_lines(covered):
             click.echo(line, err=format != "text")
 

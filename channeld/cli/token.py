@@ -16,7 +16,7 @@ from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Validator
 
-# click's types are generic only for type checkers, and only since 8.4.
+# click's types are generic for type checkers only, and only since 8.4.
 if TYPE_CHECKING:
     _Seconds = click.ParamType[float]
     _Claim = click.ParamType[tuple[str, Json]]
@@ -28,14 +28,14 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 class DurationType(_Seconds):
-    """A duration as the language writes them, `90s`, `1h`; a bare number is seconds."""
+    """A duration in the language's notation, `90s` or `1h`; a bare number is seconds."""
 
     name = "duration"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Seconds."""
+        """Parse to seconds."""
         if isinstance(value, int | float):
             return float(value)
         text = str(value)
@@ -48,14 +48,14 @@ class DurationType(_Seconds):
 
 
 class ClaimType(_Claim):
-    """`name=value`; the value is JSON where it is JSON."""
+    """`name=value`; the value is parsed as JSON if possible."""
 
     name = "k=v"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Json]:
-        """The pair."""
+        """Parse to a pair."""
         if isinstance(value, tuple):
             return value
         try:
@@ -99,9 +99,9 @@ def minted(
     *,
     guesses: bool = False,
 ) -> str:
-    """A token of the named authenticator, or of the first that signs; warns where the server would refuse it.
+    """Mint a token of the named authenticator, or of the first that signs; warn if the server would refuse it.
 
-    With `guesses` the claims that the authenticator wants are made up, as those of the links of `run --dev` are.
+    With `guesses`, the claims that the authenticator requires are generated, as for the links of `run --dev`.
 
     Raises:
         click.UsageError: the named authenticator does not exist, or does not sign.
@@ -126,7 +126,7 @@ def minted(
 
 
 def _validator(plan: Plan, minter: Minter) -> Validator | None:
-    """Of the claims of tokens that channels take; None where no channel does, or without a schema."""
+    """A validator of the claims; None if no channel uses the authenticator, or it has no schema."""
     auths = (auth for channel in plan.channels.values() for auth in channel.auth)
     return next((auth.compiled.claims for auth in auths if auth.name == minter.name), None)
 

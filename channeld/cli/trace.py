@@ -42,8 +42,8 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Follow one handshake, or one message, step by step.
 
-    PATH alone is the handshake; FRAME is a message as JSON (- reads it from standard input), sent by the client that was
-    let in. No server is needed: the engine runs in memory. Exit 1 when it is refused.
+    PATH alone is the handshake; FRAME is a message as JSON (- reads it from standard input), sent by the accepted client.
+    No server is needed: the engine runs in memory. Exit 1 when it is refused.
     """
     if frame == file == "-":
         raise click.UsageError("only one of FRAME and --config can be standard input")
@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one for each option
     visitor = Visitor(user=user, claims=dict(claims), token=token)
     if frame == "-":
         frame = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    with silenced():  # what they would say is said by the steps, without what is sensitive
+    with silenced():  # the steps say the same, without sensitive values
         found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
     if format == "json":
         click.echo(json.dumps(document(found), indent=2))

@@ -67,7 +67,7 @@ def command(
 
 @attrs.frozen
 class _ScenarioFile:
-    """A scenario file that was read and not run: what a report needs of it, as `Checked` has it."""
+    """A scenario file that was read but not run, with what a report needs, as in `Checked`."""
 
     report: Report
     sources: OneText
@@ -120,9 +120,9 @@ def _status(checked: Iterable[Checked | _ScenarioFile], report: Report, *, stric
 
 
 def configurations(files: Iterable[str]) -> Iterator[str]:
-    """The files to check: each as it was named, and for a folder every `channels.yaml` and scenario file in or below it.
+    """The files to check: as named, and for a folder every `channels.yaml` and scenario file in or below it.
 
-    A folder with neither gives the `channels.yaml` that is missing, so that the report says so.
+    For a folder with neither, its missing `channels.yaml`, so that the report says so.
     """
     for file in files:
         if file == "-" or not os.path.isdir(file):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
@@ -133,7 +133,7 @@ def configurations(files: Iterable[str]) -> Iterator[str]:
 
 def _below(folder: str) -> Iterator[str]:
     for at, folders, names in os.walk(folder):
-        # Hidden folders and installed packages hold other people's files.
+        # Hidden folders and installed packages contain other people's files.
         folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
         yield from (os.path.join(at, name) for name in names if _is_known(name))  # noqa: PTH118 - as above
 

@@ -1,7 +1,7 @@
-"""Watches the files that a configuration is made of, hook modules included, and reloads when one of them changes.
+"""Watches the files of a configuration, including hook modules, and reloads when one changes.
 
-What counts is whether the files read differently, not which names the system reports: an editor replaces a file, and a
-mounted configuration changes where a symbolic link points.
+What counts is whether files' contents differ, not which names the system reports: editors replace files, and mounted
+configurations change symbolic links.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +24,7 @@ _Mark: TypeAlias = tuple[int, int, int] | tuple[str, ...] | None
 
 
 class Watched:
-    """The files of the last check, each with the mark by which a change is known."""
+    """The files of the last check, each with a mark that changes with its content."""
 
     def __init__(self) -> None:
         self.folders: frozenset[Path] = frozenset()
@@ -34,10 +34,10 @@ class Watched:
         self._marks: dict[Path, _Mark] = {}
 
     def look(self) -> frozenset[str]:
-        """To be called just before the files are read: what they are like from now on is not a change.
+        """Call just before the files are read: later changes are relative to this moment.
 
         Returns:
-            The modules to import afresh: those that have changed, and with one that hooks import, the hooks' own.
+            The modules to import again: changed ones and, if those are imported by hooks, the hooks' own.
         """
         changed = {
             name for name, file in self._modules.items() if _mark(file) != self._marks.get(file)
@@ -46,7 +46,7 @@ class Watched:
         return frozenset(changed | self._hooks if changed - self._hooks else changed)
 
     def take(self, files: Iterable[str], plan: Plan | None) -> None:
-        """Remember what was read. After a failed check (no plan) what was known before stays watched."""
+        """Record what was read. After a failed check (no plan), earlier files stay watched as well."""
         read = {Path(file).absolute() for file in files if file != "<stdin>"}
         if plan is not None:
             self._hooks = frozenset(plan.hook_modules)
@@ -54,7 +54,7 @@ class Watched:
         else:
             read |= self._files
         self._files = read
-        # A folder of YAML files is watched for its names as well: `include` may mean one that is new.
+        # A folder of YAML files is also watched for new names, which `include` may match.
         lists = {file.parent for file in read if file.suffix in (".yaml", ".yml")}
         watched = read | lists | set(self._modules.values())
         self._marks = {file: self._marks.get(file) or _mark(file) for file in watched}
@@ -62,12 +62,12 @@ class Watched:
         self.folders = frozenset(plain | {file.resolve().parent for file in watched - lists})
 
     def has_changed(self) -> bool:
-        """Whether something reads differently than when it was last looked at."""
+        """Whether any file differs from the last look."""
         return any(_mark(file) != mark for file, mark in self._marks.items())
 
 
 def _own_modules(root: str) -> dict[str, Path]:
-    """The imported modules of a configuration's own folder, without what is installed below it."""
+    """The imported modules of a configuration's own folder, without packages installed below it."""
     return {
         name: file.absolute()
         for name, file in hook_modules(root).items()
@@ -87,9 +87,9 @@ def _mark(path: Path) -> _Mark:
 
 
 async def watch(watched: Watched, reload: Callable[[], Awaitable[object]]) -> None:
-    """Call `reload` whenever one of the files changes; the set of files may grow with each reload.
+    """Call `reload` whenever one of the files changes. Each reload may change the set of files.
 
-    Never raises: a system that watches no more files is logged, and the server goes on without.
+    Never raises: if the system can't watch more files, that is logged and the server continues.
     """
     ended = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -103,7 +103,7 @@ async def watch(watched: Watched, reload: Callable[[], Awaitable[object]]) -> No
 
 
 async def _tell_end(ended: trio.Event) -> None:
-    # The thread that waits for the system looks at this event, and at nothing that trio could cancel.
+    # The waiting thread checks this event; trio cannot cancel it.
     try:
         await trio.sleep_forever()
     finally:
@@ -113,7 +113,7 @@ async def _tell_end(ended: trio.Event) -> None:
 async def _watch_folders(
     watched: Watched, reload: Callable[[], Awaitable[object]], ended: trio.Event
 ) -> None:
-    """Returns when the folders have become others, or all of them are gone for a moment."""
+    """Watch until the set of folders changes, or all of them are gone for a moment."""
     from watchfiles import awatch  # noqa: PLC0415 - only who watches waits for its import
 
     folders = watched.folders
@@ -121,7 +121,7 @@ async def _watch_folders(
     if not here:
         await trio.sleep(RETRY_S)
         return
-    # Now and then it looks without being told: not every file system tells, and this one may not watch yet.
+    # Also look periodically: not every file system reports changes, and watching may not have begun yet.
     changes = awatch(
         *here,
         watch_filter=None,

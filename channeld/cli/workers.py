@@ -28,14 +28,14 @@ INTERRUPTED = 130
 
 
 def worker_command(file: str, options: Sequence[str]) -> list[str]:
-    """What starts a worker, but for its descriptor: the same Python, and the modules that this process would find.
+    """The command that starts a worker, without its descriptor: the same Python, with the same module path.
 
     Raises:
         click.UsageError: the configuration comes from standard input.
     """
     if file == "-":
         raise click.UsageError("several workers read the file themselves; give its name")
-    # As `python -m channeld` has the current folder on its path, and the installed script has not.
+    # `python -m channeld` has the current folder on its path, the installed script does not.
     safe = [] if sys.path and sys.path[0] in ("", str(Path.cwd())) else ["-P"]
     return [sys.executable, *safe, "-m", "channeld", "run", file, *options, "--worker"]
 
@@ -51,11 +51,11 @@ def lead(  # noqa: PLR0913 - what a server of several processes is made of
     api: Sequence[socket] = (),
     beside: bool = False,
 ) -> None:
-    """Start the workers and keep them until all have drained; `on_ready` gets the addresses, one of them serves `api`.
+    """Start the workers and run until all have drained; `on_ready` gets the addresses, and one worker serves `api`.
 
     Raises:
         click.ClickException: an address is taken, the private server of the broker or a worker could not start.
-        click.exceptions.Exit: somebody asked twice.
+        click.exceptions.Exit: it was interrupted twice.
     """
     try:
         make = kind_of(plan.config.broker).private_server
@@ -97,10 +97,10 @@ async def _run(supervisor: Supervisor, server: PrivateServer | None) -> None:
 
 
 def report_for_duty(descriptor: int | None) -> WorkerChannel | None:
-    """The line to the parent; None for a process that is not a worker.
+    """The channel to the parent; None if this process is not a worker.
 
     Raises:
-        click.UsageError: nobody's descriptor.
+        click.UsageError: the descriptor is not a parent's.
     """
     if descriptor is None:
         return None

@@ -1,4 +1,4 @@
-"""Where a client connects to and what its handshake says: addresses as people write them, likely paths, a token's place."""
+"""Where a client connects and what its handshake contains: addresses as people write them, likely paths, the token."""
 
 import re
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from channeld.schema.sample import sample
 
 
 class BadAddress(Exception):
-    """Words for the user: what is wrong with the address that was given."""
+    """An invalid address; the message says what is wrong with it."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Opening:
-    """What the handshake says: the address, and a token where the authenticator looks for one."""
+    """The contents of a handshake: the address, and a token where the authenticator looks for one."""
 
     url: str = attrs.field(repr=False)
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
@@ -29,7 +29,7 @@ class Opening:
 
 
 def resolve(address: str, server: Server | None = None) -> Opening:
-    """An address as people write it: a URL, `host:port/path`, or a bare path on the server that a config declares.
+    """Parse an address: a URL, `host:port/path`, or a bare path on the server that a configuration declares.
 
     Raises:
         BadAddress: it is not a WebSocket address, or it is a bare path and there is no server to put before it.
@@ -80,10 +80,10 @@ def with_token(opening: Opening, token: str, token_from: Sequence[str] = ("query
 
 
 def likely_path(plan: Plan, channel: ChannelPlan, preferred: str = "general") -> str:
-    """A channel's path with likely values for its params, `preferred` where any text will do.
+    """A channel's path with likely values for its params; `preferred` for any string.
 
     Raises:
-        LookupError: no value comes to mind.
+        LookupError: no value was found.
     """
     schemas = plan.config.channels[channel.name].params
 

@@ -1,7 +1,7 @@
-"""A first `channels.yaml` out of an AsyncAPI document, 2.x or 3.x: its channels, params, messages, events and schemas.
+"""Makes a first `channels.yaml` from an AsyncAPI document (2.x or 3.x): channels, params, messages, events, schemas.
 
-What the application receives (`publish` in 2.x) are messages, what it sends (`subscribe`) are events. Where messages go and
-who may connect no such document says: routes are `none` and `auth` is `none`, and the file says so.
+What the application receives (`publish` in 2.x) are messages, what it sends (`subscribe`) are events. Such a document does
+not say where messages go or who may connect, so routes and `auth` are `none`, with a comment.
 """
 
 import re
@@ -34,7 +34,7 @@ _SIDES_2: Final[tuple[tuple[str, Side], ...]] = (("publish", "messages"), ("subs
 
 
 class AsyncapiRefused(Exception):
-    """The document can't be made a configuration of; `problems` say what and where."""
+    """The document can't be converted; `problems` say what and where."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -69,7 +69,7 @@ def first_file(document: Json, source: str) -> FirstFile:
         source: its name, for the file's first lines.
 
     Raises:
-        AsyncapiRefused: it is none, or has what no configuration can say.
+        AsyncapiRefused: it is not AsyncAPI, or contains something that a configuration can't express.
     """
     version = _version(document)
     reader = _Reader(document)
@@ -119,7 +119,7 @@ class _Reader:
     # ------------------------------------------------------------------------------------ version by version
 
     def channels_2(self) -> Iterator[_Gathered]:
-        """Of 2.x: `publish` and `subscribe` stand in the channel, whose key is its address."""
+        """AsyncAPI 2.x: `publish` and `subscribe` are in the channel, whose key is its address."""
         for key, value in self._entries(self.document.get("channels")):
             where = at("/channels", key)
             channel = _Gathered(key, value, key)
@@ -138,7 +138,7 @@ class _Reader:
             yield channel
 
     def channels_3(self) -> Iterator[_Gathered]:
-        """Of 3.x: operations name the channel and those of its messages that they are about."""
+        """AsyncAPI 3.x: operations name the channel and which of its messages they are about."""
         found: dict[str, _Gathered] = {}
         for key, value in self._entries(self.document.get("channels")):
             address = value.get("address")
@@ -210,7 +210,7 @@ class _Reader:
             held[name] = {**held[name], "schema": _either(held[name]["schema"], entry["schema"])}
 
     def _shape(self, message: Schema, where: str) -> Schema | None:
-        """The payload's schema; None where there is none that can be said."""
+        """The payload's schema; None if it can't be expressed."""
         payload = message.get("payload", True)
         schema_format = message.get("schemaFormat")
         if isinstance(payload, dict) and "schemaFormat" in payload:
@@ -234,7 +234,7 @@ class _Reader:
                 self.notes.append(f"channel {channel.key} is left out: it has no messages")
                 continue
             path = self._path(channel, where)
-            # What a parameter is called makes no other address.
+            # Parameter names don't distinguish addresses.
             _, first = by_path.setdefault(re.sub(r"\{[^{}]*\}", "{}", path), (path, channel))
             if first is not channel:
                 # Over a WebSocket, channels of one address are one connection.
@@ -265,7 +265,7 @@ class _Reader:
         return entry | {side: dict(held) for side, held in channel.sides.items() if held}
 
     def _path(self, channel: _Gathered, where: str) -> str:
-        # Of a URL the path counts. Topics of brokers have dots between their parts; a path has slashes.
+        # Only a URL's path counts. Broker topics use dots between parts; paths use slashes.
         address = channel.address
         if "://" in address:
             address = "/" + address.partition("://")[2].partition("/")[2]
@@ -307,7 +307,7 @@ class _Reader:
                 yield key, self._mapping(held, at(where, key))
 
     def _mapping(self, value: Json, where: str) -> Schema:
-        """A mapping, its `$ref` followed; an empty one, and a problem, for what is none."""
+        """A mapping with its `$ref` followed; empty, with a problem, if it is not a mapping."""
         found = self.schemas.followed(value, where)
         if found is not None and not isinstance(found, dict):
             self.problems.append(f"{where}: this is not a mapping")
@@ -320,7 +320,7 @@ class _Reader:
 
 
 def _entry(message: Schema, shape: Schema, side: Side) -> Schema:
-    """What the file says of a message: its description once, and its schema without the frame's own fields."""
+    """The file's entry for a message: its description, and its schema without the frame's own fields."""
     schema = _without_envelope({"type": "object", **shape})
     told = schema.pop("description", None)
     described = message.get("summary") or message.get("description") or told

@@ -18,7 +18,7 @@ _MOST_PARTS: Final = 200
 
 
 def named(text: str, taken: "set[str] | frozenset[str]" = frozenset()) -> str:
-    """A name of the language out of any text, unlike those that are taken."""
+    """A valid name made from any text, distinct from those taken."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")[:48] or "it"
     number, found = 1, name
     while found in taken:
@@ -29,7 +29,7 @@ def named(text: str, taken: "set[str] | frozenset[str]" = frozenset()) -> str:
 
 @attrs.define(eq=False)
 class AsyncapiSchemas:
-    """One document's schemas. `named` grows by each that is referred to; `problems` by what can't be read."""
+    """One document's schemas. `named` collects the schemas that are referred to, `problems` what can't be read."""
 
     document: Json
     problems: list[str] = attrs.field(factory=list)
@@ -38,7 +38,7 @@ class AsyncapiSchemas:
     _waiting: list[str] = attrs.field(factory=list)
 
     def followed(self, value: Json, where: str) -> Json:
-        """What a value stands for, its `$ref` followed; None, and a problem, where that leads nowhere."""
+        """A value with its `$ref` followed; None, with a problem, if that leads nowhere."""
         for _ in range(_MOST):
             ref = value.get("$ref") if isinstance(value, dict) else None
             if not isinstance(ref, str):

@@ -1,4 +1,4 @@
-"""Claims for development: made up, such as an authenticator's schema and a `require` want, or read out of a token."""
+"""Claims for development: generated to satisfy an authenticator's schema and a `require`, or read from a token."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ def claims_in(token: str) -> dict[str, Any]:
 
 
 def likely_claims(validator: Validator | None, user: str) -> dict[str, Json]:
-    """Made-up claims that the schema of an authenticator's claims accepts; none where there is no schema."""
+    """Generated claims that an authenticator's `claims` schema accepts; empty without a schema."""
     claims = sample(validator.schema, user.capitalize()) if validator is not None else {}
     return dict(claims) if isinstance(claims, dict) else {}
 
@@ -42,7 +42,7 @@ def claims_meeting(
     user: str,
     params: Mapping[str, Json],
 ) -> dict[str, Json]:
-    """Claims of a user that probably meet the first alternative of each `require`; the later ones win.
+    """Claims that probably meet the first alternative of each `require`; later ones win.
 
     Args:
         plan: the configuration, for its named schemas.
@@ -60,7 +60,7 @@ def claims_meeting(
             path = [_filled(step, known) for step in _steps(key)]
             single = _with(claims, path, value)
             listed = _with(claims, path, [value])
-            # A claim that its schema wants as a list holds the value as an element.
+            # If its schema says list, the claim contains the value as an element.
             takes_list = validator is not None and _accepts(validator, listed, user)
             takes_value = validator is None or _accepts(validator, single, user)
             claims = listed if takes_list and not takes_value else single

@@ -1,8 +1,7 @@
-"""The interactive client: one connection, a line editor below it, and the same without hands for scripts.
+"""The interactive client: one connection with a line editor, and the same for scripts.
 
-What the server sends is shown with everything unprintable escaped, so that it cannot move the cursor. A script's end is
-found with a `ping` of a known id: frames are handled in order, so its answer comes after the answers to all that was
-sent before.
+Received text is shown with everything unprintable escaped, so that it cannot control the terminal. A script ends with a
+`ping` of a known id: frames are handled in order, so its answer follows all other answers.
 """
 
 import signal
@@ -41,24 +40,24 @@ _Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class NotConnected(Exception):
-    """Words for the user: why there is no connection; an HTTP refusal with its status and the problem's title."""
+    """Why there is no connection; for an HTTP refusal, its status and the problem's title."""
 
 
 class Screen(Protocol):
-    """Where frames and notices go."""
+    """Shows frames and notices."""
 
     def frame(self, arrow: str, value: Json) -> None:
-        """Show a frame: `→` for one that was sent, `←` for one that came."""
+        """Show a frame: `→` if sent, `←` if received."""
 
     def notice(self, text: str) -> None:
-        """Tell the user something that is not a frame."""
+        """Show a message that is not a frame."""
 
     def ended(self, text: str, code: int | None) -> None:
-        """Tell that the server ended it: with a close code, an HTTP status, or (None) without one."""
+        """Show that the server ended it: with a close code, an HTTP status, or (None) without one."""
 
 
 async def _open_stream(opening: Opening) -> _Stream:
-    """TCP, and TLS where the scheme says so, with the system's trust (`SSL_CERT_FILE` adds to it).
+    """Open TCP, with TLS if the scheme says so, using the system's trust (`SSL_CERT_FILE` adds to it).
 
     Raises:
         NotConnected: nobody listens, the name is unknown, the certificate is not trusted, or it takes too long.
@@ -85,7 +84,7 @@ async def _open_stream(opening: Opening) -> _Stream:
 
 
 def _origin(opening: Opening) -> str:
-    """The address that is tried, without a path or token."""
+    """The address without path and token, for messages."""
     parts = urlsplit(opening.url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -93,9 +92,9 @@ def _origin(opening: Opening) -> str:
 async def _speak(
     opening: Opening, screen: Screen, speak: Callable[[WebSocketConnection], Awaitable[int]]
 ) -> int:
-    """Connect, `speak`, close politely for at most two seconds; what `speak` returned, or 1 after a notice of why not.
+    """Connect, `speak`, and close within two seconds; returns its result, or 1 after a notice of the failure.
 
-    The stream is ours and closed by us: trio-websocket leaves it open after a refusal and after the server's close.
+    We open and close the stream: trio-websocket leaves it open after a refusal and after the server's close.
     """
     try:
         stream = await _open_stream(opening)
@@ -143,7 +142,7 @@ async def _shake_hands(
 
 
 def _root(error: BaseException) -> str:
-    """The words of what was at the bottom of it, such as `Connection refused`."""
+    """The message of the root cause, such as `Connection refused`."""
     error = first(error)
     while error.__cause__ is not None:
         error = first(error.__cause__)
@@ -169,9 +168,9 @@ def _refusal(status: int, body: bytes | None) -> str:
 
 @attrs.frozen(slots=True, kw_only=True)
 class ClientScript:
-    """What to do without hands: texts to send, then wait for that many frames, or for one of a type.
+    """A script: texts to send, then the number of frames, or the type of frame, to wait for.
 
-    Without `wait` the end is the answer to all that was sent; an error among the answers is a failure then.
+    Without `wait` it ends once everything sent has been answered, and fails if an answer is an error.
     """
 
     send: tuple[str, ...] = ()
@@ -180,14 +179,14 @@ class ClientScript:
 
 
 class _Conversation:
-    """What is said on one connection."""
+    """The conversation on one connection."""
 
     def __init__(self, connection: WebSocketConnection, screen: Screen) -> None:
         self._connection = connection
         self._screen = screen
 
     async def greet(self, opening: Opening) -> None:
-        """Send the first-message authentication, if there is one; it is not shown, since it holds a token."""
+        """Send the `authenticate` frame, if needed; it is not shown, since it contains a token."""
         if opening.first is not None:
             await self._connection.send_message(one_line(opening.first))
 
@@ -197,11 +196,11 @@ class _Conversation:
         self._screen.frame("→", _value(text))
 
     async def ask_for_the_end(self) -> None:
-        """Make `receive` return once all that was sent has been answered."""
+        """Make `receive` return once everything sent has been answered."""
         await self._connection.send_message(one_line({"type": "ping", "id": END_ID}))
 
     async def receive(self, wait: int | str | None = None) -> bool:
-        """Show what comes, until what was waited for, or the end that was asked for; whether that went well."""
+        """Show frames until what is awaited or the requested end; returns whether that succeeded."""
         seen, refused = 0, False
         while True:
             value = _value(await self._connection.get_message())
@@ -218,7 +217,7 @@ class _Conversation:
 
 
 def _value(text: str | bytes) -> Any:
-    """The JSON of a frame; what is none, or is nested too deep to be written again, as it came."""
+    """The JSON of a frame, or its text if it is not JSON or nested too deep to encode."""
     try:
         value = orjson.loads(text)
         one_line(value)
@@ -228,12 +227,12 @@ def _value(text: str | bytes) -> Any:
 
 
 async def play(opening: Opening, script: ClientScript, screen: Screen) -> int:
-    """Do what a script says. 0: it came; 1: refused, closed, an error, or not in time (told as a notice)."""
+    """Run a script. 0: success; 1: refused, closed, an error, or timed out (shown as a notice)."""
 
     async def speak(connection: WebSocketConnection) -> int:
         talk = _Conversation(connection, screen)
         with trio.move_on_after(script.timeout):
-            # Closed while we speak: what came before that, such as the error, is still there to be shown.
+            # Closed while we were sending: earlier frames, such as the error, still have to be shown.
             with suppress(ConnectionClosed):
                 await talk.greet(opening)
                 for text in script.send:
@@ -281,7 +280,7 @@ class Line:
 async def speak_on(
     opening: Opening, screen: Screen, speak: Callable[[Line], Awaitable[None]]
 ) -> None:
-    """Connect, authenticate, `speak`, and close; the screen is told why there is no connection."""
+    """Connect, authenticate, `speak` and close; the screen shows why if there is no connection."""
 
     async def speak_first(connection: WebSocketConnection) -> int:
         with suppress(ConnectionClosed):
@@ -302,10 +301,10 @@ def _farewell(closed: ConnectionClosed) -> tuple[str, int | None]:
 async def converse(
     opening: Opening, screen: Screen, read_line: Callable[[], str], *, piped: bool = False
 ) -> int:
-    """Talk until one side ends it. 0: the user left; 1: refused or closed; 130: Ctrl-C.
+    """Run interactively until one side ends. 0: the user left; 1: refused or closed; 130: Ctrl-C.
 
-    `read_line` is called in a thread and raises EOFError at the end. When it reads from a pipe, the answers to the last
-    lines are waited for, and an error among them gives 1.
+    `read_line` is called in a thread and raises EOFError at the end. With a pipe, the answers to the last lines are
+    awaited, and an error among them gives 1.
     """
 
     async def speak(connection: WebSocketConnection) -> int:
@@ -354,7 +353,7 @@ async def _both_ways(
 async def _type(
     talk: _Conversation, screen: Screen, read_line: Callable[[], str], *, piped: bool
 ) -> bool:
-    """Send what is typed until the user leaves; False when the connection went first (the listener tells why)."""
+    """Send what is typed until the user leaves; False if the connection ended first (the listener shows why)."""
     with suppress(ConnectionClosed):
         typed: Typed = None
         while not isinstance(typed, Quit):

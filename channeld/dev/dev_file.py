@@ -1,9 +1,8 @@
-"""`.channeld/dev.json`: where a running `channeld run --dev` says its addresses and made-up secrets to other commands.
+"""`.channeld/dev.json`: where a running `channeld run --dev` tells other commands its addresses and generated secrets.
 
-The file is written beside the configuration, with mode 0600, and removed when the server ends; that of a second server in the
-folder takes its place as long as that one runs. It is believed only if it is
-ours, nobody else can read it, its process lives, and its addresses are on this machine: a file that came with a checkout or
-was left behind by a crash opens nothing.
+The file is written next to the configuration, with mode 0600, and removed when the server ends; a second server in the
+folder replaces it while it runs. It is trusted only if it is owned by this user, nobody else can read it, its process is
+alive, and its addresses are on this machine, so that a file from a checkout or a crash is ignored.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ class DevServer:
         url: its WebSocket URL without a path, empty if it listens on Unix sockets only.
         api_url: the URL of its control API, empty if it has none.
         key: the key of the control API.
-        secrets: values that were made up, by the names of their environment variables.
+        secrets: generated values, by the names of their environment variables.
     """
 
     pid: int
@@ -48,7 +47,7 @@ class DevServer:
 
 
 def write(folder: Path, server: DevServer) -> Path:
-    """Write the file for a server into the folder of its configuration, over that of one that runs already; the path of it.
+    """Write the file for a server into its configuration's folder, replacing any other; returns its path.
 
     Raises:
         OSError: the folder cannot be written.
@@ -68,7 +67,7 @@ def write(folder: Path, server: DevServer) -> Path:
 
 
 def read(folder: Path) -> DevServer | None:
-    """The server that runs for the configuration in a folder; None where there is none to be believed."""
+    """The server that runs for the configuration in a folder; None if there is no trustworthy file."""
     try:
         descriptor = os.open(folder / FOLDER / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -84,7 +83,7 @@ def read(folder: Path) -> DevServer | None:
 
 
 def remove(folder: Path, pid: int) -> None:
-    """Remove the file of a process that ends; another server's stays, and one that it had replaced is found again."""
+    """Remove the file of a process that ends, restoring one that it had replaced; another server's file stays."""
     place = folder / FOLDER
     with contextlib.suppress(OSError):
         place.joinpath(f"{NAME}.{pid}").unlink(missing_ok=True)
@@ -95,7 +94,7 @@ def remove(folder: Path, pid: int) -> None:
 
 
 def _bring_back(folder: Path) -> None:
-    """Put the newest file of another server that still runs in its place, and remove those of servers that do not."""
+    """Restore the newest file of another running server, and remove those of dead ones."""
     place = folder / FOLDER
     replaced = sorted(place.glob(f"{NAME}.*"), key=lambda path: path.stat().st_mtime_ns)
     while replaced and read(folder) is None:

@@ -1,4 +1,4 @@
-"""Development tokens: what an authenticator with an HMAC secret would accept, minted from its own declaration."""
+"""Mints development tokens for an authenticator with an HMAC secret, from its own declaration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,11 +22,11 @@ class Minter:
     def claims_for(
         self, user: str, claims: Mapping[str, Json], *, now: float, lifetime: float
     ) -> dict[str, Json]:
-        """What a token for `user` says, valid from `now` (Unix seconds) for `lifetime` seconds; `claims` win."""
+        """The payload of a token for `user`, valid from `now` (Unix seconds) for `lifetime` seconds; `claims` win."""
         return self.auth.claims_for(user, now=now, lifetime=lifetime) | dict(claims)
 
     def mint(self, payload: Mapping[str, Json]) -> str:
-        """A token with that payload.
+        """Sign a token with that payload.
 
         Raises:
             CannotMint: the secret is missing (its environment variable is not set) or too short.
@@ -60,7 +60,7 @@ def choose(authenticators: Mapping[str, Auth], name: str | None = None) -> Minte
 
 
 def parse_claim(text: str) -> tuple[str, Json]:
-    """`name=value` to a claim: the value is JSON where it is JSON (`5`, `true`, `["a"]`), else the text itself.
+    """Parse `name=value`: the value as JSON if possible (`5`, `true`, `["a"]`), else as text.
 
     Raises:
         ValueError: there is no `=`, or nothing before it.

@@ -1,7 +1,7 @@
 """A new project from a template: a configuration, hooks, schemas, scenarios, CI. Nothing is ever overwritten.
 
-The templates are package data under `templates/`: `common/` goes into every project. A leading `dot-` of a name becomes
-a dot, and a last `.in` is left out, so that neither git nor Python takes a template's file for one of ours.
+The templates are package data under `templates/`: `common/` goes into every project. A leading `dot-` becomes a dot, and a
+trailing `.in` is removed, so that neither git nor Python uses a template's files as our own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
 }
 """Each template's name, and what it makes."""
 
-# A folder under version control counts as empty.
+# A folder with only version control counts as empty.
 _HARMLESS: Final = frozenset({".git"})
 _SCHEMA: Final = "schemas/channels.schema.json"
 
@@ -48,7 +48,7 @@ def contents(template: str) -> dict[str, str]:
 
 
 def schema() -> dict[str, str]:
-    """The language's schema, which editors look for, by its path in a project."""
+    """The language's schema for editors, by its path in a project."""
     return {_SCHEMA: schema_text()}
 
 
@@ -73,7 +73,7 @@ def create(folder: Path, written: Mapping[str, str]) -> list[str]:
     for name, text in written.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # "x": whatever appeared there in the meantime stays.
+        # "x": never overwrite what appeared in the meantime.
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     return list(written)

@@ -1,4 +1,4 @@
-"""What is typed in the interactive client, and how frames look there: lines to frames, frames to lines."""
+"""The interactive client's input and output: typed lines to frames, frames to lines."""
 
 import re
 import time
@@ -109,7 +109,7 @@ _COLOURS = {"key": "36", "string": "32", "number": "33", "word": "35"}
 
 
 def paint(arrow: str, value: Json, *, colour: bool, moment: str = "") -> str:
-    """One line for people: the time, the direction, the frame; an error's arrow is red."""
+    """One line: time, direction, frame; errors have a red arrow."""
     text = _spaced(value)
     moment = moment or f"{time.strftime('%H:%M:%S')}.{time.time_ns() // 1_000_000 % 1000:03}"
     if not colour:

@@ -1,7 +1,7 @@
-"""Who may do what: the rights that a configuration gives, proven from the file, for everybody or for one person.
+"""Who may do what: the rights that a configuration grants, derived from the file, for everybody or for one user.
 
-`rights(config)` reads what is declared; `rights_of(plan, …)` asks the compiled requirements, which are the ones that the
-engine asks, about one person's claims. What a hook decides, or what depends on a path or a message, is said to be so.
+`rights(config)` reads the declarations; `rights_of(plan, …)` evaluates the compiled requirements, as the engine does, for
+one user's claims. What a hook decides, or what depends on a path or a message, is marked as such.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,11 +39,11 @@ class Right:
     Attributes:
         what: `connect`, `send`, `join`, `subscribe`, `receive`, `presence`, `history`.
         of: the authenticator, the message type, the room's template or pattern; empty where there is only one.
-        who: in words.
-        requires: the claims asked for, each in words; any one alternative will do.
-        effect: what comes of it: whom a message reaches, what presence shows.
+        who: a description.
+        requires: the required claims, as alternatives, each described.
+        effect: the result: whom a message reaches, what presence shows.
         hooks: hooks that may refuse.
-        verdict: for one person; None for everybody.
+        verdict: for one user; None for everybody.
         why: the claim that is missing, or what it depends on.
     """
 
@@ -58,7 +58,7 @@ class Right:
 
 
 def right_words(right: Right) -> str:
-    """Who has it and what comes of it: `anyone connected, requires role=admin → everyone in the room`."""
+    """Who has it and its effect: `anyone connected, requires role=admin → everyone in the room`."""
     words = right.who
     if right.requires:
         words += f", requires {' or '.join(right.requires)}"
@@ -120,7 +120,7 @@ def _rights(config: Config, channel: Channel) -> Iterator[Right]:
 def _connecting(config: Config, channel: Channel) -> Iterator[Right]:
     hooks = () if channel.hooks.connect is None else (channel.hooks.connect.call,)
     requires = requirement_words(channel.require)
-    # One that is wrong is left out of a file that `diff` compares all the same.
+    # `diff` also compares files with errors, from which an invalid one is missing.
     for name in filter(config.auth.__contains__, channel.auth.names):
         kind = authenticator(config.auth[name]).type
         yield Right(
@@ -176,14 +176,14 @@ def _receiving(config: Config, channel: Channel) -> Iterator[Right]:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Person:
-    """Whose rights are asked for: None for `user` is somebody without a token."""
+    """The user whose rights are queried; `user` None: somebody without a token."""
 
     user: str | None = None
     claims: Mapping[str, Json] = attrs.field(factory=dict)
 
 
 class _Depends(Exception):
-    """What is asked for is not known before somebody connects, or sends."""
+    """The answer depends on a connection or a message."""
 
 
 class _UnknownName(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""Who may send what, and whom it reaches: the declared routes as rows, in words."""
+"""Who may send what, and whom it reaches: the declared routes as rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,9 +1,9 @@
-"""The catalogue of codes: one Markdown file a code in `codes/`, read when the code is first asked for.
+"""The catalogue of codes: one Markdown file per code in `codes/`, read when the code is first used.
 
 CH0xx YAML, CH1xx structure, CH2xx schemas, CH3xx paths, routes and templates, CH4xx authentication and security, CH5xx
 hooks, CH6xx limits, history and presence, CH7xx deployment and style, CH8xx scenario files; D1xx to D7xx the changes
-that `channeld diff` reports. `channeld explain`, the reference page, SARIF rules and the tests of every example live from these
-files. `codes/README.md` shows the form of one.
+that `channeld diff` reports. `channeld explain`, the reference page, SARIF rules and the tests of all examples use these
+files. `codes/README.md` describes their format.
 """
 
 import re
@@ -31,7 +31,7 @@ class CatalogueEntry:
 
     `name` is kebab case. `title` is the headline, lower case, without a full stop. `explanation` is Markdown: why it
     matters and what to do. `wrong` and `right` are small whole configurations (or the part named in the first comment
-    line); a test shows that `wrong` gives the code and `right` gives nothing.
+    line); a test checks that `wrong` gives the code and `right` gives nothing.
     """
 
     code: str
@@ -63,7 +63,7 @@ class _Catalogue(Mapping[str, CatalogueEntry]):
 
 @cache
 def _codes() -> dict[str, None]:
-    """The codes there are, told from the names of the files alone."""
+    """The known codes, from the file names alone."""
     return dict.fromkeys(sorted(path.stem for path in _FOLDER.glob("*[0-9].md")))
 
 
@@ -97,10 +97,10 @@ def diagnose(
     label: str = "",
     related: tuple[Related, ...] = (),
 ) -> Diagnostic:
-    """A diagnostic with the severity that the catalogue gives its code.
+    """Make a diagnostic with its code's severity.
 
-    `message` is the headline of this case (the title, where nothing more can be said), `label` the words under the
-    caret, `help` what to write instead.
+    `message` is the headline of this case (by default the title), `label` the text under the caret, `help` what to write
+    instead.
     """
     return Diagnostic(
         code=code,

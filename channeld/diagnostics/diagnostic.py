@@ -1,4 +1,4 @@
-"""A problem, where it is and what to do about it: the values that every check produces."""
+"""Diagnostics: a problem, its location and what to do about it, as produced by every check."""
 
 import enum
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ class Severity(enum.StrEnum):
 class Place:
     """A span of a file: lines and columns from 1, in code points; the end is exclusive.
 
-    `path` is the JSON pointer (RFC 6901) of the value inside the file, empty where there is none.
+    `path` is the JSON pointer (RFC 6901) of the value inside the file, or empty.
     """
 
     file: str
@@ -29,7 +29,7 @@ class Place:
     path: str = ""
 
     def within(self, offset: int, length: int) -> "Place":
-        """The part of a one-line span that starts `offset` characters in; itself if it does not fit."""
+        """Part of a one-line span, starting `offset` characters in; the whole span if it does not fit."""
         if self.line != self.end_line or self.column + offset + length > self.end_column:
             return self
         start = self.column + offset
@@ -38,7 +38,7 @@ class Place:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Related:
-    """Another place that belongs to a diagnostic: `first defined here`."""
+    """A related location of a diagnostic: `first defined here`."""
 
     place: Place
     message: str
@@ -46,7 +46,7 @@ class Related:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Diagnostic:
-    """One finding. `message` stands alone, lower case, no full stop; only `help` says how to fix it."""
+    """One finding. `message` is self-contained, lower case, without a full stop; only `help` says how to fix it."""
 
     code: str
     severity: Severity
@@ -65,13 +65,13 @@ class Report:
         self.extend(diagnostics)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keep a finding, unless the same one (code and place) is there already."""
-        # What an alias repeats is one mistake, whatever pointers lead to it.
+        """Add a finding, unless it is a duplicate (same code and location)."""
+        # A mistake that an alias repeats is one mistake, whatever its pointers.
         place = attrs.evolve(diagnostic.place, path="")
         self._found.setdefault((diagnostic.code, place), diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Keep several findings."""
+        """Add several findings."""
         for diagnostic in diagnostics:
             self.add(diagnostic)
 

@@ -1,4 +1,4 @@
-"""`diff.accept`: changes that are meant, and the entries that let nothing pass (any more)."""
+"""`diff.accept`: intended changes, and entries that match nothing (any more)."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -16,14 +16,14 @@ from channeld.suggest import did_you_mean
 
 @attrs.frozen(slots=True, kw_only=True)
 class Judged:
-    """The changes, those that are meant marked; and what is wrong with the entries that should have let some pass."""
+    """The changes, with accepted ones marked, and problems with the entries of `diff.accept`."""
 
     changes: list[Change]
     warnings: list[Diagnostic]
 
 
 def accept(changes: Iterable[Change], new: Side, today: date) -> Judged:
-    """Mark the changes that the new configuration accepts on a day. An entry's last day counts."""
+    """Mark the changes that the new configuration accepts on a given date; an entry's last day is included."""
     found = list(changes)
     entries = new.config.diff.accept
     live = [entry for entry in entries if not _is_over(entry, today)]

@@ -1,4 +1,4 @@
-"""Who may connect: authenticators, what channels ask of clients, origins, and rooms to subscribe to."""
+"""Who may connect: authenticators, what channels require of clients, origins, and rooms to subscribe to."""
 
 from collections.abc import Iterator
 
@@ -104,7 +104,7 @@ def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> I
         return
     for difference in authenticator(was).compare(name, now):
         place = at(pointer, difference.key)
-        # Of a value that an unset variable hides, nothing is known.
+        # Nothing is known about a value that depends on an unset variable.
         if comparison.old.is_known(place) and comparison.new.is_known(place):
             say = comparison.gone if difference.gone else comparison.change
             change = say(difference.code, Level(difference.level), difference.message, place)
@@ -163,7 +163,7 @@ def _apart(these: str | tuple[str, ...], among: str | tuple[str, ...]) -> Iterat
     """The origins of one setting that the other does not allow."""
     allows = origin_check(among)
     for origin in (these,) if isinstance(these, str) else these:
-        # For a wildcard some name under it is asked.
+        # A wildcard is represented by some name that it matches.
         asked = origin.replace("*.", "any.")
         known = among if isinstance(among, tuple) else (among,)
         if origin not in known and (origin == "same-origin" or not allows(asked, "", False)):

@@ -1,4 +1,4 @@
-"""One change for clients: its code, how bad it is, where it stands in the new file, and the frame that proves it."""
+"""One change for clients: its code, level, location in the new file, and the frame that proves it."""
 
 import enum
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from channeld.protocol.frames import Json
 
 
 class Level(enum.StrEnum):
-    """How bad a change is for clients that nobody touches: broken, perhaps broken, not at all."""
+    """How a change affects existing clients: breaks them, may break them, or does not."""
 
     BREAKING = "breaking"
     DANGEROUS = "dangerous"
@@ -23,15 +23,15 @@ _ORDER: Final = (Level.BREAKING, Level.DANGEROUS, Level.SAFE)
 
 
 def worst(levels: Iterable[Level]) -> Level:
-    """The worst of several levels; safe where there is none."""
+    """The worst of several levels; safe if there are none."""
     return min(levels, key=_ORDER.index, default=Level.SAFE)
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Witness:
-    """A frame (or a URL) that one of the two configurations allows and the other does not, checked with both.
+    """A frame (or URL) that exactly one of the two configurations allows, checked with both.
 
-    `title` says in a few words when it was allowed, `outcome` what happens to it otherwise.
+    `title` says which one allows it, `outcome` what the other does.
     """
 
     title: str
@@ -41,11 +41,11 @@ class Witness:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Change:
-    """One change. `message` stands alone; `label` is the words at the place, such as what stood there before.
+    """One change. `message` is a full sentence; `label` is the note at its location, such as the previous value.
 
-    `path` is the JSON pointer, in the merged configuration, of what changed (in the old one for what is gone); `uses`
-    are the pointers of the channels' parts that feel it, where it stands elsewhere; `affects` says who in words.
-    `security`: something is open now that was shut. `accepted` is the entry of `diff.accept` that lets it pass.
+    `path` is the JSON pointer, in the merged configuration, of what changed (in the old one for what is gone); `uses` are
+    the pointers of the channels' parts that it affects, if it is elsewhere; `affects` describes who is affected.
+    `security`: something is allowed now that was not. `accepted` is the entry of `diff.accept` that accepts it.
     """
 
     code: str
@@ -63,7 +63,7 @@ class Change:
     accepted: Accepted | None = None
 
     def is_under(self, pointer: str) -> bool:
-        """Whether the change, or each part that feels it, is what a pointer names or lies under it."""
+        """Whether the change, or each part that it affects, is at or below a pointer."""
         return _is_under(self.path, pointer) or (
             bool(self.uses) and all(_is_under(use, pointer) for use in self.uses)
         )
@@ -75,7 +75,7 @@ def _is_under(path: str, pointer: str) -> bool:
 
 
 def merged(changes: Iterable[Change]) -> Iterator[Change]:
-    """The changes in the order of the new files; one that several parts of the file share is one change."""
+    """The changes in the order of the new files; a change shared by several parts of the file is one change."""
     together: dict[object, Change] = {}
     for change in changes:
         accepted = change.accepted and (change.accepted.reason, change.accepted.until)

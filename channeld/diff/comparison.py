@@ -1,4 +1,4 @@
-"""Both sides of a comparison: their places, and what a schema's change does to senders and receivers."""
+"""Both sides of a comparison: locations, and how a schema's change affects senders and receivers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -23,12 +23,12 @@ OBJECT: Final = implied({"type": "object"}, "object")
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Use:
-    """What a schema is for. `pointer` is where it is named in the new configuration, `old` in the old one.
+    """What a schema is used for. `pointer` is where it is named in the new configuration, `old` in the old one.
 
-    `affects` says for whom it matters, `receivers` for whom else, when it is PASSED_ON. `passes` tells whether receivers feel a difference, for what is PASSED_ON.
-    `codes` gives other codes for a narrower and a wider schema, where it is not about messages and events.
-    `frame_type` is the type of the frame that is shown as a witness, empty for what is not a frame; `show` makes of a value
-    what is shown of it.
+    `affects` says who is affected, `receivers` who else for PASSED_ON, where `passes` says whether a difference reaches
+    receivers. `codes` are the codes for a narrower and a wider schema if it is not a message's or event's. `frame_type` is
+    the type of the frame that is shown as a witness, empty for what is not a frame; `show` makes of a value what is shown
+    of it.
     """
 
     pointer: str
@@ -65,7 +65,7 @@ class Comparison:
         key: bool = False,
         **more: object,
     ) -> Change:
-        """A change of what stands at a pointer of the new configuration, or nearest to it."""
+        """Make a change located at a pointer of the new configuration, or nearest to it."""
         place = self.new.place(pointer, key=key)
         known = Change(code=code, level=level, message=message, place=place, path=pointer)
         return attrs.evolve(known, **more)  # type: ignore[arg-type]  # fields of Change, by name
@@ -73,14 +73,14 @@ class Comparison:
     def gone(
         self, code: str, level: Level, message: str, pointer: str, *, near: str = "", **more: object
     ) -> Change:
-        """Something at a pointer of the old configuration is gone; it is shown at what held it (`near`, in the new one)."""
+        """Make a change for something removed; it is shown at what contained it (`near`, in the new configuration)."""
         place = self.new.place(near or pointer, key=True)
         there = Related(place=self.old.place(pointer, key=True), message="stood here")
         known = Change(code=code, level=level, message=message, place=place, path=pointer)
         return attrs.evolve(known, related=(there,), **more)  # type: ignore[arg-type]  # fields of Change, by name
 
     def option(self, found: Difference, pointers: tuple[str, str], who: str) -> Change:
-        """A change of an option that stands at `pointers`, in the new file and in the old one; `who` sends."""
+        """Make a change of an option at `pointers` (in the new file and the old one); `who` sends."""
         pointer, before = (at(each, found.key) if found.key else each for each in pointers)
         level = Level(found.level)
         if found.is_gone:
@@ -92,7 +92,7 @@ class Comparison:
         return attrs.evolve(change, label=found.label, affects=affects, security=security)
 
     def node(self, pointer: str, *parts: Part, old: bool = False) -> Node | None:
-        """The schema at a pointer together with others; None where it can't be had."""
+        """The schema at a pointer combined with others; None if unavailable."""
         side, book = (self.old, self._books[0]) if old else (self.new, self._books[1])
         root = side.schemas.root(pointer)
         found = side.schemas.at(root) if root is not None else None
@@ -115,9 +115,9 @@ class Comparison:
         told: set[object] = set()
         is_mixed = any(not _is_undecided(fact) for fact in facts)
         for fact in facts:
-            # Beside a difference that is certain, a frame that shows one may show just that one.
+            # Next to a certain difference, a witness may only show that one.
             change = self._difference(use, fact, may_prove=not (is_mixed and _is_undecided(fact)))
-            # A schema that is reached on several ways is told of once.
+            # A schema that is reached in several ways is reported once.
             key = (change.code, change.level, fact.name, _spot(fact.old), _spot(fact.new))
             if key not in told:
                 told.add(key)
@@ -156,7 +156,7 @@ class Comparison:
         )
 
     def _levels(self, use: Use, fact: Fact) -> Mapping[bool, Level]:
-        """How bad it is for senders (False) and for receivers (True), no matter who is there."""
+        """How bad it is for senders (False) and for receivers (True), assuming that there are any."""
         levels: dict[bool, Level] = {}
         if use.direction is not Direction.RECEIVED:
             levels[False] = level_of(fact, Direction.SENT)
@@ -169,7 +169,7 @@ class Comparison:
     def _places(self, use: Use, fact: Fact) -> tuple[Place, str, tuple[Related, ...]]:
         place = self._place(self.new, fact.new) or self.new.place(use.pointer)
         before = self._place(self.old, fact.old)
-        # What stands in the new file needs no look at the old one.
+        # What is in the new file needs no look at the old one.
         stands = fact.new is not None and bool(fact.new.keyword) and fact.code != "D303"
         gone = before is not None and not stands
         related = (Related(place=before, message="stood here"),) if before and gone else ()
@@ -192,7 +192,7 @@ class Comparison:
 
 
 def _is_proof(fact: Fact, gained: bool) -> bool:
-    """Whether a witness settles what could not be told from the schemas. Few clients check patterns of what they get."""
+    """Whether a witness decides what the schemas left open. Few clients check patterns of received values."""
     return _is_undecided(fact) and (fact.code == "D399" or not gained)
 
 
@@ -203,7 +203,7 @@ def _is_undecided(fact: Fact) -> bool:
 def _proof(
     use: Use, fact: Fact, levels: Mapping[bool, Level], level: Level
 ) -> tuple[bool, Shown | None]:
-    """A value that shows the difference in the direction in which it is worst, and whether it is one that was gained."""
+    """A value that shows the difference in its worst direction, and whether it is newly accepted."""
     ways = [gained for gained in (False, True) if levels.get(gained) is level]
     if level is Level.SAFE:
         ways = [not fact.may_lose(), fact.may_lose()]

@@ -1,4 +1,4 @@
-"""What receivers get of a message: the fields of the delivered frame, and the template that each comes from."""
+"""What receivers get from a message: the fields of the delivered frame, and the template of each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -22,7 +22,7 @@ _TYPES: Final = {"now_ms": "integer"} | dict.fromkeys(
 
 @attrs.frozen(slots=True, kw_only=True)
 class Source:
-    """Where a field comes from: `text` is the same for the same template. `kind` is its JSON type, if that is known."""
+    """Where a field comes from: `text` is equal for equal templates. `kind` is its JSON type, if known."""
 
     text: str
     optional: bool = False
@@ -32,7 +32,7 @@ class Source:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Delivered:
-    """A delivered frame: its type, its fields, and whether it is the message itself with some of them over it."""
+    """A delivered frame: its type, its fields, and whether it is the message itself with these fields added."""
 
     type: str
     fields: Mapping[str, Source]
@@ -40,7 +40,7 @@ class Delivered:
     reached: tuple[tuple[str, ...], ...] = ()
 
     def passes(self, fact: Fact) -> bool:
-        """Whether receivers feel a difference in what is sent."""
+        """Whether a difference in what is sent reaches receivers."""
         way = [step if isinstance(step, str) else "*" for step in fact.position.steps()]
         way += [fact.name] if fact.name else []
         if self.as_sent:
@@ -52,12 +52,12 @@ class Delivered:
 
 
 def is_routed(message: Message) -> bool:
-    """Whether others than the sender receive something of it."""
+    """Whether anyone other than the sender receives it."""
     return any(kind_of(route).to_others for route in message.route)
 
 
 def delivered(name: str, message: Message, declared: Mapping[str, bool]) -> Delivered:
-    """What is delivered of a message; `declared` are its schema's properties, and whether each is required."""
+    """What a message delivers; `declared` are its schema's properties, and whether each is required."""
     if message.emit is not None:
         type_ = message.emit.get("type", name)
         fields = {key: source(value) for key, value in message.emit.items() if key != "type"}
@@ -72,7 +72,7 @@ def delivered(name: str, message: Message, declared: Mapping[str, bool]) -> Deli
 
 
 def source(value: Json) -> Source:
-    """What a template gives."""
+    """The source of a template's value."""
     node = _parsed(value)
     match node:
         case Expression():
@@ -100,7 +100,7 @@ def fields(
     pointers: tuple[str, str],
     who: str,
 ) -> Iterator[Change]:
-    """Fields that the server makes: gone, new, or made of something else. `pointers`: where they stand, new and old."""
+    """Changes of the server's fields: removed, new, or from another source. `pointers`: their new and old locations."""
     pointer, before = pointers
     for name, was in old.items():
         now = new.get(name)

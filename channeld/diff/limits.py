@@ -1,4 +1,4 @@
-"""Limits, rates, keep-alive, history and presence: what clients may do, and what they can count on."""
+"""Limits, rates, keep-alive, history and presence: what clients may do, and what they can rely on."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -94,7 +94,7 @@ def rates(
     what: str,
     name: str = "",
 ) -> Iterator[Change]:
-    """A rate; None: there is none."""
+    """Compares rates; None: no rate."""
     if old == new:
         return
     lower = new is not None and (
@@ -106,7 +106,7 @@ def rates(
 
 
 def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
-    """What a client that comes back can recover."""
+    """Compares what a reconnecting client can recover."""
     was, now = old.history, new.history
     pointer = at("/channels", new.name, "history")
     if was is not None and now is None:
@@ -146,7 +146,7 @@ def _replayed(history: History) -> str:
 
 
 def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
-    """What clients are told of each other."""
+    """Compares what clients are told about each other."""
     was, now = old.presence, new.presence
     pointer, before = (at("/channels", name, "presence") for name in (new.name, old.name))
     if was is not None and now is None:

@@ -76,7 +76,7 @@ class _Pair:
                 yield from self._event_come(name)
 
     def _renamed(self) -> Mapping[str, str]:
-        """Old message types that have another name now: the schema is the same, and no other has it."""
+        """Renamed message types: the schema is the same, and no other type has it."""
         gone = [name for name in self.old.messages if name not in self.new.messages]
         come = [name for name in self.new.messages if name not in self.old.messages]
         olds = {name: self._text(name, old=True) for name in gone}
@@ -113,7 +113,7 @@ class _Pair:
         label = "it was marked as deprecated" if deprecated else ""
         level = _B
         if deprecated is not None and is_past(deprecated, dt.datetime.now(dt.UTC).date()):
-            # Clients were told until when they may count on it.
+            # Clients were told how long they can rely on it.
             level, label = _S, f"its sunset was on {deprecated.sunset}"
         message = f"the message `{name}` is gone"
         change = self.comparison.gone("D201", level, message, pointer, near=near, label=label)
@@ -236,7 +236,7 @@ class _Pair:
             label = f"`{before.type}` before"
             yield self.comparison.change("D203", _B, words, place, label=label)
         if before.as_sent and after.as_sent:
-            # Of what is as it was sent the schema tells.
+            # Fields that are delivered as sent are covered by the schema.
             before, after = _apart(before, after), _apart(after, before)
         places = at(pointer, "emit" if not after.as_sent else "stamp")
         olds = at(old_pointer, "emit" if not before.as_sent else "stamp")
@@ -250,7 +250,7 @@ class _Pair:
         return delivered(name, channel.messages[name], declared)
 
     def _received(self, channel: Channel, *, old: bool) -> set[str]:
-        """Every type that clients of a channel may get, as far as it is declared."""
+        """Every declared type that clients of a channel may receive."""
         routed = [name for name, message in channel.messages.items() if is_routed(message)]
         types_ = {self._delivered(channel, name, old=old).type for name in routed}
         return types_ | set(channel.events or {})
@@ -278,7 +278,7 @@ def _reached(config: Config, channel: Channel, name: str) -> str:
 
 
 def _apart(one: Delivered, other: Delivered) -> Delivered:
-    """A delivered message without the fields that both sides leave to the sender."""
+    """A delivered message without the fields that the sender provides on both sides."""
     kept = {
         name: each
         for name, each in one.fields.items()

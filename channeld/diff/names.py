@@ -1,4 +1,4 @@
-"""A channel of the old side with its path's params called as on the new one, so that templates can be compared."""
+"""Renames the path params of an old channel as in the new one, so that templates can be compared."""
 
 import re
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ _PARAM: Final = re.compile(r"\{params\.([^\s.{}?]+)")
 
 
 def with_params_of(old: Channel, new: Channel) -> Channel:
-    """The old channel, the params of its path renamed in templates; itself where they are called the same."""
+    """The old channel with its params renamed in templates; unchanged if the names are the same."""
     was, now = parse_path(old.path, []), parse_path(new.path, [])
     if was is None or now is None or len(was.params) != len(now.params) or was.params == now.params:
         return old
     names = dict(zip(was.params, now.params, strict=True))
     if set(names.values()) & set(names):
-        # They changed places; what that means is not to be guessed.
+        # They swapped places; don't guess what that means.
         return old
 
     def told(message: Message) -> Message:

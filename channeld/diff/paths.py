@@ -1,4 +1,4 @@
-"""Channels by their paths: which belong together, which URLs lead elsewhere now, and what params may be."""
+"""Compares channels by their paths: which correspond, which URLs lead elsewhere now, and what params accept."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -37,7 +37,7 @@ def _shape(path: str) -> tuple[object, ...]:
 
 
 def renamed(comparison: Comparison) -> Mapping[str, str]:
-    """Old channels that have another name now: the path is the same."""
+    """Renamed channels: the path is the same."""
     olds, news = comparison.old.config.channels, comparison.new.config.channels
     come = {_shape(c.path): name for name, c in news.items() if name not in olds}
     gone = {name: _shape(c.path) for name, c in olds.items() if name not in news}
@@ -106,7 +106,7 @@ def _param(
 
 
 def _other_kind(was: Node, now: Node, name: str) -> tuple[str, Level, str, tuple[Json] | None]:
-    """What it means that a param is of another kind; with a value that was one and is none now."""
+    """Compare a param that changed its kind, with a value that was valid and no longer is."""
     message = f"the param `{name}` must be {_A[_kind(now)]} now"
     if _kind(now) == "text":
         form = form_of(now)
@@ -145,7 +145,7 @@ def _node(comparison: Comparison, channel: Channel, name: str, *, old: bool) -> 
 
 
 def queries(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
-    """The query parameters of a channel, and the subprotocols that it speaks."""
+    """Compare a channel's query parameters and subprotocols."""
     for name in {**old.query, **new.query}:
         pointer = at("/channels", new.name, "query", name)
         before = at("/channels", old.name, "query", name)

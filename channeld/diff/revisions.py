@@ -1,7 +1,7 @@
 """Where each side of a comparison is read from: `FILE`, `git:REV` or `REV:PATH`.
 
 Within a revision, paths are relative to the top of the repository, and every file that a configuration refers to is read
-from that revision. Git is asked only for names and contents: nothing is checked out or fetched.
+from that revision. Git only reads names and contents: nothing is checked out or fetched.
 """
 
 import fnmatch

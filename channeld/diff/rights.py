@@ -1,4 +1,4 @@
-"""What changed in who may do what: the access matrix of both configurations, right by right."""
+"""Compares who may do what: the access matrix of both configurations, right by right."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
@@ -13,7 +13,7 @@ from channeld.diff.side import Side
 
 @attrs.frozen(slots=True, kw_only=True)
 class RightChange:
-    """A right that is new (`before` is None), gone (`after` is None), or other than it was; `channel` is its name now."""
+    """A right that is new (`before` is None), removed (`after` is None) or changed; `channel` is its new name."""
 
     channel: str
     before: Right | None = None
@@ -33,7 +33,7 @@ class RightChange:
 
 
 def right_changes(old: Side, new: Side) -> tuple[RightChange, ...]:
-    """What changed, in the order of the new file; what is gone stands where its channel stands, or at the end."""
+    """The changes in the order of the new file; removed rights are listed with their channel, or at the end."""
     comparison = Comparison(old, new, everything=False)
     names = {now: was for was, now in renamed(comparison).items()}
     before = {one.channel: one for one in rights(old.config)}

@@ -1,4 +1,4 @@
-"""What clients notice of `server` and `backends` besides limits and origins: TLS, whose word counts for an address, hooks that are away."""
+"""Compares the rest of `server` and `backends` that clients notice: TLS, trusted proxies, unreachable backends."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def tls(comparison: Comparison) -> Iterator[Change]:
 
 
 def trusted_proxies(comparison: Comparison) -> Iterator[Change]:
-    """`server.trusted_proxies`: which address a client has, for limits, and whether its page is of the same origin."""
+    """`server.trusted_proxies`: which address a client has (for limits), and whether its page has the same origin."""
     sides = comparison.old, comparison.new
     was, now = (frozenset(side.config.server.trusted_proxies) for side in sides)
     pointer = "/server/trusted_proxies"
@@ -38,7 +38,7 @@ def trusted_proxies(comparison: Comparison) -> Iterator[Change]:
 
 
 def backends(comparison: Comparison) -> Iterator[Change]:
-    """`backends.NAME.on_failure`: whether what a hook would judge passes while its backend is away."""
+    """`backends.NAME.on_failure`: whether messages pass unchecked while a hook's backend is unreachable."""
     for name, now in comparison.new.config.backends.items():
         was = comparison.old.config.backends.get(name)
         if was is not None and was.on_failure != now.on_failure:

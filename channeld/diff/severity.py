@@ -1,7 +1,7 @@
-"""How bad a difference between two schemas is: for what clients send, and for what they receive.
+"""How severe a difference between two schemas is, for what clients send and for what they receive.
 
-What clients send may not get narrower, what they receive may not get wider. The table below says where the answer is
-milder than that, and why.
+What clients send must not become narrower, what they receive must not become wider. The table below lists the milder cases,
+with reasons.
 """
 
 import enum
@@ -13,7 +13,7 @@ from channeld.schema.compare.difference import Effect, Fact
 
 
 class Direction(enum.Enum):
-    """Which way a value travels. PASSED_ON: one client sends it, and others receive it as it is."""
+    """Which way a value travels. PASSED_ON: one client sends it, and others receive it unchanged."""
 
     SENT = "sent"
     RECEIVED = "received"
@@ -48,33 +48,33 @@ def _at_most_dangerous(fact: Fact) -> Level:
 
 
 _SENT_BUT: Final[Mapping[str, Judge]] = {
-    # An open object takes the field still, and the server no longer looks at it.
+    # An open object still accepts the field, and the server no longer checks it.
     "D303": lambda fact: _D if fact.effect is Effect.WIDENS else _B,
-    # In an open object somebody may have sent a field of that name all along.
+    # In an open object, clients may have sent a field of that name all along.
     "D304": lambda fact: _D if fact.may_lose() else _S,
-    # A value that is left out means something else now.
+    # A missing value now means something else.
     "D317": lambda _: _D,
 }
 _RECEIVED_BUT: Final[Mapping[str, Judge]] = {
-    # Nobody was told of a field that the object did not close out, so only strict clients mind.
+    # The object was open to undeclared fields, so only strict clients are affected.
     "D301": lambda fact: _D if fact.closed else _S,
-    # A field that was optional: clients can do without it.
+    # The field was optional, so clients can do without it.
     "D303": lambda fact: _B if fact.required else _D,
     "D304": lambda fact: _D if fact.closed else _S,
     "D309": lambda fact: _at_most_dangerous(fact) if fact.extensible else _RECEIVED[fact.effect],
-    # Few clients check the pattern or the format of what they get.
+    # Few clients check the pattern or format of what they receive.
     "D312": _at_most_dangerous,
-    # Few clients refuse fields that they do not know.
+    # Few clients refuse unknown fields.
     "D314": _at_most_dangerous,
 }
 _PASSED_ON_BUT: Final[Mapping[str, Judge]] = {
-    # What other clients may send is longer or larger now; only few clients count on its size.
+    # Received values may be longer or larger now; few clients depend on their size.
     "D311": _at_most_dangerous,
 }
 
 
 def level_of(fact: Fact, direction: Direction) -> Level:
-    """How bad a difference is for one direction. PASSED_ON is about receivers only: senders are asked with SENT."""
+    """The level of a difference in one direction. PASSED_ON is about receivers only; SENT covers senders."""
     if direction is Direction.SENT:
         judge, usual = _SENT_BUT.get(fact.code), _SENT
     else:

@@ -1,4 +1,4 @@
-"""One of the two configurations that are compared: what it says, where, and its schemas."""
+"""One of the two compared configurations: its model, locations and schemas."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from channeld.schema.schemas import Schemas
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Unloaded:
-    """A side of which nothing could be understood; `unreadable` says why its main file could not be read."""
+    """A side that could not be understood; `unreadable` says why its main file could not be read."""
 
     name: str
     report: Report
@@ -29,7 +29,7 @@ class Unloaded:
 class Side:
     """A configuration. `name` is how people named it; `prefix` goes before its files' names where they are shown.
 
-    With errors in the report `config` is what is left without the parts that are wrong.
+    If the report has errors, `config` lacks the invalid parts.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Side:
         return [self.prefix + file for file in self.sources.files]
 
     def text(self, file: str) -> str | None:
-        """The text of one of them, secrets covered; None if it is none of them."""
+        """The text of a file, with secrets masked; None if it is not one of the side's."""
         if not file.startswith(self.prefix):
             return None
         return self.sources.text(file[len(self.prefix) :])
 
     def place(self, pointer: str, *, key: bool = False) -> Place:
-        """Where a value of the merged configuration, or its key, stands: that of the nearest around it if it is not there."""
+        """The location of a value of the merged configuration or its key, or of its nearest ancestor."""
         return self.shown(self.sources.place(pointer, key=key))
 
     def shown(self, place: Place) -> Place:
@@ -59,11 +59,11 @@ class Side:
         return attrs.evolve(place, file=self.prefix + place.file) if self.prefix else place
 
     def written(self, pointer: str) -> Json:
-        """What stands at a pointer of the merged configuration; None where nothing does."""
+        """The value at a pointer of the merged configuration, or None."""
         return value_at(self.sources.value, pointer)
 
     def is_known(self, pointer: str) -> bool:
-        """Whether the value there, and all in it, is really known: variables that are not set hide theirs."""
+        """Whether the value and everything in it is known: unset variables make theirs unknown."""
         return not any(p == pointer or p.startswith(f"{pointer}/") for p in self.sources.unset)
 
 
@@ -75,14 +75,14 @@ def load_side(
     prefix: str = "",
     environ: Mapping[str, str] = os.environ,
 ) -> Side | Unloaded:
-    """Load one side and its schemas; hooks are not looked at. Never raises for what the files say.
+    """Load one side and its schemas, without hooks. Never raises because of the files' contents.
 
     Args:
         file: the main file, as `files` knows it.
-        files: how its files are reached.
-        name: how people named the side.
+        files: access to its files.
+        name: what the user called the side.
         prefix: what goes before file names where they are shown, such as `main:`.
-        environ: the variables that `${NAME}` may name.
+        environ: the variables for `${NAME}`.
     """
     loaded = load(file, environ=environ, read=files.read, list_files=files.list_files)
     sources = loaded.sources

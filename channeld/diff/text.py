@@ -1,4 +1,4 @@
-"""Changes as text for people: headline, place, code frame, what stood where before, who feels it, and the frame as proof."""
+"""Renders changes as text: headline, location, code frame, the previous value, who is affected, and the witness."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ LONGEST_URL: Final = 100
 
 @attrs.frozen(slots=True, kw_only=True)
 class Outcome:
-    """What a comparison gave: the names of both sides, the changes, warnings about `diff.accept`, and changed rights."""
+    """The result of a comparison: names of both sides, changes, warnings about `diff.accept`, changed rights."""
 
     old: str
     new: str
@@ -68,7 +68,7 @@ def _rights(changes: Iterable[RightChange], painter: FramePainter) -> Iterator[s
 
 
 def _how_to_accept(outcome: Outcome) -> str:
-    """The entry that would let the first breaking change pass."""
+    """The entry that would accept the first breaking change."""
     for change in outcome.changes:
         if change.level is Level.BREAKING and change.accepted is None:
             entry = f"{{code: {change.code}, path: {json.dumps(change.path)}, reason: …}}"
@@ -97,7 +97,7 @@ def counted(changes: Iterable[Change]) -> dict[str, int]:
 
 
 def shortened(value: Json) -> str:
-    """A frame as JSON on one line, long texts and lists cut with a word on their length; or a URL."""
+    """A frame as one line of JSON with long strings and lists truncated, or a URL."""
     if isinstance(value, str):
         return one_line(value if len(value) <= LONGEST_URL else f"{value[: LONGEST_URL - 1]}…")
     text = json.dumps(_cut(value), ensure_ascii=False)

@@ -1,7 +1,7 @@
 """The keys whose changes `channeld diff` does not report, each with the reason why clients do not depend on them.
 
-Every other key of the language is compared. A test changes each one and wants a finding, and holds this table against
-`channels.schema.json`: a new key has to be compared, or argued here.
+Every other key of the language is compared. A test changes each key and expects a finding, and compares this table with
+`channels.schema.json`: a new key has to be compared or listed here with a reason.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ Version = Literal["3.0.0", "3.1.0"]
 VERSIONS: Final = ("3.0.0", "3.1.0")
 
 _FORMAT: Final = "application/schema+json;version=draft-2020-12"
-# Keywords that the Schema Object of AsyncAPI, a superset of draft-07, does not know or knows otherwise.
+# Keywords that the Schema Object of AsyncAPI, a superset of draft-07, does not know or interprets differently.
 _MODERN: Final = frozenset(
     {
         "dependentRequired", "dependentSchemas", "maxContains", "minContains", "prefixItems", "unevaluatedItems",
@@ -167,7 +167,7 @@ class _DocumentWriter:
 
     def _security(self, channel: ChannelContract) -> dict[str, Json]:
         if channel.auth_optional:
-            # There is no word for "may": that a token is optional stands in the channel's extension.
+            # "Optional" cannot be expressed here; it is in the channel's extension.
             return {}
         found: list[Json] = [
             {"$ref": f"#/components/securitySchemes/{name}"}
@@ -179,7 +179,7 @@ class _DocumentWriter:
 
 
 def _keyed(channel: ChannelContract) -> Iterator[tuple[str, FrameType]]:
-    """A channel's messages; a type that goes both ways is two of them."""
+    """A channel's messages; a type that is both sent and received gives two."""
     for sent in channel.sent:
         yield f"receive.{_key(sent.type)}", sent
     for received in channel.received:
@@ -264,7 +264,7 @@ def _binding(channel: ChannelContract) -> Json:
 
 
 def _schemes(contract: Contract) -> Iterator[tuple[str, Json]]:
-    """The ways in which each authenticator takes its token; an `authenticate` frame is none that has a word."""
+    """How each authenticator takes its token; `authenticate` frames cannot be expressed."""
     declared = {name: auth for channel in contract.channels for name, auth in channel.auth}
     for name, auth in declared.items():
         key = _key(name).replace(".", "_2e_")

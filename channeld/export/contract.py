@@ -1,7 +1,7 @@
-"""What a configuration promises its clients: every type of every channel, both ways, as whole frames.
+"""The contract with clients: every type of every channel, in both directions, as whole frames.
 
-These are the values; `describe.py` makes them. A frame's schema refers to the contract's definitions
-(`#/$defs/NAME`), of which the frames themselves are some.
+These are the values; `describe.py` creates them. A frame's schema refers to the contract's definitions (`#/$defs/NAME`),
+which include the frames themselves.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from channeld.schema.definitions import Schema
 
 @attrs.frozen(slots=True, kw_only=True)
 class ParamContract:
-    """One param of a path. `rest` is true where it takes all that is left of the path."""
+    """One param of a path. `rest`: it takes the rest of the path."""
 
     name: str
     schema: Json
@@ -27,8 +27,8 @@ class ParamContract:
 class FrameType:
     """One type of a channel. `name` is its definition's, `schema` the whole frame's; examples are whole frames.
 
-    `declared` tells what a configuration declares from what channeld always understands. `options` are the message's
-    options for machines, `notes` for people.
+    `declared`: the configuration declares it; otherwise it is one of channeld's own. `options` are the message's options
+    for machines, `notes` for people.
     """
 
     type: str
@@ -51,16 +51,16 @@ class SentType(FrameType):
 
 @attrs.frozen(slots=True, kw_only=True)
 class ReceivedType(FrameType):
-    """One type that clients receive. `origins` says in words who makes such frames."""
+    """One type that clients receive. `origins` describes who makes such frames."""
 
     origins: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class ChannelContract:
-    """One channel. `open` is true where hooks and the API may send types that nobody declared.
+    """One channel. `open`: hooks and the API may send undeclared types.
 
-    `send_name` and `receive_name` are what targets call the union of all frames one way.
+    `send_name` and `receive_name` are the names of the unions of all frames in one direction.
     """
 
     name: str
@@ -86,7 +86,7 @@ class ChannelContract:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Contract:
-    """A whole configuration, from its clients' side. `addresses` are base URLs without a path."""
+    """A whole configuration from the client's perspective. `addresses` are base URLs without a path."""
 
     addresses: tuple[str, ...]
     channels: tuple[ChannelContract, ...]

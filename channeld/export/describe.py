@@ -1,4 +1,4 @@
-"""From declarations to a contract: what each message becomes on its way, and on which channels it arrives."""
+"""Makes the contract from declarations: what each message becomes, and on which channels it arrives."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
@@ -94,12 +94,12 @@ class _Source:
         return emitted if isinstance(emitted, str) else self.type
 
     def words_on(self, target: Channel) -> str:
-        """What the frames are, for people who know the target."""
+        """Describes the frames to users of the target."""
         elsewhere = f" of channel `{self.channel.name}`" if self.channel is not target else ""
         return f"message `{self.type}`{elsewhere}"
 
     def position_on(self, target: Channel) -> dict[str, Field] | None:
-        """The position fields of its frames on a channel; None where it does not arrive there."""
+        """The position fields of its frames on a channel; None if it does not arrive there."""
         routes = [
             route
             for route in self.message.route
@@ -174,7 +174,7 @@ class _Describer:
             )
 
     def _example(self, type: str, example: Json) -> Schema:
-        """The whole frame; what its schema marks as sensitive is not told."""
+        """The whole frame, with values that its schema marks as sensitive left out."""
         return self.sensitive.masked(
             {"type": type, **(example if isinstance(example, dict) else {})}
         )
@@ -419,7 +419,7 @@ def _notes(message: Message) -> tuple[str, ...]:
 
 
 def _own_name(frame: ReservedFrame, channel: Channel, word: str) -> str:
-    # Some say something of their channel; the others are the same everywhere.
+    # Some depend on their channel; the others are the same everywhere.
     return f"{channel.name} {frame.type} {word}" if frame.own else f"{frame.type} {word}"
 
 

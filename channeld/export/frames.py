@@ -12,7 +12,7 @@ POSITION: Final[Json] = {"description": "Where the frame stands in its room.", "
 
 
 def frame_of(type: str, fields: Mapping[str, Field], *, closed: bool = False) -> Schema:
-    """The schema of a frame with these fields; others may come unless it is `closed`."""
+    """The schema of a frame with these fields; unless `closed`, others are allowed."""
     every = {"type": Field({"const": type}), **fields}
     frame: Schema = {"type": "object", **rendered_fields(every)}
     return {**frame, "additionalProperties": False} if closed else frame
@@ -21,9 +21,9 @@ def frame_of(type: str, fields: Mapping[str, Field], *, closed: bool = False) ->
 def frame_around(
     definitions: Definitions, root: Json, type: str, fields: Mapping[str, Field], hint: str
 ) -> Schema:
-    """The schema of a frame that is what `root` declares, with these fields over it.
+    """The schema of a frame that `root` describes, with these fields added.
 
-    Where `root` uses `$dynamicRef` only the fields are known, and a comment says so.
+    If `root` uses `$dynamicRef`, only the fields are known, and a comment says so.
     """
     frame = frame_of(type, fields)
     try:
@@ -44,7 +44,7 @@ def frame_around(
 
 
 def reserved_frame(frame: ReservedFrame, features: Features) -> Schema:
-    """The schema of one of the protocol's own frames, whole, where a channel offers these features."""
+    """The complete schema of one of the protocol's own frames on a channel with these features."""
     id = {"id": Field(ID, required=False)} if frame.id else {}
     kinds = [
         frame_of(frame.type, {**fields, **id}, closed=frame.side == "client")
@@ -64,7 +64,7 @@ def position(*, room: bool | None, pos: bool | None) -> dict[str, Field]:
 
 
 def one_of(schemas: Sequence[Schema]) -> Schema:
-    """Any of the schemas; equal ones count once."""
+    """A union of schemas, without duplicates."""
     kinds: list[Schema] = []
     for schema in schemas:
         if schema not in kinds:

@@ -1,6 +1,6 @@
-"""The requests that channeld sends to backends, and what they may answer, as an OpenAPI 3.1 document.
+"""An OpenAPI 3.1 document of the requests that channeld sends to backends, and of their answers.
 
-One operation a backend and path, with the schemas of the messages that are sent there. A backend's types and stubs can be
+One operation per backend and path, with the schemas of the messages sent there. A backend's types and stubs can be
 generated from it.
 """
 
@@ -19,7 +19,7 @@ from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
 
 _SCHEMAS: Final = "#/components/schemas/"
-# Said outright: generators take an object without properties for one that has none.
+# Explicit, because generators assume that an object without `properties` is empty.
 _ANY: Final[Schema] = {"type": "object", "additionalProperties": True}
 _USER: Final[Schema] = {
     "type": "object",
@@ -43,7 +43,7 @@ _REJECTION: Final[Schema] = {
     "required": ["message"],
     "properties": {
         "message": {"type": "string"},
-        # No `default`: generators would make it a required one.
+        # No `default`: generators would make the field required.
         "code": {"type": "string", "description": "`REJECTED` where there is none."},
         "close": {"type": "integer"},
     },
@@ -78,7 +78,7 @@ class _RemoteUse:
 def hooks_document(
     contract: Contract, config: Config, sources: Sources, *, title: str, release: str
 ) -> Schema:
-    """The document; its `paths` are empty where no hook is sent to a backend. It needs no backend's secret."""
+    """Make the document; its `paths` are empty if no hook uses a backend. Needs no secrets."""
     uses: dict[tuple[str, str], list[_RemoteUse]] = {}
     for hook, pointer in remote_hooks(config):
         uses.setdefault((hook.backend or "", hook.path), []).append(_use(pointer))
@@ -105,14 +105,14 @@ def hooks_document(
 
 
 def _url(sources: Sources, backend: str) -> str:
-    """A backend's URL as it is written; `/`, which is OpenAPI's default, where the environment doesn't say it."""
+    """A backend's URL as written; `/`, OpenAPI's default, if it depends on an unset variable."""
     pointer = at("/backends", backend, "url")
     url = value_at(sources.value, pointer)
     return "/" if pointer in sources.unset else str(url).rstrip("/")
 
 
 def _use(pointer: str) -> _RemoteUse:
-    """What a hook is for, told from where it stands."""
+    """What a hook is for, from its pointer."""
     keys = tokens(pointer)
     if keys[0] == "auth":
         return _RemoteUse("authenticate", None, None)
@@ -230,7 +230,7 @@ def _content(schema: Json) -> Schema:
 
 
 def _moved(schema: Json) -> Json:
-    """A schema whose references lead into the document's components."""
+    """A schema with references rewritten to the document's components."""
     if isinstance(schema, list):
         return [_moved(one) for one in schema]
     if not isinstance(schema, Mapping):
@@ -244,7 +244,7 @@ def _moved(schema: Json) -> Json:
 
 
 def _named(value: Json, schemas: Mapping[str, Json]) -> set[str]:
-    """The components that a value refers to, also by way of others: a backend has no use for the rest."""
+    """The components that a value refers to, directly or not; the rest are left out."""
     named: set[str] = set()
     open_values: list[Json] = [value]
     while open_values:

@@ -10,10 +10,10 @@ from channeld.schema.vocabulary import DIALECT
 
 
 def jsonschema(contract: Contract, *, title: str) -> Schema:
-    """A schema that any frame of any channel satisfies, whichever way it goes.
+    """A schema that any frame of any channel satisfies, in either direction.
 
-    `$defs` holds a schema for each frame, and for each channel and way the union of them; `x-channeld` says which
-    name is which, and how each path's params look.
+    `$defs` has a schema for each frame, and their union for each channel and direction; `x-channeld` maps the names, and
+    has each path's params.
     """
     unions: Schema = {}
     for channel in contract.channels:
@@ -32,7 +32,7 @@ def jsonschema(contract: Contract, *, title: str) -> Schema:
 
 
 def as_json(document: Json) -> str:
-    """The document as text that is the same each time: indented, keys in their order, a line end at the end."""
+    """The document as reproducible text: indented, keys in order, with a final newline."""
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The contract for people: a page that says how to connect, what may be sent, what comes, and what can go wrong."""
+"""The contract as a page: how to connect, what to send, what to expect, and what can go wrong."""
 
 import json
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def _overview(contract: Contract) -> Iterator[str]:
 
 
 def _shared(contract: Contract) -> Iterator[str]:
-    """The types that fields name, where these are not frames themselves."""
+    """The types that fields refer to, other than frames."""
     frames = contract.frame_names()
     needed = Types(contract.definitions).needed(frames)
     shared = {name: type for name, type in needed.items() if name not in frames}
@@ -171,7 +171,7 @@ def _fields(record: Record, schema: Schema, contract: Contract) -> str:
     declared = declared if isinstance(declared, dict) else {}
     rows = []
     for one in record.properties:
-        # What stands in the frame's own schema says more than a type: bounds, patterns, formats.
+        # The frame's own schema says more than a type: bounds, patterns, formats.
         known = declared.get(one.name, True)
         words = _words(one.type) if known is True else _type(known, contract)
         needed = "yes" if one.required else ""

@@ -36,12 +36,12 @@ def identifier(text: str) -> str:
 
 @attrs.define(eq=False)
 class Names:
-    """The names that are given already."""
+    """The names that are taken."""
 
     _given: set[str] = attrs.field(factory=lambda: set(TAKEN))
 
     def give(self, text: str) -> str:
-        """A new identifier for a text; a number is added where the plain one is taken."""
+        """Make a new identifier from a text, with a number added if it is taken."""
         name = base = identifier(text)
         number = 1
         while name in self._given:
@@ -51,7 +51,7 @@ class Names:
         return name
 
     def take(self, name: str) -> None:
-        """Take a name that is an identifier already."""
+        """Take a name that is already an identifier."""
         self._given.add(name)
 
     def has(self, name: str) -> bool:

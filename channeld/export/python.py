@@ -1,4 +1,4 @@
-"""The contract as a Python module: a TypedDict for each kind of frame, and the union of them for each way."""
+"""The contract as a Python module: a TypedDict for each kind of frame, and their union for each direction."""
 
 import keyword
 import re
@@ -118,7 +118,7 @@ class _PythonWriter:
         yield from self._parts
 
     def client_parts(self) -> Iterator[str]:
-        """The client itself, what it has to know of each channel, and a `connect` that is typed for each."""
+        """The client itself, its data for each channel, and a typed `connect` for each."""
         template = files("channeld.export").joinpath("templates", "client.py.in")
         yield template.read_text("utf-8").rstrip()
         rows = []
@@ -158,7 +158,7 @@ class _PythonWriter:
         return name, f"ChannelClient[{channel.send_name}, {channel.receive_name}, {state}]"
 
     def _define_state(self, channel: ChannelContract) -> None:
-        """What a user may say of itself by presence, where there is such a thing."""
+        """The presence state that users may set, if any."""
         for sent in channel.sent:
             fields = sent.schema.get("properties")
             if not sent.declared and isinstance(fields, dict) and "set" in fields:
@@ -234,7 +234,7 @@ class _PythonWriter:
     def _named_record(self, record: Record, hint: str) -> str:
         if not record.properties:
             return "dict[str, object]" if record.open else "dict[str, NoReturn]"
-        # What tells the kinds of one union apart makes the better name.
+        # Name them by what distinguishes them.
         marks = [
             each.type.value
             for each in record.properties
@@ -283,7 +283,7 @@ _SPOKEN: Final = frozenset({*_PLAIN.values(), "dict", "list"})
 
 
 def _annotation(shown: str) -> str:
-    # What is defined further down can only be named in quotes.
+    # What is defined further down must be quoted.
     return shown if re.fullmatch(r"[a-z]+|Literal\[.*\]", shown) else _quoted(shown)
 
 

@@ -1,4 +1,4 @@
-"""What a channel's declaration lets of the protocol's own frames: which of them can come, and with which error codes."""
+"""Which of the protocol's own frames can occur on a channel, and with which error codes."""
 
 from typing import Literal
 
@@ -42,7 +42,7 @@ def features(
 
 
 def error_codes(channel: Channel, config: Config) -> list[ErrorCode]:
-    """The codes of channeld's own that may come on a channel; a hook may bring others."""
+    """The error codes of channeld itself that can occur on a channel; hooks may add others."""
     declared = channel.messages.values()
     hooks = channel.hooks
     connection_hooks = (hooks.connect, hooks.subscribe, hooks.unsubscribe)
@@ -58,7 +58,7 @@ def error_codes(channel: Channel, config: Config) -> list[ErrorCode]:
 
 
 def may_be_in_rooms(channel: Channel, config: Config) -> bool:
-    """Whether a connection can ever be in a room: on connect, by asking, or put there by a hook or the API."""
+    """Whether a connection can ever be in a room: on connect, by subscribing, or through a hook or the API."""
     hooks = channel.hooks
     hooked = any((hooks.connect, hooks.subscribe, hooks.close, hooks.unsubscribe))
     hooked = hooked or any(message.hook is not None for message in channel.messages.values())
@@ -73,7 +73,7 @@ def _changes(presence: Presence | None) -> Literal["none", "gathered", "each"]:
 
 
 def _takes_token_frame(channel: Channel, config: Config) -> bool:
-    """Whether an `authenticate` frame can bring a token."""
+    """Whether a token can be sent in an `authenticate` frame."""
     return any(
         "message" in authenticator(config.auth[name]).token_from() for name in channel.auth.names
     )

@@ -1,7 +1,7 @@
-"""JSON Schema as the types of a programming language: what any value that the schema accepts looks like.
+"""Converts JSON Schema to types of a programming language.
 
-A type never refuses what the schema accepts; it may accept more, since types know no patterns, lengths or `not`.
-A schema is expanded to cases (`schema/cases.py`), each becomes a type, and the whole is their union.
+A type accepts everything that the schema accepts, and may accept more, since types can't express patterns, lengths or
+`not`. A schema is expanded to cases (`schema/cases.py`), each becomes a type, and the whole is their union.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -105,7 +105,7 @@ class Types:
     _depth: int = attrs.field(default=0, init=False)
 
     def definition(self, name: str) -> Type:
-        """The type that a definition stands for, itself not named."""
+        """The type of a definition, without its name."""
         return self._of((self.definitions[name],), named=False)
 
     def needed(self, names: Iterable[str]) -> dict[str, Type]:
@@ -199,7 +199,7 @@ _ORDER: Final = ("string", "number", "integer", "boolean", "array", "object", "n
 
 
 def union(types: Iterable[Type]) -> Type:
-    """Any of the types: equal ones once, `never` left out, all of them where one is `unknown`."""
+    """The union of types: without duplicates and `never`; `unknown` absorbs the others."""
     found: dict[Type | tuple[str, Type], Type] = {}
     for type in types:
         for each in type.of if isinstance(type, Union) else (type,):
@@ -240,7 +240,7 @@ def _names_in(type: Type) -> Iterator[str]:
 
 
 def _only_reference(conjunction: Conjunction) -> str | None:
-    """The definition that a conjunction is nothing but a name for."""
+    """The definition that a conjunction merely refers to, if so."""
     if len(conjunction) != 1 or not isinstance(conjunction[0], dict):
         return None
     schema = {key: v for key, v in conjunction[0].items() if key not in _ANNOTATIONS}
@@ -277,7 +277,7 @@ def _description(schemas: Conjunction) -> str:
 
 
 def _only_branches(conjunction: Conjunction) -> list[Json] | None:
-    """The schemas of which a conjunction asks nothing but that one is satisfied."""
+    """The alternatives, if a conjunction consists of nothing else."""
     if len(conjunction) != 1 or not isinstance(conjunction[0], dict):
         return None
     schema = {key: v for key, v in conjunction[0].items() if key not in _ANNOTATIONS}

@@ -1,4 +1,4 @@
-"""The contract as TypeScript: one discriminated union for each way of each channel, and a client that knows them."""
+"""The contract as TypeScript: one discriminated union for each direction of each channel, and a typed client."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def javascript(contract: Contract) -> str:
 
 
 def client_source(name: Literal["client.ts", "client.js"]) -> str:
-    """The client in TypeScript, or in JavaScript as the TypeScript compiler writes it, below what it knows of answers."""
+    """The client in TypeScript, or as JavaScript from the TypeScript compiler, with its table of answers."""
     answers = "; ".join(f"{type}: {_text(answer)}" for type, answer in ANSWERS.items())
     known = f"{_CLIENT_HEAD}const ANSWERS = new Set([{', '.join(map(_text, SETTLING))}]);\n"
     if name == "client.ts":
@@ -72,7 +72,7 @@ def client_source(name: Literal["client.ts", "client.js"]) -> str:
 
 
 def channel_table(contract: Contract) -> str:
-    """An object literal of what a client has to know of each channel: its path, its names, and what may be sent again."""
+    """An object literal of what a client needs for each channel: path, names, and what may be resent."""
     lines = [
         f"  {_literal_key(c.name)}: {{\n    path: {_text(c.path)},\n{_names(c)}  }},"
         for c in contract.channels
@@ -102,7 +102,7 @@ def _definition(name: str, type: Type, contract: Contract, *, loose: bool) -> st
     description = schema.get("description", "") if isinstance(schema, dict) else ""
     deprecated = isinstance(schema, dict) and schema.get("deprecated") is True
     comment = _comment(str(description), "", deprecated=deprecated)
-    # A receiver asks for the fields it knows; an undeclared one is a typing mistake.
+    # Receivers access the fields that they know; an undeclared one is likely a typo.
     return f"{comment}export type {name} = {_shown(type, '', loose=loose)};"
 
 
@@ -178,7 +178,7 @@ def _union(types: tuple[Type, ...], indent: str, *, loose: bool) -> str:
     shown = []
     for each in types:
         if each == Plain("string") and any(isinstance(other, Constant) for other in types):
-            # Any text may come, and editors still offer the values that are known.
+            # Any string may arrive; editors still suggest the known values.
             shown.append("(string & {})")
         else:
             shown.append(_shown(each, indent, loose=loose))

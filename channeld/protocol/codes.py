@@ -1,4 +1,4 @@
-"""One table each of error codes, close codes and HTTP refusals: what a client can be told."""
+"""Tables of error codes, close codes and HTTP refusals."""
 
 import enum
 
@@ -50,7 +50,7 @@ def may_come_back(code: int) -> bool:
     return code in (1006, 1011, 1012, 1013) or 4500 <= code < 4600 or 4900 <= code < 4950
 
 
-# What a hook may say by closing, besides the codes that are free for it (RFC 6455 section 7.4.2).
+# Codes that a hook may close with, besides its own range (RFC 6455 section 7.4.2).
 _FOR_HOOKS = frozenset({1000, 1001, 1008, 1011, 1012, 1013})
 
 

@@ -1,8 +1,8 @@
-"""JSON text to frame, strictly, and frames to bytes: the meaning of what travels, before any declaration is asked.
+"""Decodes JSON text to frames, strictly, and encodes frames, before any declaration is applied.
 
 What a client sends is refused here unless it is one JSON object (RFC 8259), not nested too deep, with numbers that fit
-(finite as a double, integers within 64 bits) and a string `type`. What goes out is always encoded from a decoded
-value, never a client's own bytes, so a receiver parses exactly what was checked.
+(finite as a double, integers within 64 bits) and a string `type`. Output is always encoded from a decoded value, never
+copied from a client's bytes, so a receiver parses exactly what was checked.
 """
 
 import itertools
@@ -18,7 +18,7 @@ Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | 
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
 Frame: TypeAlias = dict[str, Any]
 
-# orjson encodes 254 levels and decodes 1,024; what was accepted must go out again, in an `emit` or a `history` frame.
+# orjson encodes 254 levels and decodes 1,024; what was accepted must be encodable in an `emit` or a `history` frame.
 DEEPEST = 200
 
 # Every digit as `0`, what may stand before a number in an object as a space, what makes it no integer as a point. A number with
@@ -35,7 +35,7 @@ _LONG_NUMBER = re.compile(rb" 0{19}0*+(?!\.)")
 # Brackets of one kind, and quotes; everything else may be left out.
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_NESTING = bytes(byte for byte in range(256) if byte not in b'{[}]"')
-# What opens as one step down, what closes as one up (255 is -1 as a signed byte).
+# Opening brackets count 1, closing ones -1 (255 as a signed byte).
 _AS_STEPS = bytes.maketrans(b"[]", b"\x01\xff")
 LOWEST, HIGHEST = -(2**63), 2**64 - 1
 """The integers that a frame may contain."""
@@ -44,7 +44,7 @@ _LOWEST, _HIGHEST, _MINUS = str(-LOWEST).encode(), str(HIGHEST).encode(), ord("-
 
 @attrs.frozen(slots=True)
 class BadFrame:
-    """Why a text is not a frame, in words for its sender; `id` is what it gave as one, if that could be read."""
+    """Why a text is not a frame, worded for its sender; `id` is the frame's, if it could be read."""
 
     message: str
     id: Any = None
@@ -58,7 +58,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
         depth: how many objects and lists may be nested, at most `DEEPEST`; a bare `{}` has depth 1.
 
     Returns:
-        The object, its `type` a string; or why it is none.
+        The object, with a string `type`, or why the text is not a frame.
     """
     try:
         value = orjson.loads(text)
@@ -68,7 +68,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
         return BadFrame("A frame is one JSON object")
     for child in value.values():
         if type(child) is not str:
-            # Something that may nest, or a number: most chat messages have neither, and need no second look.
+            # Nesting or long numbers: most chat messages have neither, and skip the checks.
             reason = _reason_against(text, min(depth, DEEPEST))
             if reason is not None:
                 return BadFrame(reason, value.get("id"))
@@ -79,7 +79,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
 
 
 def id_of(text: bytes) -> Any:
-    """The `id` of a text that is not decoded any further; None where it has none, or is not a JSON object."""
+    """The `id` of a text that is not decoded further; None if it has none or is not a JSON object."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -88,7 +88,7 @@ def id_of(text: bytes) -> Any:
 
 
 def _reason_against(text: bytes, depth: int) -> str | None:
-    # Both checks need a look at the value only for texts that could fail them.
+    # Both checks examine the value only if the text could fail them.
     if text.count(b"{") + text.count(b"[") > depth and _depth(text) > depth:
         return f"Nested deeper than {depth}"
     if not integers_fit(text):
@@ -97,23 +97,22 @@ def _reason_against(text: bytes, depth: int) -> str | None:
 
 
 def encode(frame: Frame) -> bytes:
-    """Encode a frame as compact JSON, which may be kept: it holds no more memory than its bytes.
+    """Encode a frame as compact JSON. The result uses no more memory than its bytes, so it may be kept.
 
     Raises:
-        TypeError: for what JSON cannot say (only a hook's frame can hold such a thing).
+        TypeError: a value is not JSON (possible only in a hook's frame).
     """
-    # A copy, for 0.08 µs: orjson does not give back what its buffer has too much, 4 KiB of a short text and 14 times
-    # a long one.
+    # A copy, for 0.08 µs: orjson does not shrink its buffer, which has 4 KiB for a short text and 14 times a long one.
     return b"%b" % orjson.dumps(frame)
 
 
 def with_id(frame: bytes, id: str | int | None) -> bytes:
-    """A frame's JSON with an `id`, if there is one. The frame has at least its `type`, so a comma is right."""
+    """Add an `id` to a frame's JSON, if there is one. The frame has at least its `type`, so a comma is correct."""
     return frame if id is None else b'%b,"id":%b}' % (frame[:-1], orjson.dumps(id))
 
 
 def is_finite(value: object) -> bool:
-    """Whether no number in a value is infinite or not a number; JSON has no words for those (RFC 8259 section 6)."""
+    """Whether all numbers in a value are finite, as JSON requires (RFC 8259 section 6)."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Takes a client's masking key off a payload (RFC 6455 section 5.3): in C where `websockets` is installed, else in Python.
+"""Unmasks payloads (RFC 6455 section 5.3): in C if `websockets` is installed, else in Python.
 
-`websockets.speedups` needs no compiler, comes as a wheel for every platform, and takes a twentieth of the time. It is
-loaded from its file: importing the package would cost more than everything else that is imported here.
+`websockets.speedups` is available as a wheel for every platform and takes a twentieth of the time. It is loaded from its
+file: importing the package would cost more than all other imports here.
 """
 
 import importlib.util
@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 Unmask: TypeAlias = Callable[[bytes, bytes], bytes]
 """The payload XORed with its 4-byte masking key."""
 
-# Below this size one XOR of two big integers is faster, above it four byte translations are.
+# Below this size one XOR of big integers is faster, above it four byte translations.
 _LARGE = 1400
 _XOR = [bytes(a ^ b for a in range(256)) for b in range(256)]
 
@@ -32,7 +32,7 @@ def unmask_plainly(payload: bytes, key: bytes) -> bytes:
 
 
 def find_accelerated(package: str = "websockets") -> Unmask | None:
-    """The same in C, or None where it is not installed. Never raises."""
+    """The same in C, or None if not installed. Never raises."""
     try:
         found = importlib.util.find_spec(package)
     except (ImportError, ValueError):

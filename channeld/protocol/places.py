@@ -1,4 +1,4 @@
-"""A client's place in several rooms as one text: what `since` and `Last-Event-ID` take beside a single position.
+"""A client's positions in several rooms as one text, which `since` and `Last-Event-ID` accept besides a single position.
 
 It is opaque to clients, at most `LONGEST` characters, and safe in a URL and in a line of server-sent events. A position
 (`EPOCH-OFFSET`) never begins with the mark that a place begins with.
@@ -17,13 +17,13 @@ _MARK: Final = "~"
 
 @attrs.frozen(slots=True)
 class Places:
-    """The last position in each room. `is_whole` is False where rooms were left out, since they did not fit."""
+    """The last position in each room. `is_whole` is False if rooms were left out because they did not fit."""
 
     rooms: Mapping[str, str]
     is_whole: bool = True
 
     def text(self) -> str:
-        """The text that `parse` reads; the rooms named last are left out where not all fit."""
+        """The text that `parse` reads; if not all rooms fit, the last ones are left out."""
         rooms, whole = dict(self.rooms), self.is_whole
         while len(text := _written(rooms, whole)) > LONGEST:
             rooms.popitem()
@@ -53,10 +53,10 @@ def _written(rooms: Mapping[str, str], whole: bool) -> str:
 
 
 def since_of(text: str | None, rooms: list[str]) -> Mapping[str, str]:
-    """What a `since` asks for in each of the rooms that are joined: a position, or a text that is none.
+    """What a `since` requests in each joined room: a position, or a text that is not one.
 
-    A single position is that of the one room. With several it is not known whose it is, and asks in each for what cannot
-    be recovered, so that the client is told. A room that whole places do not name was not joined before.
+    A single position belongs to the only room. With several rooms it is ambiguous, and cannot be recovered in any, which
+    the client is told. A room that complete places do not name was not joined before.
     """
     if text is None:
         return {}

@@ -1,4 +1,4 @@
-"""What every reader of a client's bytes shares, whichever its transport: `feed`, and why it stops. Knows no socket."""
+"""The interface of readers of all transports: `feed`, and why it stops. Knows no socket."""
 
 import enum
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ class Closing:
 
 
 class Stop(enum.Enum):
-    """Why a reader stopped; the reader's attributes tell the rest."""
+    """Why a reader stopped; its attributes have the details."""
 
     MORE = "wants more bytes"
     BUDGET = "has more than one turn may take: feed nothing to go on"

@@ -1,8 +1,8 @@
-"""The protocol's own frames, one table: who sends each, when it can come, what it holds, and how people are told.
+"""The table of the protocol's own frames: who sends each, when, its fields, and its description.
 
-Everything that knows these frames reads this table: the types that no configuration may declare, the shapes that the
-engine checks, the frames that exports describe, what the exported clients take for an answer, and the reference of the
-wire. A row of a client's frame needs one thing more: its verb in `channeld.engine.reserved`.
+Everything about these frames comes from this table: the types that configurations must not declare, the schemas that the
+engine checks, the frames in exports, what exported clients treat as an answer, and the wire reference. A client's frame
+also needs its verb in `channeld.engine.reserved`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from channeld.protocol.frames import Json
 
 @attrs.frozen(slots=True)
 class Field:
-    """One field of a frame: its JSON Schema, and whether it is always there."""
+    """One field of a frame: its JSON Schema, and whether it is always present."""
 
     schema: Json
     required: bool = True
@@ -26,10 +26,11 @@ Fields: TypeAlias = Mapping[str, Field]
 
 @attrs.frozen(slots=True, kw_only=True)
 class Features:
-    """What a channel offers, as far as its reserved frames depend on it; the defaults offer nothing.
+    """A channel's features that its reserved frames depend on; none by default.
 
-    `one_room` is true where a connection is in one room that need not be named. `info` is the schema of a user's
-    presence info, `state` that of its state (None: there is none), `routed` that of the frames that a `history` frame holds, `codes` are the error codes that may come.
+    `one_room`: a connection is in one room, which need not be named. `info` is the schema of a user's presence info,
+    `state` that of its state (None: there is none), `routed` that of the frames that a `history` frame holds, `codes` are
+    the possible error codes.
     """
 
     users: bool = False
@@ -70,9 +71,9 @@ EVERYTHING: Final = Features(
 class ReservedFrame:
     """One frame of the protocol's own.
 
-    `kinds` gives the fields of each of its forms (most have one) besides `type` and `id`. `id` says whether it can
-    carry one; `answer` is the frame that answers it, `settles` whether it can be an answer itself. `own` marks what
-    differs from channel to channel. `shown` are its forms as people write them, each with when it comes.
+    `kinds` has the fields of each form (most have one) besides `type` and `id`. `id`: it can have one; `answer` is the
+    frame that answers it; `settles`: it can be an answer itself. `own`: it differs between channels. `shown` has examples
+    of its forms, each with when it is sent.
     """
 
     type: str
@@ -136,7 +137,7 @@ def _list_of(fields: Fields) -> Field:
 
 
 def _own_room(features: Features) -> Field:
-    # Where there is one joined room it need not be named.
+    # With only one joined room it need not be named.
     return Field(ROOM, not features.one_room)
 
 

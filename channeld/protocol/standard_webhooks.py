@@ -10,7 +10,7 @@ _PREFIX = "whsec_"
 
 
 def signing_key(secret: str) -> bytes:
-    """The key that a secret stands for: base64 after `whsec_`, or the text itself as UTF-8.
+    """The key of a secret: base64 after `whsec_`, or the text itself as UTF-8.
 
     Raises:
         ValueError: what follows `whsec_` is not base64.
@@ -22,7 +22,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def signature(secret: str, id: str, moment: int, body: bytes) -> str:
-    """The `webhook-signature` of a request: `v1,` and base64 of HMAC-SHA256 over id, moment and body.
+    """The `webhook-signature` of a request: `v1,` and base64 of HMAC-SHA256 over id, timestamp and body.
 
     Args:
         secret: as `signing_key` takes it.

@@ -1,9 +1,8 @@
-"""What another configuration would have said to today's clients, asked beside the one that serves, and never obeyed.
+"""The shadow configuration: evaluates live traffic next to the serving configuration, without any effect.
 
-Read `tally.py` (what is counted and said of it), `judge.py` (what the other configuration says of a handshake and of a
-message, asked through an engine of its own that nobody is connected to), `receiver.py` (a session that asks) and
-`shadow.py` (the whole, as the server holds it).
+Read `tally.py` (counts and summary), `judge.py` (evaluates handshakes and messages, in an engine of its own without
+connections), `receiver.py` (a session that consults it) and `shadow.py` (the whole, as the server uses it).
 
-Rules: clients, hooks, rooms and counters of the configuration that serves never notice; no hook of the other one is
-called; what is kept is bounded by the open connections and by the declared channels and types.
+Rules: clients, hooks, rooms and counters of the serving configuration are not affected; hooks of the shadow are not called;
+memory is bounded by the open connections and by the declared channels and types.
 """

@@ -1,10 +1,10 @@
-"""What another configuration says of a handshake and of a message, asked in the order in which a server asks.
+"""Evaluates handshakes and messages under the shadow configuration, in the order of a real server.
 
-It has an engine of its own with the other plan, whose hub nobody joins, and for each connection a session of that engine
-whose peer hears nothing: rates, requirements, rooms and routes are then asked by the very code that a server runs.
+It has an engine of its own with the shadow's plan and an empty hub, and for each connection a session whose peer discards
+everything: rates, requirements, rooms and routes are evaluated by the server's own code.
 
-Hooks are never called. An authenticator, message or connect hook is taken to agree; where only a hook could say who a
-client is, and the configuration that serves cannot, its messages are not asked about.
+Hooks are never called and are assumed to agree. If only a hook could identify a client, and the serving configuration
+cannot, its messages are not evaluated.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,29 +47,29 @@ _OVER: Final = {"drop": DROPPED, "latest": HELD}
 
 @attrs.frozen(slots=True)
 class Turned:
-    """A handshake that would not have been accepted: the error code or HTTP status, and more words for the log."""
+    """A handshake that would be refused: the error code or HTTP status, and details for the log."""
 
     reason: str
     why: str = ""
 
 
 class _Deaf:
-    """The peer of a connection that is only asked about."""
+    """A peer that discards everything."""
 
     def send(self, frame: bytes) -> None:
-        """Nothing is sent."""
+        """Does nothing when sending."""
 
     def ready(self) -> None:
-        """Nothing waits."""
+        """Never waits."""
 
     def close(self, code: int, reason: str = "") -> None:
-        """Nothing is closed."""
+        """Does nothing when closing."""
 
 
 class ShadowSession(Session):
-    """The session that a connection would have. `is_stricter`: a limit of its channel is not that of `compared`.
+    """The session that a connection would have. `is_stricter`: a limit of its channel differs from that of `compared`.
 
-    `first_room`: the first that the message goes to, whose rate is meant.
+    `first_room`: the first room that the message goes to, whose rate applies.
     """
 
     __slots__ = ("compared", "first_room", "is_stricter")
@@ -83,7 +83,7 @@ class ShadowSession(Session):
         self.is_stricter = True
 
     def compare(self, channel: ChannelPlan) -> None:
-        """Note which limits have to be asked about, beside the channel that serves: after a reload it is another one."""
+        """Record which limits differ from the serving channel's; called again after a reload."""
         mine, its = self.channel.limits, channel.limits
         self.compared = channel
         self.is_stricter = (
@@ -94,11 +94,11 @@ class ShadowSession(Session):
 
 
 class Judge:
-    """Asks one plan.
+    """Evaluates one plan.
 
     Args:
-        plan: that of the other configuration.
-        engine: the one that serves; its runtime is used, and its way to find users.
+        plan: the shadow configuration's plan.
+        engine: the serving engine, whose runtime and user lookup are used.
         key_sets: for the authenticators of the plan.
         crowd: how many are here.
     """
@@ -124,7 +124,7 @@ class Judge:
     async def admit(
         self, request: Request, own: Session, token: str | None
     ) -> ShadowSession | Turned | None:
-        """What is said to a client that was let in.
+        """Evaluate a client that was accepted.
 
         Args:
             request: its handshake.
@@ -132,7 +132,7 @@ class Judge:
             token: the one of its `authenticate` frame, if it sent one.
 
         Returns:
-            A session to ask with from now on; why there would be none; or None where only a hook could tell.
+            A shadow session; why there would be none; or None if only a hook could tell.
         """
         match = self._match(request)
         if isinstance(match, Turned):
@@ -149,7 +149,7 @@ class Judge:
         return session
 
     async def renew(self, session: ShadowSession, own: Session, token: str) -> Turned | None:
-        """Why a new token, which the configuration that serves has taken, would have ended the connection; None if not."""
+        """Why a new token that was accepted would have ended the connection; None if it would not."""
         channel = session.channel
         if _is_same_auth(channel, own.channel) or any(auth.hook for auth in channel.auth):
             session.claims = own.claims
@@ -164,7 +164,7 @@ class Judge:
         return _settle(session)
 
     def _match(self, request: Request) -> Match | Turned:
-        """The channel, where the server would open a session."""
+        """The channel of a handshake, or its refusal."""
         match = self.plan.match(request.path)
         if match is None:
             return Turned("404", "no channel has this path")
@@ -196,7 +196,7 @@ class Judge:
     async def _identify(
         self, session: Session, request: Request, own: Session, token: str | None
     ) -> Turned | bool | None:
-        """Give the session its user. True where nobody can say who that is."""
+        """Give the session its user; True if the user can't be determined."""
         channel = session.channel
         if not channel.auth:
             return None
@@ -244,7 +244,7 @@ class Judge:
         return _refuses_valid(session, own, message, frame, now)
 
     def refuses_verb(self, session: Session, own: Session, kind: str, frame: Frame) -> str | None:
-        """Why one of the protocol's own frames would be refused; None if it would not be."""
+        """Why a reserved frame would be refused; None if it would not be."""
         channel, room = session.channel, frame.get("room", session.home)
         if kind == "subscribe":
             return _refuses_subscription(session, own, room)
@@ -257,7 +257,7 @@ class Judge:
         return None
 
     def words(self, session: Session, kind: str, frame: Frame, reason: str) -> str:
-        """More about a refusal, for the log: where and which keyword, never a value."""
+        """Details of a refusal for the log: path and keyword, never a value."""
         message = session.channel.messages.get(kind)
         if message is None:
             return ""
@@ -269,7 +269,7 @@ class Judge:
 
 
 def _settle(session: Session) -> Turned | None:
-    """Let a user in whose claims are known, or say why not."""
+    """Accept a user with known claims, or say why not."""
     claim = unmet(session.channel.require, session)
     if claim is not None:
         return Turned(ErrorCode.FORBIDDEN.value, f"require: {claim}")
@@ -281,7 +281,7 @@ def _settle(session: Session) -> Turned | None:
 
 
 def _is_same_auth(one: ChannelPlan, other: ChannelPlan) -> bool:
-    """Whether the same authenticators are asked, in the same order: then they say the same."""
+    """Whether the authenticators are the same, in the same order, and so give the same result."""
     return [(auth.name, auth.declared) for auth in one.auth] == [
         (auth.name, auth.declared) for auth in other.auth
     ]
@@ -290,7 +290,7 @@ def _is_same_auth(one: ChannelPlan, other: ChannelPlan) -> bool:
 def _refuses_valid(
     session: ShadowSession, own: Session, message: MessagePlan, frame: Frame, now: float
 ) -> str | None:
-    """What comes after the schema."""
+    """The checks after the schema."""
     if message.require and unmet(message.require, session, frame) is not None:
         return ErrorCode.FORBIDDEN.value
     reason = _routes(session, own, message, frame)

@@ -1,7 +1,7 @@
-"""A session that asks another configuration about what its client sends, and does what it would have done anyway.
+"""A session that also evaluates what its client sends under the shadow configuration, without any effect.
 
-Only what was taken counts: a frame that is refused by the configuration that serves is news to nobody. So the question
-is asked before a frame is handled (it may be changed on its way), and the answer is told once it has been handled.
+Only accepted frames count: a frame that is refused anyway is not reported. A frame is evaluated before it is handled (it
+may be modified later), and the result is reported once it has been handled.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +20,7 @@ from channeld.shadow.tally import Tally
 
 
 class Asked(Protocol):
-    """What a session asks the other configuration. But for the `judge`, nothing in it raises."""
+    """The interface to the shadow. Except for the `judge`, nothing in it raises."""
 
     tally: Tally
     judge: Judge
@@ -42,7 +42,7 @@ class Asked(Protocol):
 
 
 class ShadowedReceiver(Receiver):
-    """A receiver with a shadow: the session that the other configuration would have, once it is known."""
+    """A receiver with a shadow session, once that is known."""
 
     __slots__ = ("_asked", "_handshake", "_refusals", "_text", "_token", "shadow")
 
@@ -64,18 +64,18 @@ class ShadowedReceiver(Receiver):
         self._token: str | None = None
 
     def open(self, now: float) -> Pending[None] | None:
-        """As it is; then the other configuration is asked about the handshake."""
+        """Opens as usual; then evaluates the handshake."""
         return _after(super().open(now), self._opened)
 
     def receive(self, text: bytes, now: float) -> Pending[None] | Continuation | None:
-        """As it is; the text is at hand meanwhile, for its size. A message that waits for others is not measured."""
+        """Receives as usual, keeping the text for its size. A queued message is not measured."""
         self._text = text
         pending = super().receive(text, now)
         self._text = b""
         return pending
 
     def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:
-        """As it is; the shadow goes with it."""
+        """Closes as usual, and drops the shadow."""
         pending = super().closed(code, reason, now)
         self._handshake = None
         self._asked.leave(self, now)
@@ -88,7 +88,7 @@ class ShadowedReceiver(Receiver):
         id: str | int | None = None,
         fields: Mapping[str, object] = NO_FIELDS,
     ) -> None:
-        """As it is; that it happened is noted."""
+        """Refuses as usual, and records that."""
         self._refusals += 1
         super().refuse(code, message, id, fields)
 
@@ -145,7 +145,7 @@ class ShadowedReceiver(Receiver):
             if kind in RESERVED_CLIENT:
                 return asked.judge.refuses_verb(shadow, self, kind, frame)
             return asked.judge.refuses(shadow, self, kind, frame, self._text, now)
-        except Exception as error:  # whatever the other configuration brings, this one serves on
+        except Exception as error:  # the shadow must never affect serving
             asked.give_up(self, error)
             return None
 
@@ -161,7 +161,7 @@ class ShadowedReceiver(Receiver):
         refusals: int,
         frame: Frame,
     ) -> Pending[None] | None:
-        """When the frame has been handled, and was not refused: tell of it."""
+        """Report the frame once it has been handled, unless it was refused."""
 
         def handled() -> None:
             if self._refusals == refusals and self.shadow is not None:
@@ -179,7 +179,7 @@ def _token_of(text: bytes, depth: int) -> str | None:
 def _after(
     pending: Pending[None] | Continuation | None, call: Callable[[], None]
 ) -> Pending[None] | None:
-    """Call something when what is pending is over; at once where nothing is."""
+    """Call something when what is pending has ended; at once if nothing is."""
     if pending is None:
         call()
         return None

@@ -1,4 +1,4 @@
-"""The other configuration as the server holds it: makes the sessions that ask, counts, shows examples, sums up."""
+"""The shadow as the server uses it: creates sessions, counts, logs examples and a summary."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -22,11 +22,11 @@ _REPLACED: Final = Turned(str(int(CloseCode.REPLACED)), "limits.connections_per_
 
 
 class Shadow:
-    """One per process, beside its engine, whose sessions ask it from now on.
+    """One per process, attached to its engine's sessions.
 
     Args:
         plan: of the other configuration.
-        engine: the one that serves.
+        engine: the serving engine.
         key_sets: for the authenticators of the plan.
         crowd: how many connections there are, for the limits of the plan.
     """
@@ -46,7 +46,7 @@ class Shadow:
         engine.make_session = self._make_session
 
     def begin(self) -> None:
-        """Say in the log which configurations are compared: at the start, and when the one that serves was reloaded."""
+        """Log which configurations are compared: at the start and after a reload."""
         hooks = sum(len(_hooks(channel)) for channel in self.judge.plan.channels.values())
         log(
             "shadow_started",
@@ -112,19 +112,19 @@ class Shadow:
             self._turn(session, "authenticate", refusal)
 
     def _replace_oldest(self, session: ShadowedReceiver, shadow: ShadowSession) -> None:
-        """One more connection of a user: the oldest over `connections_per_user` would have been closed."""
+        """Count a user's oldest connection over `connections_per_user`, which would have been closed."""
         most = shadow.channel.limits.connections_per_user
         if most is None or shadow.user_id is None:
             return
         others = self._of_users.setdefault((shadow.channel.name, shadow.user_id), [])
         others.append(session)
         for oldest in others[: max(0, len(others) - most)]:
-            # One that the configuration that serves has just closed is news to nobody.
+            # One that the serving configuration has just closed is not reported.
             if oldest.is_in(State.OPEN):
                 self._turn(oldest, HANDSHAKE, _REPLACED)
 
     def _turn(self, session: ShadowedReceiver, kind: str, refusal: Turned) -> None:
-        """The connection would not be there: count that, show an example, and ask nothing more about it."""
+        """Count a connection that would not exist, log an example, and stop evaluating it."""
         self.leave(session, self._engine.runtime.clock.monotonic())
         key = TallyKey(session.channel.name, kind, refusal.reason)
         if not self.tally.count(key):

@@ -1,4 +1,4 @@
-"""What the other configuration would have refused: plain integers, an example a minute of each, and a summary.
+"""What the shadow would have refused: counts, one example a minute for each, and a summary.
 
 A key is a channel, a type and a reason. All three come from the two configurations, never from a client, so there are
 few of them however long the server runs.
@@ -46,7 +46,7 @@ class Tally:
     _quiet_until: dict[TallyKey, float] = attrs.field(factory=dict)
 
     def count(self, key: TallyKey) -> bool:
-        """Count one; whether it is to be shown as an example."""
+        """Count one; returns whether to log it as an example."""
         self.refused[key] = self.refused.get(key, 0) + 1
         now = self.clock.monotonic()
         if now < self._quiet_until.get(key, now):

@@ -1,8 +1,8 @@
-"""One table of log events, one of metrics; anyone who decides something says so here, by name.
+"""One table of log events and one of metrics; decisions are logged and counted here, by name.
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
-`events.py` (what is logged), `line_rates.py` (how often at most), `unheard.py` (what libraries log), `lines.py` (what a line
-may hold), `output.py` (where it goes), `metrics.py` (what is counted), `tracing.py` (what takes how long, and because of what).
+`events.py` (what is logged), `line_rates.py` (rate limits), `unheard.py` (what libraries log), `lines.py` (content and
+format), `output.py` (destination), `metrics.py` (what is counted), `tracing.py` (spans).
 """
 
 from channeld.telemetry.events import (

@@ -27,9 +27,9 @@ _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "er
 
 @attrs.frozen(slots=True)
 class Event:
-    """What one kind of log line is called, how loud it is, what it may carry and what it means.
+    """One kind of log line: its name, level, fields and meaning.
 
-    `source` is the field that says because of whom it is written, where clients can cause such lines cheaply.
+    `source` is the field to rate-limit by, if clients can cause such lines cheaply.
     """
 
     level: Level
@@ -267,7 +267,7 @@ _is_silent_here: ContextVar[bool] = ContextVar("is_silent_here", default=False)
 
 
 class _State:
-    """How lines are written, set by `configure`. The threshold spares structlog what nobody will read."""
+    """How lines are written, set by `configure`. The threshold avoids calling structlog for lines that are not written."""
 
     threshold = 20
     is_silent = False
@@ -313,7 +313,7 @@ def log(event: str, **fields: object) -> None:
 
 
 def _write(event: str, level: Level, fields: dict[str, object]) -> None:
-    """What structlog does with a line, without the loggers that it makes for each: they cost as much as the line."""
+    """Process a line as structlog would, without creating a logger for each, which costs as much as the line."""
     import structlog  # noqa: PLC0415 - see bound()
 
     if structlog.get_config()["processors"] is not _State.processors:
@@ -323,7 +323,7 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     try:
         for process in _State.processors:
             line = process(None, level, line)
-    except structlog.DropEvent:  # structlog's test kit has taken it
+    except structlog.DropEvent:  # captured by structlog's test kit
         return
     put(str(line), _State.settings.stream if _State.settings is not None else None)
 
@@ -332,12 +332,12 @@ _UNDECLARED = Event("warning", (), "An event that is missing from the table.")
 
 
 def left_out() -> int:
-    """Lines that this process has not written since there were too many of their kind."""
+    """The number of lines that this process left out because there were too many of their kind."""
     return _State.rates.left_out if _State.rates is not None else 0
 
 
 def bound_lines(rates: LineRates | None) -> None:
-    """Write no more lines than these rates allow from now on; None: as many as there are."""
+    """Limit lines to these rates from now on; None: no limit."""
     _State.rates = rates
 
 
@@ -347,7 +347,7 @@ def bound(**fields: object) -> Any:
 
     if not structlog.is_configured():
         configure(level="debug")
-        # Lines of level debug that are not a hook's own need somebody who asked for them.
+        # Debug lines other than a hook's own are only written on request.
         _State.threshold = _LEVELS["info"]
     return structlog.get_logger("channeld").bind(**fields)
 
@@ -359,9 +359,9 @@ def configure(
     *,
     worker: int | None = None,
 ) -> None:
-    """Say how lines look, how loud they must be, and where they go (stderr, whatever it is at that time).
+    """Set the format, the minimum level and the destination of lines (None: `sys.stderr` at the time of writing).
 
-    Where several processes write to one place, each line has the number of its `worker`.
+    With several processes, each line has the number of its `worker`.
 
     `auto` is `console` on a terminal and `json` elsewhere. Colours need a terminal and no `NO_COLOR` (no-color.org).
     """
@@ -402,14 +402,14 @@ def _apply(settings: _Settings, level: Level) -> None:
 
 
 def reconfigure(format: Format, level: Level) -> None:
-    """Change how lines look and how loud they must be; where they go stays. For what a reload brings."""
+    """Change the format and the minimum level, but not the destination, after a reload."""
     now = _State.settings or _Settings()
     configure(format, level, now.stream, worker=now.worker)
     log("log_level_changed", threshold=level)
 
 
 def toggle_debug() -> None:
-    """Write lines of every level, or again only those of the configured one and above. The change itself is a line."""
+    """Toggle between all levels and the configured one. The change is logged itself."""
     settings = _State.settings or _Settings()
     _State.is_debugging = not _State.is_debugging
     if _State.is_debugging:
@@ -432,7 +432,7 @@ def silenced_here() -> Iterator[None]:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Write none of channeld's own lines meanwhile (hook authors' own are still written)."""
+    """Write none of channeld's own lines during the block (hooks' own lines are still written)."""
     before, _State.is_silent = _State.is_silent, True
     try:
         yield
@@ -441,7 +441,7 @@ def silenced() -> Iterator[None]:
 
 
 class _Lines:
-    """Where finished lines go. A log that cannot be written must not end or hold up the server, so the line is lost."""
+    """The destination of lines. A log that cannot be written must not stop or delay the server, so the line is lost."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""How many lines of one kind a client's address or a hook may write: what a client can do cheaply must not fill a disk.
+"""Limits lines of one kind per client address or hook: what clients can do cheaply must not fill a disk.
 
 An access log has a line for each request, and so has ours, up to a rate that only a flood is over: of one address, for each
 event, 50 lines a second after the first 5,000 (of an IPv6 address the /64 counts, which one client has to itself); of one hook
@@ -16,7 +16,7 @@ Source: TypeAlias = Literal["address", "hook"]
 
 MOST_SOURCES: Final = 10_000
 _TELL_S: Final = 60.0
-# Lines a second, and lines at once before that counts.
+# Lines per second, and the burst before the rate applies.
 _RATES: Final[dict[Source, tuple[float, int]]] = {"address": (50.0, 5000), "hook": (5.0, 500)}
 
 
@@ -30,10 +30,10 @@ class _LineAccount:
 
 
 class LineRates:
-    """The accounts; the one that has been quiet longest gives way to one too many.
+    """The accounts; when there are too many, the one that was quiet longest is dropped.
 
     Args:
-        tick: seconds of a clock that only grows.
+        tick: a monotonic clock, in seconds.
 
     Attributes:
         left_out: lines that were not written.
@@ -48,7 +48,7 @@ class LineRates:
         return len(self._accounts)
 
     def take(self, event: str, source: Source, who: str) -> int | None:
-        """Whether a line may be written: None. Else how many lines were left out since that was told last; 0 to say nothing."""
+        """None if a line may be written, else how many lines were left out since the last report; 0: don't report."""
         rate, burst = _RATES[source]
         now, key = self._tick(), (event, _network(who))
         account = self._accounts.get(key)
@@ -71,7 +71,7 @@ class LineRates:
 
 
 def _network(who: str) -> str:
-    """An IPv6 address' /64, as far as its text says; anything else as it is."""
+    """The /64 of an IPv6 address; anything else unchanged."""
     if who.count(":") < 2:
         return who
     groups = who.partition("::")[0].split(":")

@@ -1,4 +1,4 @@
-"""What a log line may hold and how it looks: no token ever, and no value that begins a new line or moves the cursor.
+"""The content and format of log lines: no tokens, and no values that begin a new line or control the terminal.
 
 These are structlog processors, in the order `stamped`, `with_traceback`, `cleaned`, and then `as_json` or `Console` (threats:
 CWE-532, a secret in a log; CWE-117, a forged line).
@@ -25,7 +25,7 @@ _SECRET_NAMES = re.compile(
     re.IGNORECASE,
 )
 _PATH_NAMES = frozenset({"path", "url", "target", "uri", "referer", "origin", "location"})
-# What a token looks like wherever it turns up: a JWT, a bearer, a named parameter, a URL's user and password.
+# What tokens look like anywhere: a JWT, a bearer, a named parameter, a URL's user and password.
 _SECRET_TEXT = (
     (re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)*"), _REDACTED),
     (re.compile(r"(?i)\b(bearer[ .])[^\s\"',;]+"), rf"\1{_REDACTED}"),
@@ -58,7 +58,7 @@ def stamped(_logger: object, _name: str, fields: _Fields) -> _Fields:
 
 
 def cleaned(_logger: object, _name: str, fields: _Fields) -> _Fields:
-    """The fields without secrets, each short, the three that every line has first."""
+    """The fields without secrets, truncated, with the three that every line has first."""
     first = {name: fields.pop(name) for name in ("timestamp", "level", "event") if name in fields}
     first["event"] = _clean_text(str(first.get("event", "")))
     for name, value in fields.items():
@@ -69,10 +69,10 @@ def cleaned(_logger: object, _name: str, fields: _Fields) -> _Fields:
 
 
 def _clean(name: str, value: object, depth: int = 3) -> object:
-    """A value as JSON may hold it: short, shallow, without secrets. `name` is the field that holds it."""
+    """A value for JSON: short, shallow, without secrets. `name` is the field that holds it."""
     if type(value) is str:  # most are
         return _REDACTED if _is_secret(name[-64:]) else _clean_leaf(name, value)
-    # Numbers are not secrets: `keys` of the key set's events counts them.
+    # Numbers are not secrets: `keys` in key set events is a count.
     if value is None or isinstance(value, bool | int | float):
         return value if not isinstance(value, int) or -(2**63) <= value < 2**64 else repr(value)
     if _is_secret(name[-64:]):
@@ -87,7 +87,7 @@ def _clean(name: str, value: object, depth: int = 3) -> object:
 
 @lru_cache(maxsize=1024)
 def _is_secret(name: str) -> bool:
-    """Whether what has this name is a secret, whatever it looks like."""
+    """Whether a field of this name is always a secret."""
     return _SECRET_NAMES.search(name) is not None
 
 
@@ -119,7 +119,7 @@ def _clean_text(text: str, longest: int = _LONGEST) -> str:
 
 
 def one_line(value: object) -> str:
-    """A JSON value as one line of JSON that cannot move a terminal's cursor: what is not printable is escaped."""
+    """A JSON value as one line of JSON that is safe for terminals: unprintable characters are escaped."""
     return escaped(orjson.dumps(value, default=repr).decode())
 
 

@@ -1,7 +1,7 @@
 """The table of metrics, and the Prometheus text of samples of them.
 
-A labelled counter of prometheus_client costs a microsecond per count, a plain integer 0.04: so the code that counts keeps
-integers, and makes samples of them when it is scraped. prometheus_client is imported with the first scrape.
+A labelled counter of prometheus_client costs a microsecond per count, a plain integer 0.04. So code counts with integers
+and makes samples of them when it is scraped. prometheus_client is imported with the first scrape.
 """
 
 import bisect
@@ -125,7 +125,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @attrs.define(slots=True, eq=False)
 class Histogram:
-    """How often something took how long: one plain integer per bucket, the last for what is longer than all."""
+    """A latency histogram: one plain integer per bucket, the last one for everything longer."""
 
     counts: list[int] = attrs.field(factory=lambda: [0] * (len(BUCKETS) + 1))
     total: float = 0.0
@@ -153,7 +153,7 @@ def counted(
 
 
 def summed(samples: Iterable[Sample]) -> list[Sample]:
-    """One sample for each metric and labels: numbers and histograms add up."""
+    """Sum samples by metric and labels."""
     sums: dict[tuple[str, tuple[str, ...]], float | Histogram] = {}
     for name, value, labels in samples:
         key = (name, labels)
@@ -164,7 +164,7 @@ def summed(samples: Iterable[Sample]) -> list[Sample]:
 def totals(
     samples: Iterable[Sample], of: Callable[[Sample], str | None] = lambda sample: sample.metric
 ) -> dict[str, float]:
-    """The sums of numbers (histograms have none) by what `of` says of a sample: its metric, unless told otherwise."""
+    """The sums of numbers (not histograms), grouped by `of(sample)`: its metric by default."""
     sums: dict[str, float] = {}
     for sample in samples:
         name = None if isinstance(sample.value, Histogram) else of(sample)
@@ -174,7 +174,7 @@ def totals(
 
 
 def exposition(samples: Iterable[Sample]) -> bytes:
-    """The Prometheus text of samples; those of the same labels add up. Its type is `CONTENT_TYPE`."""
+    """The Prometheus text of samples, summed by labels. Its media type is `CONTENT_TYPE`."""
     from prometheus_client import generate_latest  # noqa: PLC0415 - 90 ms, only for /metrics
 
     return generate_latest(_Families(samples))  # type: ignore[arg-type,no-any-return,unused-ignore]
@@ -182,7 +182,7 @@ def exposition(samples: Iterable[Sample]) -> bytes:
 
 @attrs.frozen
 class _Families:
-    """All of a registry that `generate_latest` needs; there is no process-wide one."""
+    """The part of a registry that `generate_latest` needs; there is no global one."""
 
     samples: Iterable[Sample]
 

@@ -1,4 +1,4 @@
-"""Where finished lines go: to stderr or a stream at once, or to the writer that the process has for them."""
+"""The destination of lines: written to stderr or a stream at once, or handed to the process's writer."""
 
 import os
 import sys
@@ -13,18 +13,18 @@ class LineSink(Protocol):
     dropped: int
 
     def put(self, line: str) -> None:
-        """Take a line. Never waits, never raises."""
+        """Queue a line. Never waits or raises."""
 
 
 class _Process:
-    """The writer of this process, while it has one, and what those before it lost."""
+    """The writer of this process, if it has one, and how many lines earlier ones lost."""
 
     sink: LineSink | None = None
     dropped = 0
 
 
 def put(line: str, stream: TextIO | None = None) -> None:
-    """Write a line: by the process's writer, or at once where there is none or a stream is given. Never raises."""
+    """Write a line: through the process's writer, or at once if there is none or a stream is given. Never raises."""
     if stream is None and _Process.sink is not None:
         _Process.sink.put(line)
     else:
@@ -32,7 +32,7 @@ def put(line: str, stream: TextIO | None = None) -> None:
 
 
 def write(lines: list[str], stream: TextIO | None = None) -> bool:
-    """Write lines now, to a stream or to stderr, and say whether it could be done. Never raises."""
+    """Write lines now, to a stream or to stderr; returns whether that succeeded. Never raises."""
     output = stream if stream is not None else sys.stderr
     text = "\n".join(lines) + "\n"
     try:
@@ -42,7 +42,7 @@ def write(lines: list[str], stream: TextIO | None = None) -> bool:
             output.write(text)
             output.flush()
         else:
-            # Past the stream's buffer, whose lock a thread that waits for a full pipe would keep at the process's end.
+            # Bypass the stream's buffer, whose lock a thread blocked on a full pipe would hold at exit.
             left = memoryview(text.encode("utf-8", "backslashreplace"))
             while left:
                 left = left[os.write(descriptor, left) :]
@@ -52,13 +52,13 @@ def write(lines: list[str], stream: TextIO | None = None) -> bool:
 
 
 def dropped() -> int:
-    """Lines that the writers of this process have lost."""
+    """How many lines the writers of this process have lost."""
     return _Process.dropped + (_Process.sink.dropped if _Process.sink is not None else 0)
 
 
 @contextmanager
 def writing_to(sink: LineSink) -> Iterator[None]:
-    """Give lines to a writer meanwhile."""
+    """Give lines to a writer during the block."""
     _Process.sink = sink
     try:
         yield

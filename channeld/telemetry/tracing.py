@@ -1,14 +1,13 @@
-"""Spans: what took how long, and because of what. Nothing here is imported or called while tracing is off.
+"""Spans: what took how long, and why. Nothing here is imported or called while tracing is off.
 
     span = tracing.receive("message say", traceparent, {"channeld.channel": "room"})
     with attached(span):
         …                      # `tracing.child(…)` finds it here
     tracing.end(span)
 
-The rules of this file. A span is a plain value, so that one costs about two microseconds; the exporter turns them into
-what a library wants, in a thread of its own. A root is sampled by its trace id, anything below it as its parent is, also
-over the network (W3C Trace Context). Attributes are names from the configuration and ids of connections: never a user, a room or a
-value out of a message.
+Rules: a span is a plain value that costs about two microseconds; the exporter converts it for its library, in a thread of
+its own. A root is sampled by its trace id, anything below it like its parent, also across the network (W3C Trace Context).
+Attributes are names from the configuration and ids of connections: never users, rooms or values from messages.
 """
 
 import re
@@ -26,7 +25,7 @@ _UNTIL: Final = 1 << 64
 
 @attrs.define(eq=False, slots=True)
 class Span:
-    """One thing that was done. Moments are nanoseconds since the Unix epoch; `link` is a span of another trace: its trace and id."""
+    """One operation. Times are nanoseconds since the Unix epoch; `link` is a span of another trace: its trace and id."""
 
     trace: int
     id: int
@@ -41,7 +40,7 @@ class Span:
 
     @property
     def traceparent(self) -> str:
-        """As the header of a request that is made within it."""
+        """The `traceparent` header of a request that is made within it."""
         return f"00-{self.trace:032x}-{self.id:016x}-01"
 
 
@@ -63,13 +62,13 @@ def attached(span: Span | None) -> Iterator[None]:
 
 
 def traceparent() -> str | None:
-    """What tells another server of the current span; None outside of one."""
+    """The current span as a `traceparent` header; None outside of one."""
     span = current.get()
     return None if span is None else span.traceparent
 
 
 class _Context(NamedTuple):
-    """Where a span belongs; `is_sampled` is the caller's decision, if there is a caller."""
+    """A span's context; `is_sampled` is the caller's decision, if there is a caller."""
 
     trace: int
     parent: int | None
@@ -77,7 +76,7 @@ class _Context(NamedTuple):
 
 
 def _context(caller: object) -> _Context | None:
-    """What a `traceparent` says; None of nonsense."""
+    """Parse a `traceparent`; None if invalid."""
     found = _TRACEPARENT.fullmatch(caller) if isinstance(caller, str) else None
     if found is None or not int(found[1], 16) or not int(found[2], 16):
         return None
@@ -88,12 +87,12 @@ class Tracing:
     """Begins and ends spans.
 
     Args:
-        take: gets each span that has ended; never waits, never raises.
+        take: receives each ended span; must not wait or raise.
         now: nanoseconds since the Unix epoch.
         random_bits: a random integer of that many bits.
-        ratio: the share of traces that are recorded, of those whose beginner leaves it to us.
-        follows: whether a caller's own decision counts (`parentbased_…` samplers).
-        enter: makes a span the current one of a tracing library for code of others (hooks); what it returns undoes that.
+        ratio: the share of traces to record, among those without a caller's decision.
+        follows: whether to respect the caller's decision (`parentbased_…` samplers).
+        enter: makes a span the tracing library's current one for hooks; returns the function that undoes it.
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class Tracing:
         attributes: dict[str, str | int],
         link: tuple[int, int] | None = None,
     ) -> Span | None:
-        """Begin what a client asked for; `caller` is its `traceparent`, None or nonsense. None: it is not recorded."""
+        """Begin the span of a client's request; `caller` is its `traceparent`, if any. None: not recorded."""
         if (context := _context(caller)) is None:
             context = _Context(self._random_bits(128) or 1, None, is_sampled=None)
         return self._begin(context, name, "server", attributes, link)
@@ -129,7 +128,7 @@ class Tracing:
     def follow(
         self, name: str, caller: str, attributes: dict[str, str | int], kind: Kind
     ) -> Span | None:
-        """Begin a part of a span of another process, by its `traceparent`. None: it is not recorded, or nonsense."""
+        """Begin a child of another process's span, by its `traceparent`. None: not recorded, or invalid."""
         context = _context(caller)
         return None if context is None else self._begin(context, name, kind, attributes)
 
@@ -154,14 +153,14 @@ class Tracing:
         kind: Kind = "internal",
         parent: Span | None = None,
     ) -> Span | None:
-        """Begin a part of `parent`, or of the current span; None where there is none."""
+        """Begin a child of `parent`, or of the current span; None if there is none."""
         parent = parent or current.get()
         if parent is None:
             return None
         return Span(parent.trace, self._new_id(), parent.id, name, kind, self._now(), attributes)
 
     def end(self, span: Span | None, error: str = "") -> None:
-        """It is over; `error` is a code or the name of an exception's class."""
+        """End a span; `error` is a code or the name of an exception's class."""
         if span is not None:
             span.ended = self._now()
             span.error = span.error or error

@@ -1,6 +1,6 @@
-"""What libraries say through Python's `logging` where nobody has set a handler: as a line of ours.
+"""Logs what libraries write through Python's `logging`, if no handler is configured.
 
-Python would write it to stderr as it stands, between our lines, with whatever URL or token it holds.
+Python would write it to stderr unformatted, between our lines, including any URL or token in it.
 """
 
 import logging
@@ -20,12 +20,12 @@ class _Unheard(logging.Handler):
         """Write it as the event `library_warned`. Never raises."""
         try:
             text = record.getMessage()
-        except Exception:  # somebody else's format and values
+        except Exception:  # third-party format and values
             text = str(record.msg)
         raised = {"exception": record.exc_info[1]} if record.exc_info else {}
         self._write("library_warned", logger=record.name, reason=text, **raised)
 
 
 def listen(write: _Write) -> None:
-    """Write what Python would write by its handler of last resort, from level warning on."""
+    """Take the place of Python's handler of last resort, from level warning on."""
     logging.lastResort = _Unheard(write)

@@ -1,5 +1,5 @@
-"""Webhooks: a backend is told, signed and at least once, who came and went.
+"""Webhooks: signed, at-least-once notifications to a backend about users and rooms.
 
-Reading order: `webhooks.py` (what is told), `occupancy.py` (rooms over all nodes), `sender.py` (one task for each webhook),
+Reading order: `webhooks.py` (the events), `occupancy.py` (rooms over all nodes), `sender.py` (one task for each webhook),
 `queue.py`, `retries.py`, `signature.py`, `endpoint.py` (HTTP).
 """

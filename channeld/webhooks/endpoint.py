@@ -1,6 +1,6 @@
-"""One webhook's address over HTTP: a POST, and as much of the answer as says what became of it.
+"""One webhook's HTTP endpoint: sends a POST, and reads as much of the answer as is needed.
 
-No redirect is followed, no cookie is kept, and of the answer's body at most 64 KiB are read, and thrown away.
+Redirects are not followed, cookies are not kept, and at most 64 KiB of the answer's body are read and discarded.
 """
 
 import ssl
@@ -23,7 +23,7 @@ BODY_LIMIT: Final = 64 * 1024
 
 @attrs.frozen(slots=True, kw_only=True)
 class Reply:
-    """What came of a request. `status` is None where there was no answer, and `reason` says why."""
+    """The result of a request. `status` is None if there was no answer, and `reason` says why."""
 
     status: int | None = None
     retry_after: str | None = None
@@ -53,7 +53,7 @@ class Endpoint:
     async def __aenter__(self) -> Self:
         import httpx2  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
 
-        # A proxy from the environment is the operator's wish, but not for this machine itself.
+        # Use the environment's proxy, but not for this machine itself.
         self._client = httpx2.AsyncClient(
             verify=self._tls if self._tls is not None else True,
             follow_redirects=False,
@@ -90,7 +90,7 @@ class Endpoint:
         )
 
     async def _skip(self, answer: "httpx2.Response") -> None:
-        # Read to its end the connection serves for the next request as well. Cancelled rather than left: httpx2's nested
+        # If the body is read to its end, the connection can be reused. Cancelled rather than left: httpx2's nested
         # generators are finished from the inside then, not by the garbage collector.
         size = 0
         with trio.CancelScope() as too_long:

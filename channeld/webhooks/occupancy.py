@@ -1,9 +1,9 @@
-"""First in, last out of a room over all nodes, as the broker counts it.
+"""When a room becomes occupied or vacant over all nodes, as counted by the broker.
 
-Each node enters a room once, under an id of its own, when its first member comes, and leaves it with its last one. The
-broker says whether that was the first or the last over all nodes, also for a node that died. Nobody waits for it:
-wishes are noted, and what the broker knows is brought in line with them. So a room that was left and entered again
-before the broker had answered is not mentioned.
+Each node enters a room once, under its own id, when its first member joins, and leaves it with its last one. The broker
+says whether that was the first or last over all nodes, even for a node that died. Nothing waits for it: the wanted state is
+recorded, and the broker is brought in line with it, so a room that was left and entered again before the broker answered
+causes no event.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Occupancy:
     Args:
         broker: its presence is what counts.
         runtime: its timers, and tasks for what must wait.
-        tell: called with a room's topic of kind `occupied`, whether it is occupied now, and the version of that.
+        tell: called with a room's topic of kind `occupied`, whether it is occupied now, and the version of that change.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Occupancy:
         self._settled = runtime.make_event()
 
     def enter(self, room: Topic, connection: str) -> None:
-        """A connection has come into a room. Idempotent."""
+        """Record that a connection has joined a room. Idempotent."""
         topic = Topic(KIND, room.channel, room.name)
         timer = self._lingering.pop(topic, None)
         if timer is not None:
@@ -55,7 +55,7 @@ class Occupancy:
         self._look(topic)
 
     def leave(self, room: Topic, connection: str, grace: float = 0.0) -> None:
-        """A connection has left a room, which counts after `grace` seconds if nobody has come. Idempotent."""
+        """Record that a connection has left a room; takes effect after `grace` seconds unless someone joins. Idempotent."""
         topic = Topic(KIND, room.channel, room.name)
         connections = self._here.get(topic, set())
         if connection not in connections:
@@ -73,13 +73,13 @@ class Occupancy:
             self._look(topic)
 
     def end_grace(self) -> None:
-        """Let every grace be over now."""
+        """End all grace periods now."""
         for topic, timer in list(self._lingering.items()):
             timer.cancel()
             self._expire(topic)
 
     async def bequeath(self) -> None:
-        """This node stops, and others know of the rooms whose grace goes on: let them count that as it would have been."""
+        """Hand rooms in their grace period over to other nodes, because this node stops."""
         now = self._runtime.clock.monotonic()
         for topic, timer in list(self._lingering.items()):
             # After the last user of the room, whose time is the same.
@@ -88,7 +88,7 @@ class Occupancy:
                 await resolved(self._broker.linger(topic, "", self._node, left))
 
     async def settle(self) -> None:
-        """Return when the broker has answered everything."""
+        """Wait until the broker has answered everything."""
         while self._is_asking or self._changed:
             self._settled = self._runtime.make_event()
             await self._settled.wait()
@@ -117,7 +117,7 @@ class Occupancy:
         try:
             while self._changed and away is None:
                 topics = list(islice(self._changed, _AT_ONCE))
-                # First all questions, then the answers in their order: one round trip for many rooms.
+                # Send all requests first, then read the answers in order: one round trip for many rooms.
                 asked = [(topic, self._question(topic)) for topic in topics]
                 for topic, question in asked:
                     away = await self._answer(topic, question) or away
@@ -158,7 +158,7 @@ class Occupancy:
             await resolved(question)
         except BrokerUnavailable as error:
             if not is_entered:
-                return None  # that it was left is told later by the broker, as by a node that died
+                return None  # the broker reports later that it was left, as for a node that died
             self._entered.discard(topic)
             self._changed[topic] = None
             return error

@@ -1,4 +1,4 @@
-"""The events that wait for a webhook: bounded, oldest out first, also when they must be thrown away."""
+"""The events that wait for a webhook: a bounded queue, first in first out; when full, the oldest are dropped."""
 
 from collections import deque
 from typing import Final
@@ -12,7 +12,7 @@ class EventQueue:
 
     Args:
         most: how many may wait.
-        most_bytes: how large they may be together. The newest always has its place.
+        most_bytes: their maximum total size. The newest is always accepted.
     """
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
@@ -29,7 +29,7 @@ class EventQueue:
         """Add one at the end. Amortised O(1).
 
         Returns:
-            How many of the oldest had to go for it.
+            How many of the oldest were dropped for it.
         """
         self._events.append(event)
         self._bytes += len(event)
@@ -42,7 +42,7 @@ class EventQueue:
         return dropped
 
     def take(self, most: int, most_bytes: int) -> list[bytes]:
-        """Remove and return the oldest: that many at most, that large together at most, but one if there is one."""
+        """Remove and return the oldest, up to that many and that total size, but at least one if there is any."""
         taken: list[bytes] = []
         size = 0
         while self._events and len(taken) < most:

@@ -13,9 +13,9 @@ _LONGEST_ASKED = 3600.0
 
 
 def fate(status: int) -> Fate:
-    """Whether a request was taken (2xx), may be later (5xx, 408, 425, 429), or never will be (all else).
+    """Whether a request was accepted (2xx), should be retried (5xx, 408, 425, 429), or has failed (all others).
 
-    A redirect is of the last kind: what is signed for one address is not sent to another.
+    A redirect is a failure: what is signed for one address is not sent to another.
     """
     if 200 <= status < 300:
         return "taken"
@@ -26,7 +26,7 @@ def read_retry_after(text: str | None, now: float) -> float:
     """The seconds that a `Retry-After` header asks for (RFC 9110 section 10.2.3), at most an hour.
 
     Args:
-        text: the header's value: a number of seconds, or a date. What is neither asks for nothing.
+        text: the header's value: a number of seconds, or a date. Anything else is ignored.
         now: seconds since the Unix epoch.
     """
     if text is None:
@@ -54,8 +54,8 @@ class Retries:
 
         Args:
             failures: at least 1.
-            random: in [0, 1); takes off up to a half, so that those who failed together do not come back together.
-            asked: what the receiver asked for; it is never asked again earlier.
+            random: in [0, 1); subtracts up to a half, so that simultaneous failures are not retried simultaneously.
+            asked: what the receiver asked for; the pause is never shorter.
         """
         doublings = min(failures - 1, math.ceil(math.log2(max(1.0, self.most / self.first))))
         longest = min(self.most, self.first * 2.0**doublings)

@@ -1,8 +1,7 @@
-"""One webhook's task: takes its events in order, one request at a time, until each is taken or given up.
+"""One webhook's task: sends its events in order, one request at a time, until each is accepted or given up.
 
-What is put never waits: the queue is bounded, and what it cannot hold is dropped, counted and logged once a minute. A
-request that fails is sent again with the same `webhook-id` and the same body, signed again; the events after it wait,
-so their order is kept.
+`put` never waits: the queue is bounded, and what does not fit is dropped, counted, and logged once a minute. A failed
+request is retried with the same `webhook-id` and body and a new signature; later events wait, so order is kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +30,7 @@ _QUIET: Final = 60.0
 
 
 class Poster(AbstractAsyncContextManager[object], Protocol):
-    """What sends a request: an `Endpoint`."""
+    """Sends a request: an `Endpoint`, or a stand-in."""
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send one request. Never raises."""
@@ -39,7 +38,7 @@ class Poster(AbstractAsyncContextManager[object], Protocol):
 
 @attrs.define(eq=False)
 class WebhookCounters:
-    """Events that were taken or dropped, and requests by what came of them."""
+    """Events accepted or dropped, and requests by outcome."""
 
     delivered: int = 0
     dropped: int = 0
@@ -49,11 +48,11 @@ class WebhookCounters:
 
 
 class WebhookSender:
-    """Sends what it is given while `run` runs.
+    """Sends events while `run` runs.
 
     Args:
         name: its number in the configuration, for metrics.
-        webhook: where to, and the secret.
+        webhook: its URL and secret.
         runtime: its clock and its randomness.
         poster: instead of the webhook's `Endpoint`.
         retries: when to try again.
@@ -82,13 +81,13 @@ class WebhookSender:
         self._queue = queue if queue is not None else EventQueue()
         self._in_flight = 0
         self._draining = trio.Event()
-        # Something has come; do not wait for the batch's end; nothing waits any more.
+        # An event was queued; don't wait for the batch; the queue is empty.
         self._news, self._hurry, self._rest = trio.Event(), trio.Event(), trio.Event()
         self._unsaid: dict[str, int] = {}
         self._said_at: float | None = None
 
     def put(self, event: bytes) -> None:
-        """Send an encoded event when its turn comes. Never waits."""
+        """Queue an encoded event. Never waits."""
         dropped = self._queue.put(event)
         if dropped:
             self._drop(dropped, "too many events wait")
@@ -98,7 +97,7 @@ class WebhookSender:
 
     @property
     def waiting(self) -> int:
-        """How many events are not yet taken."""
+        """How many events have not been accepted yet."""
         return len(self._queue) + self._in_flight
 
     def samples(self) -> Iterator[Sample]:
@@ -119,7 +118,7 @@ class WebhookSender:
                 await self._deliver(self._queue.take(MOST_EVENTS, MOST_BYTES))
 
     async def drain(self) -> None:
-        """Wait for no batch any more, try at once what had failed, and return when nothing waits."""
+        """Send everything without waiting for batches or retry pauses; returns when the queue is empty."""
         self._draining.set()
         self._hurry.set()
         while self.waiting:
@@ -127,7 +126,7 @@ class WebhookSender:
             await self._rest.wait()
 
     def give_up(self) -> None:
-        """Count and log what still waits: it will not be sent."""
+        """Drop, count and log what still waits."""
         if self.waiting:
             left = self.waiting
             self._queue.take(left, MOST_BYTES * left)
@@ -213,7 +212,7 @@ class WebhookSender:
         if self._draining.is_set():
             await trio.sleep(seconds)
             return
-        # The server's end is a reason to ask at once a receiver that has failed; more events are none.
+        # A drain retries a failed receiver at once; new events don't.
         with trio.move_on_after(seconds):
             await self._draining.wait()
 

@@ -12,7 +12,7 @@ def sign(secret: str, moment: int, body: bytes) -> str:
 
     Args:
         secret: the key, as UTF-8.
-        moment: whole seconds since the Unix epoch; it is signed, so an old request cannot be sent again as a new one.
+        moment: whole seconds since the Unix epoch; it is signed, so an old request cannot be replayed as a new one.
         body: the request's.
     """
     digest = hmac.new(secret.encode(), b"%d." % moment + body, hashlib.sha256).hexdigest()

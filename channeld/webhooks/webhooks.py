@@ -1,7 +1,7 @@
-"""What happened to connections, users and rooms, as events for each webhook that wants them.
+"""Turns what happens to connections, users and rooms into events for the webhooks that want them.
 
-The engine tells this observer, on the way of a client's frame: nothing here waits. Each method notes what was told, so
-that a `disconnected` follows a `connected` and a `left` a `joined`, each once.
+The engine calls this observer while it handles frames, so nothing here waits. Each method records what was reported, so
+that each `connected` has exactly one `disconnected`, and each `joined` one `left`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ DRAIN: Final = 5.0
 
 
 class Webhooks:
-    """Becomes the engine's observer. `run` sends; without it events only wait.
+    """The engine's observer. `run` sends; without it events are only queued.
 
     Args:
         engine: whose connections it is about.
@@ -73,14 +73,14 @@ class Webhooks:
             task_status.started()
 
     async def drain(self, seconds: float = DRAIN, *, is_outlived: bool = False) -> None:
-        """Every connection is gone: send what waits, for that many seconds; the rest is dropped.
+        """Send what waits within that many seconds, after every connection has ended; the rest is dropped.
 
-        All grace ends, unless `is_outlived`: then other nodes know who was here, and tell of it when that time is over.
+        All grace periods end, unless `is_outlived`: then other nodes take them over and report when they end.
         """
         with trio.move_on_after(seconds):
             if not is_outlived:
                 await self._engine.hub.presence.end_grace()
-                # A room is vacated after its last user has left, as in daily life.
+                # A room is vacated after its last user has left.
                 self._occupancy.end_grace()
             await self._occupancy.settle()
             if is_outlived:
@@ -94,19 +94,19 @@ class Webhooks:
     # ------------------------------------------------------------------------------------------- from the engine
 
     def connected(self, session: Observed) -> None:
-        """A client was let in; its rooms are joined next."""
+        """A client was accepted; its rooms are joined next."""
         self._connected.add(session.connection_id)
         self._tell("connected", session.channel.name, **_who(session))
 
     def disconnected(self, session: Observed, code: int, reason: str) -> None:
-        """A connection has ended; nothing if it had not been let in."""
+        """A connection has ended; ignored if it had not been accepted."""
         if session.connection_id in self._connected:
             self._connected.discard(session.connection_id)
             channel = session.channel.name
             self._tell("disconnected", channel, **_who(session), code=code, reason=reason)
 
     def joining(self, session: Observed, room: Topic) -> None:
-        """A connection comes to a room: the room is occupied before its first user has joined."""
+        """A connection is joining a room: the room is occupied before its first user has joined."""
         if self._wants("room_occupied", room.channel) or self._wants("room_vacated", room.channel):
             self._occupancy.enter(room, session.connection_id)
 
@@ -117,7 +117,7 @@ class Webhooks:
             self._tell("joined", room.channel, room=room.name, **_whose(session))
 
     def left(self, session: Observed, room: Topic) -> None:
-        """A connection has left a room; nothing if it was not in it."""
+        """A connection has left a room; ignored if it was not in it."""
         if (room, session.connection_id) in self._joined:
             self._joined.discard((room, session.connection_id))
             self._tell("left", room.channel, room=room.name, **_whose(session))
@@ -125,14 +125,14 @@ class Webhooks:
         self._occupancy.leave(room, session.connection_id, stay(presence, session.away))
 
     def room_changed(self, topic: Topic, is_occupied: bool, version: Position) -> None:
-        """A room has its first member over all nodes, or none any more."""
+        """A room got its first member over all nodes, or lost its last."""
         event = "room_occupied" if is_occupied else "room_vacated"
         self._tell(event, topic.channel, room=topic.name, **_numbered(version))
 
     def presence_changed(
         self, topic: Topic, user: str, info: Mapping[str, Any] | None, version: Position
     ) -> None:
-        """A user has come (with `info`) to what has presence, or has left it (None), over all nodes."""
+        """A user became present (with `info`) or absent (None), over all nodes."""
         room = {"room": topic.name} if topic.is_room else {}
         event, shown = ("left", {}) if info is None else ("joined", {"info": info})
         self._tell(event, topic.channel, **room, user=user, **shown, **_numbered(version))
@@ -164,7 +164,7 @@ class Webhooks:
 
 
 def _numbered(version: Position) -> dict[str, str]:
-    # Without a number nothing is known of the order.
+    # Without a version, the order is unknown.
     return {"version": str(version)} if version.offset else {}
 
 

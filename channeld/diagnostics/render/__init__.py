@@ -1,7 +1,7 @@
 """Findings as text for people, and as JSON, GitHub annotations, SARIF and JUnit for machines: pure functions to str.
 
-Reading order: `texts.py` (what a rendering is given), `frames.py` (code frames), `painter.py` (how a terminal shows them),
-`text.py`, then `markdown.py` (pieces of it, for exports and reports), `json.py`, `github.py`, `sarif.py`, `junit.py`.
+Reading order: `texts.py` (what a rendering is given), `frames.py` (code frames), `painter.py` (for terminals), `text.py`,
+then `markdown.py` (pieces of it, for exports and reports), `json.py`, `github.py`, `sarif.py`, `junit.py`.
 """
 
 from channeld.diagnostics.render.github import render_github

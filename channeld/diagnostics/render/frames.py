@@ -1,4 +1,4 @@
-"""A code frame: the lines around a place, with carets under it, as wide on the screen as what they point at."""
+"""Code frames: the lines around a location, with carets under it that match its width on screen."""
 
 import unicodedata
 
@@ -15,7 +15,7 @@ _BEFORE = 40
 
 @attrs.frozen(slots=True, kw_only=True)
 class Frame:
-    """Numbered lines, and where the mark under the last one starts and how wide it is, in screen cells."""
+    """Numbered lines, and the start and width of the mark under the last one, in screen cells."""
 
     lines: tuple[tuple[int, str], ...]
     indent: int
@@ -23,9 +23,9 @@ class Frame:
 
 
 def frame(lines: list[str], place: Place, context: int = CONTEXT) -> Frame | None:
-    """The line of a place under up to `context` lines before it; None if the text has no such line.
+    """The line of a location with up to `context` lines before it; None if the text has no such line.
 
-    A span of several lines is marked to the end of its first. A line that is too long is cut around the mark.
+    A multi-line span is marked to the end of its first line. A line that is too long is cut around the mark.
     """
     if not 1 <= place.line <= len(lines):
         return None
@@ -49,7 +49,7 @@ def frame(lines: list[str], place: Place, context: int = CONTEXT) -> Frame | Non
 
 
 def len_on_screen(cell: str) -> int:
-    """How many columns of a terminal a text takes: wide characters two, combining ones none."""
+    """The width of a text in terminal columns: wide characters take two, combining ones none."""
     return sum(
         0
         if unicodedata.category(c) in ("Mn", "Me", "Cf")
@@ -61,19 +61,19 @@ def len_on_screen(cell: str) -> int:
 
 
 def _cells(text: str) -> list[str]:
-    """What is shown for each character: itself, spaces for a tab, a replacement for what steers a terminal."""
+    """What is shown for each character: itself, spaces for a tab, a replacement for control characters."""
     return [" " * TAB if c == "\t" else one_line(c) for c in text]
 
 
 def _cut(cells: list[str], start: int) -> int:
-    """How many characters to leave out before the mark, so that it is seen."""
+    """How many characters to cut before the mark to keep it visible."""
     if sum(map(len_on_screen, cells[: start + 1])) < WIDEST - _BEFORE:
         return 0
     return max(0, start - _BEFORE)
 
 
 def _shown(cells: list[str], used: int) -> str:
-    """As many characters as fit, and an ellipsis if they are not all."""
+    """As many characters as fit, with an ellipsis if cut."""
     for count, cell in enumerate(cells):
         used += len_on_screen(cell)
         if used > WIDEST:

@@ -17,12 +17,12 @@ _LEVELS: dict[Severity, AnnotationLevel] = {
 
 
 def annotation(level: AnnotationLevel, place: Place, title: str, lines: Iterable[str]) -> str:
-    """One workflow command, which shows as an annotation of `place` on a pull request. Text cannot end the command."""
+    """One workflow command, which shows as an annotation of `place` on a pull request. Text is escaped."""
     properties: dict[str, str | int] = {"file": place.file, "line": place.line}
     if place.line == place.end_line:
         properties |= {"col": place.column, "endColumn": place.end_column}
     else:
-        # Columns are refused for a span of several lines.
+        # GitHub refuses columns for a multi-line span.
         properties["endLine"] = place.end_line
     properties["title"] = title
     written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
@@ -30,7 +30,7 @@ def annotation(level: AnnotationLevel, place: Place, title: str, lines: Iterable
 
 
 def render_github(report: Report, sources: Texts) -> str:
-    """One command a line, errors first since GitHub shows only the first ten of a step; then the count, as text."""
+    """One command per line, errors first since GitHub shows only ten per step, then the count as text."""
     found = report.sorted()
     lines = [_command(diagnostic) for diagnostic in by_severity(found)]
     return "\n".join([*lines, summary(found, sources)]) + "\n"

@@ -7,7 +7,7 @@ from channeld.diagnostics.render.texts import Texts
 
 
 def render_json(report: Report, sources: Texts) -> str:
-    """The document, in ASCII, so that no terminal or pipe can spoil it."""
+    """The document, in ASCII, so that it passes any terminal or pipe."""
     document = {
         "version": 1,
         "files": sources.files,
@@ -30,7 +30,7 @@ def finding_fields(diagnostic: Diagnostic) -> dict[str, str | int]:
 
 
 def place_fields(place: Place) -> dict[str, str | int]:
-    """Where something stands, as every JSON document for machines says it: lines and columns count from 1."""
+    """A location, the same in all JSON output: lines and columns count from 1."""
     return {
         "file": place.file,
         "line": place.line,

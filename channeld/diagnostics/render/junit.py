@@ -1,4 +1,4 @@
-"""JUnit XML: the one writer of test suites, and findings written with it (a suite a file, a case a finding)."""
+"""JUnit XML: writes test suites, and findings as such (one suite per file, one case per finding)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.diagnostics.render.text import render_one
 from channeld.diagnostics.render.texts import Texts, one_line
 
-# What XML 1.0 has no way to write.
+# Characters that XML 1.0 cannot contain.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Outcome: TypeAlias = Literal["passed", "failure", "error", "skipped"]
 _COUNTED: Final[tuple[_Outcome, ...]] = ("failure", "error", "skipped")
@@ -19,7 +19,7 @@ _COUNTED: Final[tuple[_Outcome, ...]] = ("failure", "error", "skipped")
 
 @attrs.frozen(slots=True, kw_only=True)
 class JunitCase:
-    """One test case. `message` is the headline of a failure, an error or a skip, `body` all there is to read."""
+    """One test case. `message` is the headline of a failure, an error or a skip, `body` the full text."""
 
     name: str
     outcome: _Outcome = "passed"

@@ -1,10 +1,10 @@
-"""Pieces of Markdown that hold whatever text they are given: code spans, tables, their cells."""
+"""Markdown for arbitrary text: code spans, tables and cells."""
 
 from collections.abc import Sequence
 
 
 def code(text: str) -> str:
-    """A code span that a table can hold: longer fences around backticks (CommonMark 6.1), pipes escaped; "" for ""."""
+    """A code span that works in tables: longer fences around backticks (CommonMark 6.1), pipes escaped; "" for ""."""
     flat = " ".join(text.split()).replace("|", "\\|")
     fence = "`"
     while fence in flat:
@@ -14,13 +14,13 @@ def code(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """A text on one line that ends no cell and begins no HTML."""
+    """Text on one line, escaped for a table cell."""
     flat = " ".join(text.split())
     return flat.replace("|", "\\|").replace("<", "&lt;")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already; "" for one without rows."""
+    """A table of Markdown cells; "" if it has no rows."""
     if not rows:
         return ""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]

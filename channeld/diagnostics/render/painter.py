@@ -1,4 +1,4 @@
-"""What every text for a terminal draws alike: colours, and code frames with their marks. No words of its own."""
+"""Terminal output shared by all renderers: colours, and code frames with their marks."""
 
 from collections.abc import Iterator
 
@@ -14,12 +14,12 @@ _RESET, BOLD, BLUE, DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
 
 @attrs.frozen
 class Painter:
-    """Paints, or does not."""
+    """Applies colours, or doesn't."""
 
     colour: bool = False
 
     def paint(self, colour: str, text: str) -> str:
-        """The text in a colour, if there is colour."""
+        """The text in a colour, if colours are enabled."""
         return f"{colour}{text}{_RESET}" if self.colour and text else text
 
 
@@ -48,5 +48,5 @@ class FramePainter(Painter):
 
 
 def where(place: Place) -> str:
-    """`file:line:column`, fit for one line of a terminal."""
+    """`file:line:column`, safe for a terminal."""
     return f"{one_line(place.file)}:{place.line}:{place.column}"

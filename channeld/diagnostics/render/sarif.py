@@ -16,7 +16,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render_sarif(report: Report, sources: Texts, *, version: str = "") -> str:
-    """The log of one run, with a rule for each code that was found. `version` is channeld's own."""
+    """The log of one run, with a rule for each code found. `version` is channeld's own."""
     found = report.sorted()
     codes = sorted({diagnostic.code for diagnostic in found})
     driver: _Object = {"name": "channeld", "rules": [_rule(code) for code in codes]}
@@ -24,7 +24,7 @@ def render_sarif(report: Report, sources: Texts, *, version: str = "") -> str:
         driver["semanticVersion"] = version
     fingerprints = _Fingerprints(sources)
     results = [_result(d, codes.index(d.code), fingerprints.of(d)) for d in found]
-    # Without columnKind columns count UTF-16 units; ours count code points.
+    # By default columns count UTF-16 units; ours count code points.
     run = {"columnKind": "unicodeCodePoints", "tool": {"driver": driver}, "results": results}
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -79,7 +79,7 @@ def _result(diagnostic: Diagnostic, rule: int, fingerprint: str) -> _Object:
 
 
 def _location(place: Place) -> _Object:
-    # Bytes that are not UTF-8 come as lone surrogates in file names (PEP 383).
+    # Non-UTF-8 bytes in file names are lone surrogates (PEP 383).
     uri = quote(place.file.encode("utf-8", "surrogateescape"), safe="/")
     region = {
         "startLine": place.line,
@@ -91,7 +91,7 @@ def _location(place: Place) -> _Object:
 
 
 class _Fingerprints:
-    """What makes a finding the same one after lines moved: its code and its line's text, and which of such it is."""
+    """Identifies a finding even if lines move: by its code, its line's text, and a number among equal ones."""
 
     def __init__(self, sources: Texts) -> None:
         self._sources = sources

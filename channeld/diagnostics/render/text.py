@@ -1,4 +1,4 @@
-"""Findings as text: headline, place, code frame with carets, the other places, help, and a last line that counts."""
+"""Findings as text: headline, location, code frame with carets, related locations, help, and a count at the end."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _COLOURS = {
 
 
 def render_text(report: Report, sources: Texts, *, colour: bool) -> str:
-    """All findings in the order of the files, and how many there are; ANSI colours only if asked for."""
+    """All findings in file order and their count; ANSI colours only on request."""
     found = report.sorted()
     renderer = _Renderer(colour, texts=sources)
     blocks = ["\n".join(renderer.finding(diagnostic)) for diagnostic in found]
@@ -23,7 +23,7 @@ def render_text(report: Report, sources: Texts, *, colour: bool) -> str:
 
 
 def render_one(diagnostic: Diagnostic, sources: Texts, *, colour: bool = False) -> str:
-    """One finding, without the last line."""
+    """One finding, without the count."""
     return "\n".join(_Renderer(colour, texts=sources).finding(diagnostic)) + "\n"
 
 
@@ -62,5 +62,5 @@ class _Renderer(FramePainter):
 
 
 def _context(place: Place) -> int:
-    # Nothing covers the secrets in a module's other lines.
+    # Secrets in a module's other lines are not masked, so show no context.
     return 0 if place.file.endswith(".py") else CONTEXT

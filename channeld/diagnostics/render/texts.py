@@ -1,4 +1,4 @@
-"""What a rendering needs of the files, and the words that several renderings share."""
+"""What renderers need of the files, and texts that they share."""
 
 import re
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from channeld.diagnostics.diagnostic import Diagnostic, Severity
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _BREAK = re.compile(r"\r\n|\n|\r")
-# Control characters steer a terminal, bidirectional overrides show a line in an order that it does not have.
+# Control characters affect the terminal, bidirectional overrides reorder a line.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Texts(Protocol):
-    """The files that findings speak of, as they may be shown: no secret in them."""
+    """The files that findings refer to, with secrets masked."""
 
     @property
     def files(self) -> list[str]:
@@ -60,12 +60,12 @@ class OneText:
 
 
 def one_line(text: str) -> str:
-    """The text with nothing in it that could end a line or steer a terminal."""
+    """The text without line breaks and terminal control characters."""
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", _BREAK.sub(" ", text).replace("\t", " "))
 
 
 def paragraphs(diagnostic: Diagnostic) -> list[str]:
-    """All that a finding says in words, for readers that show no frame: message, label, other places, help."""
+    """The text of a finding for readers without code frames: message, label, related locations, help."""
     said = [diagnostic.message]
     if diagnostic.label:
         said.append(diagnostic.label)
