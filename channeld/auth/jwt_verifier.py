@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import json
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -186,7 +187,7 @@ class JwtVerifier:
             algorithm = get_default_algorithms()[declared.algorithms[0]]
             self._static.append(algorithm.prepare_key(declared.public_key))
         # SHA-256 of a token → the key of the set that verified it (None: a static key). In order of last use.
-        self._remembered: dict[bytes, tuple[str | None, Key] | None] = {}
+        self._remembered: OrderedDict[bytes, tuple[str | None, Key] | None] = OrderedDict()
 
     async def verify(self, token: str, wall: float) -> Grant | Denied:
         """Try the static keys, then the key set. Waits only if the key set has to be fetched."""
@@ -236,18 +237,20 @@ class JwtVerifier:
     def _is_remembered(self, digest: bytes) -> bool:
         if digest not in self._remembered:
             return False
-        found = self._remembered.pop(digest)
+        found = self._remembered[digest]
         if found is not None:
             kid, key = found
             if self._key_set is None or self._key_set.find(kid) is not key:
+                del self._remembered[digest]
                 return False
-        self._remembered[digest] = found
+        self._remembered.move_to_end(digest)
         return True
 
     def _remember(self, digest: bytes, found: tuple[str | None, Key] | None) -> None:
         self._remembered[digest] = found
         if len(self._remembered) > REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
+            # The first key of a dict would have to be looked for behind all that were deleted.
+            self._remembered.popitem(last=False)
 
     # --------------------------------------------------------------------------------------------------- claims
 

@@ -31,7 +31,10 @@ def wanted(session: Session) -> list[str] | None:
     rendered = [template(session, {}) for template in session.channel.join]
     most = session.channel.limits.rooms_per_connection
     names: dict[str, None] = {}
-    for room in _named(rendered):
+    session.home = session.room = None
+    if len(rendered) == 1 and isinstance(rendered[0], str):
+        session.home = session.room = room_name(rendered[0])
+    for room in _named(rendered) if session.home is None else (session.home,):
         names[room] = None
         if len(names) > most:
             break  # a token may list more rooms than there is time for
@@ -42,10 +45,6 @@ def wanted(session: Session) -> list[str] | None:
             )
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
-    if len(rendered) == 1 and isinstance(rendered[0], str):
-        session.home = session.room = room_name(rendered[0])
-    else:
-        session.home = session.room = None
     if len(names) > most:
         session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, {"limit": most})
     return list(names)[:most]
