@@ -41,7 +41,7 @@ class Receiver(Session):
         self.state = State.OPENING
         return self._start(lifecycle.open_session(self, now))
 
-    def receive(  # noqa: PLR0911 - a way out for each thing that a text may be
+    def receive(  # noqa: C901, PLR0911 - a way out for each thing that a text may be
         self, text: bytes, now: float
     ) -> Pending[None] | Continuation | None:
         """Handle one text message; `text` is UTF-8, `now` is in monotonic seconds."""
@@ -77,7 +77,9 @@ class Receiver(Session):
         if self.in_flight and (message is None or not message.is_plain or message.has_steps):
             handle = partial(self._handle, kind, frame, id, now)
             return self._take_up(self._receive_when_idle(self.in_flight, handle))
-        return self._handle(kind, frame, id, now)
+        if message is None or message.has_steps:
+            return self._handle(kind, frame, id, now)
+        return self._receive_message(message, frame, id, now)
 
     def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
         """Handle what a returning client had asked for before; refusals are not counted as its errors this time."""

@@ -49,11 +49,11 @@ def route_one(
         Forbidden, BrokerUnavailable: it was not published.
     """
     session.room = session.home
-    publication = _work_out(session, message, target, frame)
-    if publication is None:
+    if target.is_direct:
+        session.peer.send(emitted(session, message, frame, None))
         return None
-    if publication.topic is None:
-        session.peer.send(publication.payload)
+    publication = _work_out(session, message, target, frame)
+    if publication is None or publication.topic is None:
         return None
     return session.engine.hub.publish(publication.topic, publication.payload, publication.options)
 

@@ -197,7 +197,8 @@ class Lane:
     def __init__(self, admission: Admission, most: int) -> None:
         self.admission = admission
         self.epoll, self.arrivals = select.epoll(), select.epoll()
-        self.epoll.register(self.arrivals.fileno(), _IN)
+        self._arrivals_fd = self.arrivals.fileno()
+        self.epoll.register(self._arrivals_fd, _IN)
         self._most = most
         self._sockets: dict[int, _LaneSocket] = {}
         # Sockets whose connections have ended, with encrypted bytes still to send.
@@ -221,6 +222,9 @@ class Lane:
         """Accept this socket's connections, with TLS or without. The caller closes it, after `ignore`."""
         listener.setblocking(False)
         self._listeners[listener.fileno()] = listener, tls
+        if listener.family != socket.AF_UNIX:
+            # On Linux the accepted sockets inherit it.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.arrivals.register(listener.fileno(), _IN)
 
     def ignore(self, listener: socket.socket) -> None:
@@ -245,11 +249,9 @@ class Lane:
         driver = _LaneSocket(self, sock, address, tls)
         self._sockets[driver.fd] = driver
         try:
-            if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             driver.watch(_IN)
         except OSError:
-            # Reset before it was accepted, or over the kernel's limit of watches per user.
+            # Over the kernel's limit of watches per user.
             driver.mask = 0
             driver.connection.broken()
         return driver.connection
@@ -294,8 +296,9 @@ class Lane:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._run_resumed)
+                own = self.epoll.fileno()
                 while True:
-                    await trio.lowlevel.wait_readable(self.epoll.fileno())
+                    await trio.lowlevel.wait_readable(own)
                     self._turn()
         finally:
             for connection in self.connections:
@@ -315,7 +318,7 @@ class Lane:
         fanout, now = self.admission.fanout, self.admission.now()
         fanout.begin()
         ready, self._left = self._left or self.epoll.poll(0, SOCKETS_A_TURN), []
-        others, asks = self.arrivals.fileno(), len(ready) == SOCKETS_A_TURN
+        others, asks = self._arrivals_fd, len(ready) == SOCKETS_A_TURN
         for number, (fd, events) in enumerate(ready):
             if number and fanout.is_over():
                 self._left, asks = ready[number:], True
