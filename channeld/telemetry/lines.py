@@ -6,7 +6,6 @@ CWE-532, a secret in a log; CWE-117, a forged line).
 
 import re
 import sys
-import time
 import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -54,14 +53,8 @@ def with_traceback(_logger: object, _name: str, fields: _Fields) -> _Fields:
 
 def stamped(_logger: object, _name: str, fields: _Fields) -> _Fields:
     """The fields with the `timestamp`, in UTC."""
-    now = time.time()
-    fields["timestamp"] = f"{_second(int(now))}.{int(now % 1 * 1e6):06}Z"
+    fields["timestamp"] = datetime.now(UTC).isoformat()[: -len("+00:00")] + "Z"
     return fields
-
-
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def cleaned(_logger: object, _name: str, fields: _Fields) -> _Fields:
