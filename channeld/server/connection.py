@@ -39,10 +39,11 @@ class Connection(WatchedOutbox):
         address: the peer's address, empty for a Unix socket.
         secure: whether it came over TLS.
 
+    Attributes:
+        address: the client's, once a trusted proxy has said it.
     """
 
     __slots__ = (
-        "_address",
         "_close",
         "_due",
         "_encode",
@@ -54,6 +55,7 @@ class Connection(WatchedOutbox):
         "_secure",
         "_session",
         "_stream",
+        "address",
     )
 
     def __init__(
@@ -66,7 +68,7 @@ class Connection(WatchedOutbox):
         secure: bool,
     ) -> None:
         super().__init__(admission, driver, write or takes_nothing)
-        self._address, self._secure = address, secure
+        self.address, self._secure = address, secure
         self._is_pending = False
         self._seat: Seat | None = None
         self._head = bytearray()
@@ -168,7 +170,7 @@ class Connection(WatchedOutbox):
         if self.state is State.OPEN and self._session is not None:
             slow, note = self._session.connection_id, self._admission.note_slow
             # If nobody in a room reads, all are too slow at once; their log lines are written at the turn's end.
-            self.fanout.when_turn_ends(partial(note, slow, self._address, self.queued, self.limit))
+            self.fanout.when_turn_ends(partial(note, slow, self.address, self.queued, self.limit))
             self.cut()
             self._say_close(Closing(CloseCode.TOO_SLOW, "too slow"))
 
@@ -194,7 +196,7 @@ class Connection(WatchedOutbox):
             self._refuse(refuse(431, "The request head is larger than 16 KiB"))
         elif end:
             head, rest, self._head = bytes(self._head[:end]), bytes(self._head[end:]), _SPENT
-            verdict = self._admission.judge(head, self._address, secure=self._secure)
+            verdict = self._admission.judge(head, self.address, secure=self._secure)
             if isinstance(verdict, Accept):
                 self._accept(verdict, rest, now)
             elif isinstance(verdict, Refuse):
@@ -204,7 +206,7 @@ class Connection(WatchedOutbox):
 
     def _refuse(self, refusal: Refuse) -> None:
         self._admission.count(refusal.status)
-        log("handshake_refused", **refusal.told(self._address))
+        log("handshake_refused", **refusal.told(self.address))
         self._answer(refusal)
 
     def _answer(self, answer: Answer) -> None:
@@ -212,7 +214,7 @@ class Connection(WatchedOutbox):
         self._linger()
 
     def _accept(self, accepted: Accept, rest: bytes, now: float) -> None:
-        self._seat, peer, self._address = accepted.seat, self._address, accepted.request.address
+        self._seat, peer, self.address = accepted.seat, self.address, accepted.request.address
         if isinstance(accepted.agreement, CallAgreement):
             self._kept = self._kept or Kept(peer, self._admission.is_draining)
             self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
@@ -262,7 +264,7 @@ class Connection(WatchedOutbox):
         self._admission.settle(self._seat)
         self._admission.waiting[self] = None
         self.state, self._reader, self._seat = State.HEAD, None, None
-        self._address, self._head = kept.peer, bytearray()
+        self.address, self._head = kept.peer, bytearray()
         self._set_timer(now + KEPT_S)
         if rest:
             self._read_head(rest, now)

@@ -18,7 +18,11 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 7.  New and ending connections get `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a
     complete handshake have an epoll of their own, and a peer's end is handled after the open connections have been read.
     Without file descriptors the lane stops accepting for a second, and says so once.
-8.  An exception from above ends one connection, never the lane.
+8.  When more sockets are ready than a turn has time for, those of addresses with more than `FEW` connections wait by themselves
+    until few of them are ready: each such address has one place among everybody's (`crowds.py`). When its turn has come, they
+    have what is left of `TURN_S`, or half of `SHARE_S` where others wait for its end, one socket of each address after the
+    other.
+9.  An exception from above ends one connection, never the lane.
 """
 
 import collections
@@ -33,6 +37,7 @@ import trio
 
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection
+from channeld.server.drivers.crowds import FEW, Crowds
 from channeld.server.drivers.tls import TlsSocket
 from channeld.server.flow import Flow, flow_of
 from channeld.server.state import State
@@ -41,6 +46,7 @@ from channeld.telemetry import log
 SOCKETS_A_TURN = 128
 ACCEPTS_A_TURN = 16
 SHARE_S = 0.001
+_CROWDS_S = 0.0005
 # Accepted at most from a queue that is being emptied: more than a backlog, so that it ends even if clients connect faster.
 _ROUNDS = 128
 
@@ -61,11 +67,11 @@ class _LaneSocket:
     """One connection's socket, plain or TLS, and what the epoll watches it for."""
 
     __slots__ = (
-        "_epoll",
         "_is_half_closed",
         "_lane",
         "_socket",
         "connection",
+        "epoll",
         "fd",
         "mask",
         "reads",
@@ -76,7 +82,7 @@ class _LaneSocket:
         self, lane: "Lane", sock: socket.socket, address: str, context: ssl.SSLContext | None
     ) -> None:
         self._lane = lane
-        self._epoll = lane.arrivals
+        self.epoll = lane.arrivals
         self._socket = sock
         self._is_half_closed = False
         self.fd = sock.fileno()
@@ -137,7 +143,7 @@ class _LaneSocket:
     def watch(self, mask: int) -> None:
         """Watch for these events; 0: none."""
         before, self.mask = self.mask, mask
-        epoll = self._epoll
+        epoll = self.epoll
         if mask == before:
             return
         if not mask:
@@ -148,11 +154,11 @@ class _LaneSocket:
         else:
             epoll.register(self.fd, mask)
 
-    def come_in(self) -> None:
-        """Move it to the epoll of open connections: its handshake is done."""
+    def move(self, place: select.epoll) -> None:
+        """Wait in another epoll from now on."""
         mask = self.mask
         self.watch(0)
-        self._epoll = self._lane.epoll
+        self.epoll = place
         self.watch(mask)
 
     def pause(self) -> None:
@@ -200,6 +206,7 @@ class Lane:
         self._arrivals_fd = self.arrivals.fileno()
         self.epoll.register(self._arrivals_fd, _IN)
         self._most = most
+        self._crowds: Crowds[_LaneSocket] = Crowds(self.epoll)
         self._sockets: dict[int, _LaneSocket] = {}
         # Sockets whose connections have ended, with encrypted bytes still to send.
         self._finishing: dict[int, _LaneSocket] = {}
@@ -260,6 +267,28 @@ class Lane:
         """Drop a driver whose socket is about to be closed."""
         if self._sockets.pop(driver.fd, None) is not None:
             driver.watch(0)
+            self._leave_crowd(driver)
+
+    def _join_crowd(self, driver: _LaneSocket) -> bool:
+        """Let a socket whose address has many wait with the others of that address; False: it has few, or no place."""
+        address, admission = driver.connection.address, self.admission
+        if admission.addresses.get(address, 0) + admission.callers.get(address, 0) <= FEW:
+            return False
+        if self._is_shared(driver.epoll):
+            try:
+                driver.move(self._crowds.join(address))
+            except OSError:
+                return False
+        return True
+
+    def _leave_crowd(self, driver: _LaneSocket) -> None:
+        if not self._is_shared(driver.epoll):
+            place = driver.epoll
+            driver.move(self.epoll)
+            self._crowds.leave(place)
+
+    def _is_shared(self, place: select.epoll) -> bool:
+        return place is self.epoll or place is self.arrivals
 
     def finish(self, driver: _LaneSocket) -> bool:
         """Send what is left on a socket whose connection has ended, for as long as a connection may linger."""
@@ -288,7 +317,10 @@ class Lane:
 
     def resume(self, driver: _LaneSocket) -> None:
         """Let a paused connection continue in a later turn."""
-        self._resumed.append(driver)
+        if self._is_shared(driver.epoll):
+            self._resumed.append(driver)
+        else:
+            self._crowds.resume(driver.epoll, driver)
         self._has_resumed.set()
 
     async def run(self) -> None:
@@ -305,6 +337,7 @@ class Lane:
                 connection.abandon(1001)
             for driver in list(self._finishing.values()):
                 self._finish(driver, is_late=True)
+            self._crowds.close()
             self.epoll.close()
             self.arrivals.close()
 
@@ -318,7 +351,8 @@ class Lane:
         fanout, now = self.admission.fanout, self.admission.now()
         fanout.begin()
         ready, self._left = self._left or self.epoll.poll(0, SOCKETS_A_TURN), []
-        others, asks = self._arrivals_fd, len(ready) == SOCKETS_A_TURN
+        is_full = asks = len(ready) == SOCKETS_A_TURN
+        others = self._arrivals_fd
         for number, (fd, events) in enumerate(ready):
             if number and fanout.is_over():
                 self._left, asks = ready[number:], True
@@ -327,6 +361,9 @@ class Lane:
                 asks = True
             else:
                 self._serve(fd, events, now)
+        if len(self._left) > FEW:
+            self._part_crowds(is_full=is_full)
+        self._serve_crowds(now)
         if asks or self._coming or self._departures:
             self._take_turns_end(now, asks=asks)
         else:
@@ -337,6 +374,8 @@ class Lane:
         if driver is None:
             if fd in self._finishing:
                 self._finish(self._finishing[fd])
+            else:
+                self._crowds.readable(fd)
             return
         if events & _OUT:
             driver.write_on()
@@ -398,7 +437,7 @@ class Lane:
         self._serve(fd, events, now)
         driver = self._sockets.get(fd)
         if driver is not None and driver.connection.state is not State.HEAD:
-            driver.come_in()
+            driver.move(self.epoll)
 
     def _turn_of_resumed(self) -> None:
         now = self.admission.now()
@@ -406,15 +445,62 @@ class Lane:
         for number in range(min(SOCKETS_A_TURN, len(self._resumed))):
             if number and self.admission.fanout.is_over():
                 break
-            driver = self._resumed.popleft()
-            connection = driver.connection
-            if connection.state is not State.GONE:
-                connection.proceed(now)
-            if not connection.paused:
-                driver.watch(driver.mask | _IN)
+            self._proceed(self._resumed.popleft(), now)
+        if len(self._resumed) > FEW and self.admission.fanout.is_over():
+            left, self._resumed = self._resumed, collections.deque()
+            for driver in left:
+                self._join_crowd(driver)
+                self.resume(driver)
+        self._serve_crowds(now)
         if self._resumed:
             self._has_resumed.set()
         self._take_turns_end(now)
+
+    def _proceed(self, driver: _LaneSocket, now: float) -> None:
+        connection = driver.connection
+        if connection.state is not State.GONE:
+            connection.proceed(now)
+        if not connection.paused:
+            driver.watch(driver.mask | _IN)
+
+    def _part_crowds(self, *, is_full: bool) -> None:
+        """More are ready than a turn has time for (`is_full`: and even more may be): part the crowds from the others."""
+        fanout = self.admission.fanout
+        fanout.begin()
+        self._left = self._part(self._left)
+        while is_full and not fanout.is_over():
+            ready = self.epoll.poll(0, SOCKETS_A_TURN)
+            # Those who stay come up again, after all others.
+            is_full = len(ready) > 2 * len(self._part(ready))
+
+    def _part(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        stay = []
+        for fd, events in ready:
+            driver = self._sockets.get(fd)
+            if driver is None or not self._join_crowd(driver):
+                stay.append((fd, events))
+        return stay
+
+    def _serve_crowds(self, now: float) -> None:
+        """Serve the crowds for what is left of the turn, or for their share, one socket of each in turn."""
+        if not self._crowds.asked:
+            return
+        fanout = self.admission.fanout
+        if fanout.dirty or fanout.recipients is not None or fanout.is_over():
+            # Answers to others wait for the end of this turn.
+            fanout.begin(_CROWDS_S)
+        while (crowd := self._crowds.next(SOCKETS_A_TURN)) is not None:
+            if crowd.ready:
+                fd, events = crowd.ready.popleft()
+                driver = self._sockets.get(fd)
+                if crowd.is_calm and driver is not None and not driver.connection.paused:
+                    self._leave_crowd(driver)
+                self._serve(fd, events, now)
+            if crowd.resumed:
+                self._proceed(crowd.resumed.popleft(), now)
+            if fanout.is_over():
+                self._has_resumed.set()
+                return
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
         """Accept as many as a turn allows; returns whether there may be more."""

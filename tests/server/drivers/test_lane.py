@@ -39,10 +39,10 @@ class Turning:
     spent: float = 0.0
     peers: list[socket.socket] = attrs.field(factory=list)
 
-    def connect(self, data: bytes = request_bytes()) -> socket.socket:
+    def connect(self, data: bytes = request_bytes(), address: str = "192.0.2.1") -> socket.socket:
         near, far = socket.socketpair()
         near.setblocking(False)
-        self.lane.adopt(far, "192.0.2.1")
+        self.lane.adopt(far, address)
         self.peers.append(near)
         near.send(data)
         return near
@@ -210,7 +210,9 @@ async def test_6_a_turn_takes_so_many_frames_of_a_socket_and_loses_none(turning:
 
 
 async def test_6_a_turn_serves_so_many_sockets_and_the_others_next(turning: Turning) -> None:
-    clients = [turning.connect() for _ in range(SOCKETS_A_TURN + 10)]
+    clients = [
+        turning.connect(address=f"192.0.2.{number}") for number in range(SOCKETS_A_TURN + 10)
+    ]
     turning.turn()
     for client in clients:
         client.send(frame(b"x"))
@@ -444,7 +446,104 @@ async def test_7_more_sockets_than_may_be_open_are_closed_unheard(
         assert served.admission.sockets == 2
 
 
-async def test_8_a_bug_above_ends_one_connection(turning: Turning) -> None:
+def crowd(turning: Turning, count: int, address: str) -> list[socket.socket]:
+    """Connections of one address, each of whose messages takes half of a turn's time from now on."""
+
+    def spend(session: RecordingSession, payload: bytes) -> None:
+        turning.spent += TURN_S / 2
+        session.echo(payload)
+
+    turning.engine.on_message = RecordingSession.echo
+    many = [turning.connect(address=address) for _ in range(count)]
+    turning.turn()
+    for client in many:
+        received(client)
+    turning.engine.on_message = spend
+    return many
+
+
+async def test_8_a_crowd_keeps_nobody_else_waiting(turning: Turning) -> None:
+    many = crowd(turning, SOCKETS_A_TURN * 2, "192.0.2.1")
+    others = crowd(turning, 1, "192.0.2.2") + crowd(turning, 1, "192.0.2.3")
+    for client in many + others:
+        client.send(frame(b"x"))
+    # The first turn sees that they are too many, the second one serves everybody else first.
+    turning.turn()
+    turning.turn()
+    assert [texts(client) for client in others] == [[b"x"], [b"x"]]
+    turns = 2
+    while not all(session.messages for session in turning.engine.sessions):
+        turning.turn()
+        turns += 1
+    assert turns <= SOCKETS_A_TURN + 2
+    assert [texts(client) for client in many] == [[b"x"]] * len(many)
+
+
+async def test_8_crowds_take_turns(turning: Turning) -> None:
+    crowds = [crowd(turning, 12, f"192.0.2.{number}") for number in (1, 2)]
+    for client in crowds[0] + crowds[1]:
+        client.send(frame(b"x"))
+    turning.turn()
+    for client in crowds[0] + crowds[1]:
+        received(client)
+    for _ in range(3):
+        turning.turn()
+        assert [sum(bool(texts(client)) for client in clients) for clients in crowds] == [1, 1]
+
+
+async def test_8_a_crowd_has_its_turn_while_others_never_stop_sending(turning: Turning) -> None:
+    many = crowd(turning, 12, "192.0.2.1")
+    others = [crowd(turning, 1, f"192.0.2.{number}")[0] for number in range(2, 6)]
+    for client in many:
+        client.send(frame(b"crowd"))
+    turning.turn()
+    before = sum(len(texts(client)) for client in many)
+    for _ in range(5):
+        for client in others:
+            client.send(frame(b"other"))
+        turning.turn()
+    assert sum(len(texts(client)) for client in many) > before
+    assert all(texts(client) for client in others)
+
+
+async def test_8_floods_of_a_crowd_go_on_after_everybody_else(turning: Turning) -> None:
+    many = crowd(turning, 12, "192.0.2.1")
+    other = crowd(turning, 1, "192.0.2.2")[0]
+    number = FRAMES_A_TURN
+    for client in many:
+        client.send(b"".join(frame(b"%d" % i) for i in range(number)))
+    while not turning.lane._crowds.asked:
+        turning.turn()
+        turning.lane._turn_of_resumed()
+    other.send(frame(b"other") * number)
+    turning.turn()
+    turning.lane._turn_of_resumed()
+    assert other in [client for client in (*many, other) if texts(client)]
+    while not all(len(session.messages) == number for session in turning.engine.sessions):
+        turning.turn()
+        turning.lane._turn_of_resumed()
+    assert turning.engine.sessions[0].messages == [b"%d" % i for i in range(number)]
+
+
+async def test_8_a_crowd_that_is_calm_or_gone_leaves_nothing(turning: Turning) -> None:
+    many = crowd(turning, 20, "192.0.2.1")
+    for client in many:
+        client.send(frame(b"x"))
+    turning.turn()
+    assert len(turning.lane._crowds) == 1
+    for connection in turning.lane.connections[3:]:
+        connection.abandon(1001)
+    for _ in range(4):
+        turning.turn()
+    assert len(turning.lane._crowds) == 0
+    for client in many[:3]:
+        client.send(frame(b"late"))
+    for _ in range(2):
+        turning.turn()
+    assert [texts(client)[-1] for client in many[:3]] == [b"late"] * 3
+
+
+async def test_9_a_bug_above_ends_one_connection(turning: Turning) -> None:
     def fail(session: RecordingSession, payload: bytes) -> Awaitable[None] | None:
         if payload == b"boom":
             raise RuntimeError("a bug above")
