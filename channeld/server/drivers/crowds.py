@@ -5,7 +5,7 @@ import select
 from typing import Generic, TypeVar
 
 FEW = 8
-"""An address with no more connections is no crowd; so many that are ready make no queue."""
+"""More connections than this make a crowd of an address; no more of them that are ready, and it is calm."""
 
 _IN = 1  # select.EPOLLIN: the module has it on Linux only
 
