@@ -19,6 +19,9 @@ Declared = TypeVar("Declared")
 # Integers up to here are exact as doubles (RFC 8259 section 6); later times are not usable.
 _LATEST: Final = 2**53
 
+RETRY_AFTER: Final = 5.0
+"""Seconds after which a client may come again that nothing could be verified for."""
+
 Refuses: TypeAlias = Callable[[str, Mapping[str, Any], float], bool]
 """Whether a token of a user with these claims is revoked, at a moment (Unix seconds)."""
 
@@ -38,12 +41,19 @@ class Grant:
 class Denied:
     """The client is refused; `reason` is for the log.
 
-    `is_final` is False if the same client may be accepted a moment later; `of_claims`: refused for its user id or claims.
+    `is_final` is False if the same client may be accepted a moment later; `of_claims`: refused for its user id or claims;
+    `is_unknown`: who was asked may have acted, and did not answer.
     """
 
     reason: str
     is_final: bool = True
     of_claims: bool = False
+    is_unknown: bool = False
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What an answer that is not final says of coming again."""
+        return {"retry_after": RETRY_AFTER, **({"outcome": "unknown"} if self.is_unknown else {})}
 
 
 @attrs.frozen(slots=True, kw_only=True)

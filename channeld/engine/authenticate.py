@@ -1,7 +1,6 @@
 """Who a client is: asking the authenticators, saying no without a reason, and the frame that says yes."""
 
 import math
-from typing import Final
 
 import attrs
 
@@ -17,9 +16,6 @@ from channeld.plan.plan import AuthPlan, ChannelPlan, Hook
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.telemetry import log
-
-RETRY_AFTER: Final = 5.0
-"""Seconds after which a client may come again that nothing could be verified for."""
 
 
 async def find_user(
@@ -61,7 +57,8 @@ async def _ask_hook(
         if hook.asks is None:
             raise
         # A backend that cannot say who the client is has not said that it is nobody.
-        return Denied(f"backend {hook.asks.name}: {error}", is_final=False)
+        unknown = isinstance(error, BrokerUnavailable) and error.is_unknown
+        return Denied(f"backend {hook.asks.name}: {error}", is_final=False, is_unknown=unknown)
     if user is None:
         return None
     wrong = _wrong_result(user)
@@ -126,7 +123,7 @@ def turn_away(session: Session, denied: Denied, id: str | int | None = None) -> 
         address=session.address,
         reason=denied.reason,
     )
-    session.refuse(ErrorCode.UNAVAILABLE, "Try again later", id, {"retry_after": RETRY_AFTER})
+    session.refuse(ErrorCode.UNAVAILABLE, "Try again later", id, denied.fields)
     return session.end(CloseCode.TRY_AGAIN_LATER, "try again later")
 
 

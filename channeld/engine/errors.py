@@ -1,6 +1,7 @@
 """What went wrong with a client's frame, and the one place that turns it into an error frame and a count."""
 
 from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.ports import BackendUnavailable
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.plan.plan import MessageCounters, MessagePlan
@@ -81,12 +82,13 @@ def refuse_for(
             session.refuse_type(id)
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
-        text, outcome = "The message was not routed; try again", {}
-        if session.is_in(State.OPENING):
-            text = "Try again later"
-        elif error.is_unknown:
+        text, after = "The message was not routed; try again", error.retry_after
+        is_backend, is_opening = isinstance(error, BackendUnavailable), session.is_in(State.OPENING)
+        outcome = {}
+        if error.is_unknown and (is_backend or not is_opening):
             text, outcome = "The message may have been routed", {"outcome": "unknown"}
-        after = error.retry_after
+        if is_opening or (is_backend and error.is_unknown):
+            text = "Try again later"
         session.refuse(ErrorCode.UNAVAILABLE, text, id, {"retry_after": after, **outcome})
     else:
         counters.failed += 1

@@ -86,10 +86,8 @@ async def ask_about_session(
             # It cannot refuse, and there is nobody left to tell.
             _failed(engine, hook, remote, str(error), session)
         elif not _is_accepted(remote):
-            if remote.kind != "message":
-                # The client is not in, or not in the room: of that nothing is unknown.
-                raise BackendUnavailable(str(error), error.retry_after) from error
-            raise
+            unknown = error.is_unknown
+            raise BackendUnavailable(str(error), error.retry_after, is_unknown=unknown) from error
         return None, _nothing
     except _BadAnswer as error:
         engine.backends.note_bad(hook.name, str(error))

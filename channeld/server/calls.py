@@ -9,7 +9,6 @@ import attrs
 
 from channeld.auth.authenticator import Denied
 from channeld.broker.broker import BrokerUnavailable
-from channeld.engine.authenticate import RETRY_AFTER
 from channeld.engine.engine import Engine
 from channeld.engine.errors import HookFailed
 from channeld.later import Pending
@@ -131,7 +130,7 @@ class Calls:
         except HookFailed as error:
             raise _Wrong(500, "Something went wrong on the server", ref=error.ref) from error
         if isinstance(found, Denied) and not found.is_final:
-            raise _Wrong(503, "Try again later", retry_after=RETRY_AFTER)
+            raise _Wrong(503, "Try again later", **found.fields)
         if isinstance(found, Denied) or (found is None and not channel.auth_optional):
             raise _Wrong(401, "Unauthorized")
         return None if found is None else found.user.id

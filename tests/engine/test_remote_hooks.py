@@ -239,7 +239,7 @@ async def test_a_backend_that_is_away_makes_the_message_unavailable(
         assert (found.get("outcome") == "unknown") is is_unknown
 
 
-async def test_of_a_connection_or_a_subscription_nothing_is_unknown(
+async def test_what_a_late_backend_did_of_a_connection_or_a_subscription_is_unknown(
     app: Callable[..., Any],
 ) -> None:
     late = BrokerUnavailable(3.0, is_unknown=True)
@@ -248,18 +248,18 @@ async def test_of_a_connection_or_a_subscription_nothing_is_unknown(
         ann = await running_app.connect("/rooms/a")
         await ann.send({"type": "subscribe", "room": "b", "id": 1})
         found = await ann.receive("error")
-        assert (found["code"], found["retry_after"], "outcome" in found) == (
+        assert (found["code"], found["retry_after"], found.get("outcome")) == (
             "UNAVAILABLE",
             3.0,
-            False,
+            "unknown",
         )
         backend.answers["/in"] = late
         bob = await running_app.connect("/rooms/a")
         found = await bob.receive("error")
-        assert (found["message"], found["retry_after"], "outcome" in found) == (
+        assert (found["message"], found["retry_after"], found.get("outcome")) == (
             "Try again later",
             3.0,
-            False,
+            "unknown",
         )
         assert bob.closed[0] == 1013
 
@@ -341,6 +341,17 @@ async def test_whom_a_backend_does_not_let_in(
         with_backend(running_app, who=answer)
         ann = await running_app.connect("/private")
         assert ann.closed[0] == code
+
+
+@pytest.mark.parametrize("is_unknown", [False, True])
+async def test_whether_an_authenticator_may_have_acted_is_said(
+    app: Callable[..., Any], is_unknown: bool
+) -> None:
+    async with app() as running_app:
+        with_backend(running_app, who=BrokerUnavailable(is_unknown=is_unknown))
+        found = await (await running_app.connect("/private")).receive("error")
+        assert (found["code"], found["retry_after"]) == ("UNAVAILABLE", 5.0)
+        assert (found.get("outcome") == "unknown") is is_unknown
 
 
 async def test_without_a_way_to_backends_they_are_away(app: Callable[..., Any]) -> None:
