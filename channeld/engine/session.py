@@ -344,9 +344,11 @@ class Session:
             self.end(code, reason)
 
     async def _finish(self) -> None:
-        # What was read along with a frame is handled behind it.
         while self.under_way is not None:
             await self.under_way.wait()
+            # What was read along with it is taken up in the turns after it.
+            for _ in range(3):
+                await self.engine.runtime.give_way()
 
     def too_slow(self) -> None:
         """Close because too much waits behind a recovery that the client does not read."""
