@@ -53,7 +53,6 @@ async def pieces(path: str, text: bytes) -> dict[str, float]:
     async with running(plan) as app:
         client = await app.connect(path)
         session = client.session
-        assert session is not None
         key = bytes((1, 2, 3, 4))
         masked = bytes(byte ^ key[at % 4] for at, byte in enumerate(text))
         size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from channeld.api.forms import Schema
+from channeld.api.forms import Schema, properties_of
 from channeld.protocol.frames import Json
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -30,14 +30,8 @@ def _list(of: Schema) -> Schema:
 
 def pending(answer: Schema) -> Schema:
     """The schema of an answer, with the nodes that have not confirmed yet."""
-    properties, required = answer["properties"], answer["required"]
-    assert isinstance(properties, dict)  # noqa: S101 - of this module's own making
-    assert isinstance(required, list)  # noqa: S101 - likewise
-    return {
-        **answer,
-        "required": [*required, "pending"],
-        "properties": {**properties, "pending": {"type": "array", "items": _TEXT, "minItems": 1}},
-    }
+    nodes: Json = {"type": "array", "items": _TEXT, "minItems": 1}
+    return _object({**properties_of(answer), "pending": nodes})
 
 
 PROBLEM: Final = _object(

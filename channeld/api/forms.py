@@ -249,6 +249,12 @@ def read_body(body: bytes, schema: Schema) -> Body:
     return value
 
 
+def properties_of(schema: Schema) -> dict[str, Json]:
+    """The schemas of an object's fields."""
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
 def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
     """Parse and check a query; missing parameters get their defaults.
 
@@ -263,8 +269,7 @@ def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
     if pairs is None or not text.isascii() or percent_decoded(text) is None:
         raise Problem(400, "the query is malformed, or not UTF-8")
     given: dict[str, Json] = {}
-    properties = schema["properties"]
-    assert isinstance(properties, dict)  # noqa: S101 - of this module's own making
+    properties = properties_of(schema)
     for name, text in pairs:
         if name in given:
             raise Problem(400, f"`{name}` is given twice")

@@ -124,9 +124,8 @@ def _parameter(name: str, plan: Plan | None) -> Json:
 
 
 def _in_query(route: "Route") -> list[Json]:
-    properties = route.query["properties"]
-    assert isinstance(properties, dict)  # noqa: S101 - of the table's own making
-    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+    properties = forms.properties_of(route.query).items()
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties]
 
 
 def _responses(route: "Route") -> dict[str, Json]:

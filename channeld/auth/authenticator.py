@@ -136,11 +136,15 @@ class Verifier(Protocol):
         """The result of a valid token of that user, for tests that have none."""
 
 
+def _nobody(_scope: object, _frame: Frame) -> object:
+    raise LookupError("there is no template of the user id")
+
+
 @attrs.frozen(slots=True, kw_only=True)
 class CompiledAuth:
     """The compiled parts of a declaration: the user id template and the claims schema."""
 
-    user: UserTemplate | None = None
+    user: UserTemplate = _nobody
     claims: Validator | None = None
 
 

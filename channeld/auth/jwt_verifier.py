@@ -174,7 +174,6 @@ class JwtVerifier:
         keys: KeySet | None,
         is_revoked: Refuses,
     ) -> None:
-        assert compiled.user is not None  # noqa: S101 - compiled for every jwt authenticator
         self.token_from = declared.token_from
         self._user = compiled.user
         self._claims = compiled.claims

@@ -114,17 +114,16 @@ def _server(file: str, url: str | None, key: str | None) -> ApiServer:
         api = checked_config(file).api
     except Unreadable as error:
         raise Unreadable(f"{error.message}, or give --url and --key") from None
-    if api is None and url is None:
+    if api is None:
         # As `run --dev` turns it on.
-        url = "http://127.0.0.1:4001"
-    if api is not None:
+        url = url or "http://127.0.0.1:4001"
+    else:
         url = url or (api.bind if api.bind.startswith("unix:") else f"http://{reachable(api.bind)}")
         key = key or next((secret.text for secret in api.keys if secret.text), None)
     if not key:
         raise click.UsageError(
             f"there is no key: start `channeld run --dev`, set {_KEY}, or give --key"
         )
-    assert url is not None  # noqa: S101 - set above
     return ApiServer(url=url.rstrip("/"), key=key)
 
 

@@ -12,7 +12,7 @@ from channeld.cli.binding import BY_CONFIG, bind_nearby, bind_or_explain, is_lef
 from channeld.cli.links import api_key
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
-from channeld.plan.load import Checked
+from channeld.plan.load import ValidConfig
 from channeld.plan.plan import Plan
 from channeld.server.sockets import named
 
@@ -66,8 +66,8 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
     return f"http://{reachable(address)}/" + (f"#key={key}" if key else "")
 
 
-def parts_of_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> "Console":
+def parts_of_console(folder: Path, valid: Callable[[], ValidConfig], *, dev: bool) -> "Console":
     """What the console shows besides the API's answers."""
     from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
 
-    return make_console(folder, checked, dev=dev)
+    return make_console(folder, valid, dev=dev)

@@ -183,13 +183,15 @@ async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
             start_new_session=True,  # so that it does not get Ctrl-C too while deliveries under way are awaited
         )
         try:
-            address = await _address(process)
+            output = process.stdout
+            assert output is not None  # noqa: S101 - trio's type can't say which are pipes
+            address = await _address(output)
             if address is None:
                 said.seek(0)
                 last = said.read().decode("utf-8", "replace").strip().splitlines()[-5:]
                 raise click.ClickException("the server did not start:\n" + "\n".join(last))
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_discard, process)
+                nursery.start_soon(_discard, output)
                 yield f"ws://{address}"
                 nursery.cancel_scope.cancel()
         finally:
@@ -198,12 +200,11 @@ async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
                 await process.wait()
 
 
-async def _address(process: trio.Process) -> str | None:
+async def _address(output: trio.abc.ReceiveStream) -> str | None:
     """The address from its first line; None if it ended or takes too long."""
-    assert process.stdout is not None  # noqa: S101 - a pipe
     text = b""
     with trio.move_on_after(_START):
-        async for chunk in process.stdout:
+        async for chunk in output:
             text += chunk
             line, newline, _ = text.partition(b"\n")
             if newline:
@@ -211,9 +212,8 @@ async def _address(process: trio.Process) -> str | None:
     return None
 
 
-async def _discard(process: trio.Process) -> None:
-    assert process.stdout is not None  # noqa: S101 - a pipe
-    async for _chunk in process.stdout:
+async def _discard(output: trio.abc.ReceiveStream) -> None:
+    async for _chunk in output:
         pass
 
 

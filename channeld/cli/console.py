@@ -10,7 +10,7 @@ from channeld.cli.links import chat_page, opened, token_of
 from channeld.cli.trace import document
 from channeld.config.model import Channel, Event, Message
 from channeld.dev.routes_table import Row, rows
-from channeld.plan.load import Checked
+from channeld.plan.load import ValidConfig
 from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Visitor, trace
@@ -19,16 +19,16 @@ from channeld.schema.violations import Validator
 from channeld.telemetry import silenced_here
 
 
-def make_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> Console:
+def make_console(folder: Path, valid: Callable[[], ValidConfig], *, dev: bool) -> Console:
     """The parts of the console that the command line provides; with `dev` it mints tokens and resolves short links.
 
     Args:
         folder: the configuration's folder, which may have a chat page.
-        checked: the last check of the configuration.
+        valid: the configuration that is served.
         dev: whether the server runs for development.
     """
     if not dev:
-        return Console(describe=describe, trace=partial(follow, checked))
+        return Console(describe=describe, trace=partial(follow, valid))
     page = chat_page(folder)
 
     def opens(plan: Plan, code: str, url: str) -> str | None:
@@ -39,18 +39,16 @@ def make_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> 
         mint=mint,
         opens=opens,
         page=lambda: page.read_bytes() if page is not None else None,
-        trace=partial(follow, checked),
+        trace=partial(follow, valid),
     )
 
 
 def follow(
-    checked: Callable[[], Checked], path: str, frame: str | None, token: str | None
+    valid: Callable[[], ValidConfig], path: str, frame: str | None, token: str | None
 ) -> dict[str, Json]:
     """Trace a message as `channeld trace` does. Hooks are not called, since they would have side effects."""
     with silenced_here():
-        found = trace(
-            checked(), path, frame, Visitor(token=token), wall=time.time(), run_hooks=False
-        )
+        found = trace(valid(), path, frame, Visitor(token=token), wall=time.time(), run_hooks=False)
     return document(found)
 
 

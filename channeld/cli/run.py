@@ -31,7 +31,7 @@ from channeld.cli.workers import lead, report_for_duty, worker_command
 from channeld.config.model import Drain, Tls
 from channeld.config.scalars import BadScalar, parse_address
 from channeld.diagnostics.diagnostic import Report
-from channeld.plan.load import Checked, check
+from channeld.plan.load import Checked, ValidConfig, check
 from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
 from channeld.server.listener import tls_context
@@ -115,7 +115,7 @@ class _Loader:
         shown.checked = checked
         if checked.plan is None:
             return checked.report
-        shown.valid = checked
+        shown.valid = ValidConfig(checked.plan, checked.sources)
         plan = self.plan_of(checked.plan)
         if shown.announcer is not None:
             shown.announcer.reloaded(plan)
@@ -127,7 +127,7 @@ class _Shown:
     """The last check, the last valid one, and what announces a changed plan."""
 
     checked: Checked
-    valid: Checked
+    valid: ValidConfig
     announcer: Announcer | None = None
 
     def report(self, report: Report) -> None:
@@ -259,9 +259,10 @@ _run = off_the_loop()(trio.run)
 def _first_check(loader: _Loader, *, is_worker: bool) -> tuple[_Shown, Plan]:
     """Check the configuration (and the shadow one); both must be valid. Warnings are shown."""
     checked = loader.check()
-    plan = loader.plan_of(_demand_valid(checked, dev=loader.dev))
+    valid = ValidConfig(_demand_valid(checked, dev=loader.dev), checked.sources)
+    plan = loader.plan_of(valid.plan)
     loader.shadow = _plan_of_shadow(loader.other, loader)
-    shown = _Shown(checked, checked)
+    shown = _Shown(checked, valid)
     if checked.report.warnings and not is_worker:
         shown.report(Report(checked.report.warnings))
     if plan.server.workers > 1 and not kind_of(plan.config.broker).is_shared:

@@ -12,7 +12,7 @@ import orjson
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
 from channeld.cli.output import JsonCommand
 from channeld.cli.token import claim_option
-from channeld.plan.load import check
+from channeld.plan.load import ValidConfig, check
 from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
 from channeld.telemetry import silenced
@@ -54,12 +54,10 @@ def command(  # noqa: PLR0913 - one for each option
     if not path.startswith("/"):
         raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
     checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
-    demand_valid(checked)
+    valid = ValidConfig(demand_valid(checked), checked.sources)
     visitor = Visitor(user=user, claims=dict(claims), token=token)
-    if frame == "-":
-        frame = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    with silenced():  # the steps say the same, without sensitive values
-        found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
+    with silenced():  # what they would say is said by the steps, without what is sensitive
+        found = trace(valid, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
     if format == "json":
         click.echo(json.dumps(document(found), indent=2))
     else:

@@ -13,18 +13,15 @@ from channeld.diff.side import Side
 
 @attrs.frozen(slots=True, kw_only=True)
 class RightChange:
-    """A right that is new (`before` is None), removed (`after` is None) or changed; `channel` is its new name."""
+    """A right that is new (`before` is None), removed (`after` is None) or changed; `channel` is its new name.
+
+    `right` is the right as it is, or was.
+    """
 
     channel: str
+    right: Right
     before: Right | None = None
     after: Right | None = None
-
-    @property
-    def right(self) -> Right:
-        """The right as it is, or was."""
-        found = self.after or self.before
-        assert found is not None  # noqa: S101 - one of them is there
-        return found
 
     @property
     def title(self) -> str:
@@ -68,4 +65,4 @@ def _changed(name: str, was: Iterable[Right], now: Iterable[Right]) -> Iterator[
     gone = [right for words, right in old.items() if words not in new]
     added = [right for words, right in new.items() if words not in old]
     for before, after in zip_longest(gone, added):
-        yield RightChange(channel=name, before=before, after=after)
+        yield RightChange(channel=name, right=after or before, before=before, after=after)

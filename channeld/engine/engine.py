@@ -87,7 +87,9 @@ class Engine:
         self.servers: Mapping[str, Server] = {}
         self.observer: Observer | None = None
         self.tracing = tracing
-        self.make_session: MakeSession = Receiver if tracing is None else TracedReceiver
+        self.make_session: MakeSession = (
+            Receiver if tracing is None else partial(TracedReceiver, tracing)
+        )
         self.sessions: dict[str, Session] = {}
         self.over_http: set[OverHttp] = set()
         self._drain: tuple[float, float] | None = (
@@ -98,9 +100,7 @@ class Engine:
         self.budgets = Budgets()
         self.backends: Backends = NoBackends()
         around = make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn
-        self.hub = Hub(*around) if tracing is None else TracedHub(*around)
-        if tracing is not None and isinstance(self.hub, TracedHub):
-            self.hub.trace(tracing)
+        self.hub = Hub(*around) if tracing is None else TracedHub(tracing, *around)
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()

@@ -23,7 +23,7 @@ from channeld.hooks import Reject, Request
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
 from channeld.telemetry import log
-from channeld.telemetry.tracing import Span, attached
+from channeld.telemetry.tracing import Span, Tracing, attached
 
 SLOW: Final = 0.05
 
@@ -52,17 +52,15 @@ async def call_hook(
         BrokerUnavailable: what the hook asked its context for could not be done.
         HookFailed: anything else went wrong; it is logged.
     """
-    span = _begin(session.engine, hook)
-    if span is None:
+    tracing = session.engine.tracing
+    if tracing is None:
         return await _call_hook(
             session, hook, *args, answer=answer, afterwards=afterwards, problem_of=problem_of
         )
-    with _spanned(session.engine, span):
-        call = _within(session.engine, span, hook)
-        hook = attrs.evolve(hook, call=call)
+    with _spanned(tracing, hook) as (spanned, span):
         return await _call_hook(
             session,
-            hook,
+            spanned,
             *args,
             answer=answer,
             afterwards=afterwards,
@@ -71,27 +69,24 @@ async def call_hook(
         )
 
 
-def _begin(engine: Surroundings, hook: Hook) -> Span | None:
-    if engine.tracing is None:
-        return None
-    return engine.tracing.child(f"hook {hook.name}", {"code.function.name": hook.name})
-
-
 @contextmanager
-def _spanned(engine: Surroundings, span: Span) -> Iterator[None]:
-    assert engine.tracing is not None  # noqa: S101 - where the span is from
+def _spanned(tracing: Tracing, hook: Hook) -> Iterator[tuple[Hook, Span | None]]:
+    """A hook that runs within a span of its own, which is a sampled request's only."""
+    span = tracing.child(f"hook {hook.name}", {"code.function.name": hook.name})
+    if span is None:
+        yield hook, None
+        return
     try:
-        yield
+        yield attrs.evolve(hook, call=_within(tracing, span, hook)), span
     except BaseException as error:
-        engine.tracing.end(span, type(error).__name__)
+        tracing.end(span, type(error).__name__)
         raise
-    engine.tracing.end(span)
+    tracing.end(span)
 
 
-def _within(engine: Surroundings, span: Span, hook: Hook) -> Callable[..., object]:
+def _within(tracing: Tracing, span: Span, hook: Hook) -> Callable[..., object]:
     """The hook's function, run within the span, on whichever loop or thread that is."""
-    tracing, call = engine.tracing, hook.call
-    assert tracing is not None  # noqa: S101 - where the span is from
+    call = hook.call
 
     async def call_async(*args: object) -> object:
         undo = tracing.enter(span)
@@ -170,12 +165,10 @@ async def call_authenticator(
     engine: Surroundings, hook: Hook, seconds: float, request: Request
 ) -> Any:
     """Call an authenticator's hook; raises as `call_hook` does."""
-    span = _begin(engine, hook)
-    if span is None:
+    if engine.tracing is None:
         return await _call_authenticator(engine, hook, seconds, request, None)
-    with _spanned(engine, span):
-        hook = attrs.evolve(hook, call=_within(engine, span, hook))
-        return await _call_authenticator(engine, hook, seconds, request, span)
+    with _spanned(engine.tracing, hook) as (spanned, span):
+        return await _call_authenticator(engine, spanned, seconds, request, span)
 
 
 async def _call_authenticator(

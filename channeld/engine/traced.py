@@ -8,11 +8,13 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import TypeAlias, cast
 
+from channeld.engine.ports import Peer, Surroundings
 from channeld.engine.receive import Receiver
 from channeld.engine.session import NO_FIELDS
+from channeld.hooks import Request
 from channeld.later import Continuation, Pending
-from channeld.plan.plan import MessagePlan
-from channeld.protocol.frames import Frame
+from channeld.plan.plan import ChannelPlan, MessagePlan
+from channeld.protocol.frames import Frame, Json
 from channeld.telemetry.tracing import Span, Tracing, attached, current
 
 Rest: TypeAlias = Pending[None] | Continuation | None
@@ -21,14 +23,26 @@ Rest: TypeAlias = Pending[None] | Continuation | None
 class TracedReceiver(Receiver):
     """See Receiver."""
 
-    __slots__ = ("_handshake",)
+    __slots__ = ("_handshake", "_tracing")
 
     _handshake: tuple[int, int] | None
+
+    def __init__(
+        self,
+        tracing: Tracing,
+        engine: Surroundings,
+        channel: ChannelPlan,
+        params: Mapping[str, Json],
+        request: Request,
+        peer: Peer,
+    ) -> None:
+        super().__init__(engine, channel, params, request, peer)
+        self._tracing = tracing
 
     def open(self, now: float) -> Pending[None] | None:
         """See Receiver."""
         asked = self.request.headers.get("traceparent") if self.request is not None else None
-        span = _tracing(self).receive("handshake", asked, _about(self))
+        span = self._tracing.receive("handshake", asked, _about(self))
         self._handshake = None if span is None else (span.trace, span.id)
         rest = self._within(span, partial(super().open, now))
         return cast("Pending[None] | None", rest)
@@ -63,7 +77,7 @@ class TracedReceiver(Receiver):
         # The field is the protocol's own: it is neither validated nor routed.
         asked = frame.pop("traceparent", None)
         about = _about(self) | {"channeld.message": message.type}
-        return _tracing(self).receive(f"message {message.type}", asked, about, self._handshake)
+        return self._tracing.receive(f"message {message.type}", asked, about, self._handshake)
 
     def _within(self, span: Span | None, take: Callable[[], Rest]) -> Rest:
         """What a call returns; its span ends when that is over, now or later."""
@@ -71,19 +85,13 @@ class TracedReceiver(Receiver):
             return take()
         with attached(span):
             rest = take()
-        tracing = _tracing(self)
+        tracing = self._tracing
         if rest is None:
             tracing.end(span)
             return None
         if isinstance(rest, Continuation):
             return _TracedContinuation(rest, tracing, span)
         return _TracedPending(rest, tracing, span)
-
-
-def _tracing(session: Receiver) -> Tracing:
-    tracing = session.engine.tracing
-    assert tracing is not None  # noqa: S101 - nobody else makes the class
-    return tracing
 
 
 def _about(session: Receiver) -> dict[str, str | int]:

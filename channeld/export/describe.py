@@ -164,7 +164,7 @@ class _Describer:
                 schema["deprecated"] = True
             yield SentType(
                 type=type,
-                name=self._define(hint, schema),
+                name=self.definitions.add(hint, schema),
                 schema=schema,
                 description=message.description,
                 examples=tuple(self._example(type, example) for example in message.examples),
@@ -185,7 +185,7 @@ class _Describer:
         ):
             yield SentType(
                 type=frame.type,
-                name=self._define(_own_name(frame, channel, "request"), schema),
+                name=self.definitions.add(_own_name(frame, channel, "request"), schema),
                 schema=schema,
                 description=frame.words,
                 declared=False,
@@ -224,7 +224,7 @@ class _Describer:
                 schema["deprecated"] = True
             yield ReceivedType(
                 type=type,
-                name=self._define(f"{channel.name} Receive {type}", schema),
+                name=self.definitions.add(f"{channel.name} Receive {type}", schema),
                 schema=schema,
                 description=description,
                 examples=tuple(self._example(type, each) for each in examples),
@@ -285,7 +285,7 @@ class _Describer:
         for frame, schema in self._reserved(channel, "server", offered):
             yield ReceivedType(
                 type=frame.type,
-                name=self._define(_own_name(frame, channel, "frame"), schema),
+                name=self.definitions.add(_own_name(frame, channel, "frame"), schema),
                 schema=schema,
                 description=frame.words,
                 declared=False,
@@ -397,11 +397,6 @@ class _Describer:
     def _resolved(self, pointer: str) -> Json:
         found = self.schemas.resolved(pointer)
         return True if found is None else found
-
-    def _define(self, hint: str, schema: Schema) -> str:
-        reference = self.definitions.add(hint, schema)["$ref"]
-        assert isinstance(reference, str)  # noqa: S101 - it is one
-        return reference.removeprefix(PREFIX)
 
 
 def _params_of(channel: Channel) -> Iterable[str]:

@@ -11,11 +11,13 @@ from typing import TypeVar, cast
 
 import attrs
 
-from channeld.broker.broker import Delivered, Position, Publication, Topic
+from channeld.broker.broker import Broker, Deliver, Delivered, Position, Publication, Topic
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
+from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.later import Later, Promise
 from channeld.telemetry.tracing import Span, Tracing, attached
+from channeld.timers import Clock, Timers
 
 T = TypeVar("T")
 
@@ -61,9 +63,17 @@ class TracedPromise:
 class TracedHub(Hub):
     """See Hub."""
 
-    def trace(self, tracing: Tracing) -> None:
-        """Make spans from now on; called once, before anything is published."""
+    def __init__(
+        self,
+        tracing: Tracing,
+        make_broker: Callable[[Deliver], Broker],
+        fanout: Fanout,
+        clock: Clock,
+        timers: Timers,
+        spawn: Callable[[Awaitable[object]], None],
+    ) -> None:
         self.tracing = tracing
+        super().__init__(make_broker, fanout, clock, timers, spawn)
 
     def publish(
         self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS

@@ -78,7 +78,7 @@ class Checks:
             return self._process
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101 - asyncio's type can't say which are pipes
         while isinstance(answer := await read_framed_async(process.stdout), Reported):
             if self._numbers.get(answer.name) != answer.number:
                 continue

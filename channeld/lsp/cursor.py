@@ -5,6 +5,7 @@ its quotes and brackets closed, without what follows: the first attempt that can
 """
 
 import re
+import string
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,8 +21,8 @@ from channeld.lsp.view import View, read, reduced
 from channeld.pointer import at, tokens
 
 MARK: Final = "zZcursorZz"
-_WORD_BEFORE: Final = re.compile(r"[A-Za-z0-9_$/.:#-]*$")
-_WORD_AFTER: Final = re.compile(r"[A-Za-z0-9_-]*")
+_AFTER: Final = string.ascii_letters + string.digits + "_-"
+_BEFORE: Final = _AFTER + "$/.:#"
 _TOKENS: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^']|'')*'?|#.*|[\[\]{}]|[^\"'\[\]{}#]+")
 _CLOSING: Final = {"{": "}", "[": "]"}
 
@@ -64,12 +65,10 @@ def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
     if blocks is None:
         return None
     line = blocks.lines[caret.line]
-    before = _WORD_BEFORE.search(line[: caret.column])
-    after = _WORD_AFTER.match(line[caret.column :])
-    assert before is not None and after is not None  # noqa: S101, PT018 - both match nothing as well
-    if _is_comment(line[: caret.column]):
+    before, after = line[: caret.column], line[caret.column :]
+    if _is_comment(before):
         return None
-    start, end = caret.column - len(before[0]), caret.column + len(after[0])
+    start, end = len(before.rstrip(_BEFORE)), len(line) - len(after.lstrip(_AFTER))
     for lines in _attempts(blocks, caret.line, start, end):
         text = reduced(cut(lines), min(caret.line, len(lines) - 1), name)
         tree = parse(text, name, Report())
@@ -78,7 +77,7 @@ def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
         if tree is None or spot is None or view is None:
             continue
         span = TextSpan.within(caret.line, start, end)
-        cursor = _cursor(view, tree, spot, before[0], span)
+        cursor = _cursor(view, tree, spot, before[start:], span)
         return attrs.evolve(cursor, has_colon=line[end:].lstrip("'\"").startswith(":"))
     return None
 

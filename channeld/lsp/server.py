@@ -80,7 +80,7 @@ class _Wired(LanguageServer):
     @property
     def wire(self) -> _Protocol:
         """The protocol, as what it is."""
-        assert isinstance(self.protocol, _Protocol)  # noqa: S101 - it was made so
+        assert isinstance(self.protocol, _Protocol)  # noqa: S101 - pygls types it as its own
         return self.protocol
 
     def report_server_error(self, error: Exception, source: object) -> None:

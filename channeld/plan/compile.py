@@ -117,10 +117,9 @@ def _auth(
         name=name,
         declared=declared,
         type=kind,
-        compiled=CompiledAuth(
-            user=checked.render if checked is not None else None,
-            claims=validator,
-        ),
+        compiled=CompiledAuth(claims=validator)
+        if checked is None
+        else CompiledAuth(user=checked.render, claims=validator),
         hook=hooks.load(kind.hook(), at(pointer, "hook"), Role.AUTHENTICATE),
     )
 

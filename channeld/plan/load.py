@@ -36,6 +36,14 @@ class Checked:
     unreadable: str = ""
 
 
+@attrs.frozen(slots=True)
+class ValidConfig:
+    """A configuration without errors: its plan, and the files that it is from."""
+
+    plan: Plan
+    sources: Sources
+
+
 def check(
     file: str,
     *,

@@ -6,7 +6,7 @@ looked for a smaller message that fails in the same way, alone, on a server that
 
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import Final
+from typing import Final, TypeGuard
 
 import attrs
 
@@ -15,7 +15,7 @@ from channeld.config.writing import flow
 from channeld.dev.address import likely_path
 from channeld.dev.claims import claims_meeting
 from channeld.diagnostics.diagnostic import Place
-from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
+from channeld.plan.plan import ChannelPlan, Hook, MessagePlan, Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.coverage import Exercised, Point
 from channeld.scenarios.instrumentation import rebuilt
@@ -73,8 +73,9 @@ def fuzz(
     unlimited = _without_rates(plan)
     for channel in plan.channels.values():
         for message in channel.messages.values():
-            if message.hook is not None and options.selects(f"{channel.name}/{message.type}"):
-                yield _fuzzed(unlimited, channel, message, count, options)
+            hook = message.hook
+            if hook is not None and options.selects(f"{channel.name}/{message.type}"):
+                yield _fuzzed(unlimited, channel, message, hook, count, options)
 
 
 def _without_rates(plan: Plan) -> Plan:
@@ -91,19 +92,18 @@ def _fuzzed(
     plan: Plan,
     channel: ChannelPlan,
     message: MessagePlan,
+    hook: Hook,
     count: int,
     options: Options,
 ) -> Fuzzed:
-    assert message.hook is not None  # noqa: S101 - only those with hooks are asked for
-    known = Fuzzed(channel=channel.name, message=message.type, hook=message.hook.name)
-    asks = message.hook.asks
+    known = Fuzzed(channel=channel.name, message=message.type, hook=hook.name)
+    asks = hook.asks
     if asks is not None and asks.name not in options.backends:
         reason = f"a backend answers it: --backend {asks.name}=URL says where"
         return attrs.evolve(known, reason=reason)
     try:
-        trial = _Trial(
-            plan, message, _client(plan, channel, message, likely_path(plan, channel)), options
-        )
+        client = _client(plan, channel, message, likely_path(plan, channel))
+        trial = _Trial(plan, message, hook, client, options)
         messages = trial.messages(channel, count)
     except LookupError as error:
         return attrs.evolve(known, reason=str(error))
@@ -111,7 +111,7 @@ def _fuzzed(
     if failing is not None:
         sent = messages.index(failing) + 1
         return attrs.evolve(known, sent=sent, failure=trial.failure(failing))
-    point = Point(channel.name, "hook", message.hook.name)
+    point = Point(channel.name, "hook", hook.name)
     if point not in trial.reached.met:
         return attrs.evolve(known, reason="every message was refused before the hook")
     return attrs.evolve(known, sent=len(messages))
@@ -134,6 +134,7 @@ class _Trial:
 
     plan: Plan
     message: MessagePlan
+    hook: Hook
     client: dict[str, Json]
     options: Options
     reached: Exercised = attrs.field(factory=lambda: Exercised(""))
@@ -192,7 +193,7 @@ class _Trial:
             return FuzzFailure(words=words, at="", frame=self._frame(failing), scenario="")
         kind = _kind(first)
 
-        def is_still(smaller: Json) -> bool:
+        def is_still(smaller: Json) -> TypeGuard[dict[str, Json]]:
             if not isinstance(smaller, dict) or not self.message.accepts(smaller):
                 return False
             problem = self.problem((smaller,))
@@ -200,7 +201,6 @@ class _Trial:
 
         # What takes all of its time would take it again for each smaller one.
         smallest = failing if first.is_error else shrunk(failing, is_still)
-        assert isinstance(smallest, dict)  # noqa: S101 - `is_still` sees to that
         last = self.problem((smallest,)) or first
         return FuzzFailure(
             words=_words(last),
@@ -249,8 +249,7 @@ class _Trial:
         return index if 0 <= index < count else None
 
     def _is_of_hook(self, problem: Problem) -> bool:
-        assert self.message.hook is not None  # noqa: S101 - only those with hooks are tried
-        return problem.is_error or problem.headline.startswith(f"hook {self.message.hook.name} ")
+        return problem.is_error or problem.headline.startswith(f"hook {self.hook.name} ")
 
 
 def _words(problem: Problem) -> str:

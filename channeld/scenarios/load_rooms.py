@@ -45,7 +45,8 @@ class LoadRooms:
             type_: [self._naming(room, messages[type_], frame) for frame in frames]
             for type_, frames in made.items()
         }
-        self.subscribed = self._wanted() if known.channel.subscribe is not None else []
+        subscribe = known.channel.subscribe
+        self.subscribed = [] if subscribe is None else self._wanted(subscribe.max)
         for name in self.subscribed:
             known.rooms[name] = Topic("room", known.channel.name, name)
 
@@ -100,11 +101,10 @@ class LoadRooms:
                 frame = named
         return frame
 
-    def _wanted(self) -> list[str]:
-        subscribe, known = self._known.channel.subscribe, self._known
-        assert subscribe is not None  # noqa: S101 - the caller has looked
+    def _wanted(self, most_at_once: int | None) -> list[str]:
+        known = self._known
         room_for = known.channel.limits.rooms_per_connection - len(known.rooms)
-        most = min(MOST, subscribe.max or MOST, room_for)
+        most = min(MOST, most_at_once or MOST, room_for)
         found: dict[str, None] = {}
         for type_, frames in self._made.items():
             for frame in frames:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, TypeVar
 
 import attrs
 import jsonschema_rs
@@ -12,6 +12,8 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_of, pointed
 from channeld.schema.compiled import compiled
 from channeld.schema.sample import numbers, sample, texts
+
+T = TypeVar("T", bound=Json)
 
 _ODD: Final = (
     " ",
@@ -162,7 +164,7 @@ def _bounds(case: Case, keywords: tuple[str, ...]) -> list[float]:
 # ----------------------------------------------------------------------------------------------------- smaller
 
 
-def shrunk(value: Json, is_still: Callable[[Json], bool], most: int = 200) -> Json:
+def shrunk(value: T, is_still: Callable[[Json], TypeGuard[T]], most: int = 200) -> T:
     """The smallest value that was found for which `is_still` holds, as it does for `value`; asks at most `most` times."""
     left = most
     found = value

@@ -22,7 +22,7 @@ from channeld.engine.ports import Surroundings
 from channeld.engine.receive import Receiver
 from channeld.engine.session import State
 from channeld.hooks import Request
-from channeld.plan.load import Checked
+from channeld.plan.load import ValidConfig
 from channeld.plan.path_syntax import parse_path
 from channeld.plan.paths import PathTable
 from channeld.plan.plan import (
@@ -94,7 +94,7 @@ class Trace:
 
 
 def trace(
-    checked: Checked,
+    valid: ValidConfig,
     path: str,
     frame: str | None,
     visitor: Visitor,
@@ -105,16 +105,14 @@ def trace(
     """Follow a handshake, and where `frame` is given, a message of the client that was let in.
 
     Args:
-        checked: the configuration, with a plan.
+        valid: the configuration.
         path: the URL's path, with or without a query.
         frame: the message as text, which need not be JSON.
         visitor: who connects.
         wall: Unix time, for the tokens' ends.
         run_hooks: call the hooks; otherwise all of them agree.
     """
-    plan = checked.plan
-    assert plan is not None  # noqa: S101 - the caller has seen to that
-    one = _TraceRun(plan, checked.sources, visitor, run_hooks=run_hooks)
+    one = _TraceRun(valid.plan, valid.sources, visitor, run_hooks=run_hooks)
     trio.run(one.main, path, frame, wall, clock=trio.testing.MockClock())
     return one.result()
 
@@ -260,7 +258,7 @@ class _TraceRun:
             self._refuse("who", str(error), at("/auth", channel.auth[0].name))
             return None
         self._step("path", words, f"{own}/path")
-        session = _session(client)
+        session = client.session
         if session.is_in(State.AUTHENTICATING) and self._visitor.token is not None:
             await client.send({"type": "authenticate", "token": self._visitor.token})
             await app.rest()
@@ -271,7 +269,7 @@ class _TraceRun:
         return client if self._judge_handshake(client, channel) else None
 
     def _judge_handshake(self, client: Client, channel: ChannelPlan) -> bool:
-        session, own = _session(client), at("/channels", channel.name)
+        session, own = client.session, at("/channels", channel.name)
         error = _error(client)
         if not self._is_known(session, channel):
             return False
@@ -343,7 +341,7 @@ class _TraceRun:
     # ------------------------------------------------------------------------------------------------ message
 
     async def _send(self, app: TestApp, client: Client, text: str) -> None:
-        session = _session(client)
+        session = client.session
         frame = _decoded(text)
         self._keep_secrets(app.plan, frame)
         kind = frame.get("type") if isinstance(frame, dict) else None
@@ -498,11 +496,6 @@ def _unmatched(plan: Plan, path: str) -> tuple[str, str]:
     params = ", ".join(f"{name}={value}" for name, value in values.items())
     words = f"404: the params of `{channel.name}` do not allow {params}"
     return words, at("/channels", channel.name, "params")
-
-
-def _session(client: Client) -> Receiver:
-    assert client.session is not None  # noqa: S101 - `open` sets it
-    return client.session
 
 
 def _carried(channel: ChannelPlan, token: str | None) -> Carried:

@@ -227,7 +227,7 @@ class Stage:
 
     def _on_frame(self, client: Client, frame: Frame) -> None:
         actor = self._of[client]
-        channel = self._channel(client)
+        channel = client.session.channel
         kind = frame.get("type")
         origin = None if kind in RESERVED and kind != "reply" else ORIGIN.get()
         entry = self.note(actor.name, "<", self.shown(frame))
@@ -239,10 +239,6 @@ class Stage:
         if breach is not None:
             bad = BadDelivery(actor=actor, received=received, breach=breach, step=self.step)
             self.breaches.append(bad)
-
-    def _channel(self, client: Client) -> ChannelPlan:
-        assert client.session is not None  # noqa: S101 - set before it can receive anything
-        return client.session.channel
 
     def _reach(self, actor: Actor, channel: ChannelPlan, received: Received) -> None:
         kind = received.frame.get("type")
@@ -263,7 +259,7 @@ class Stage:
             return
         actor.closed = (code, reason)
         if not actor.is_leaving:
-            self.reached.add(self._channel(client).name, "close", code)
+            self.reached.add(client.session.channel.name, "close", code)
         words = f" {reason}" if reason else ""
         who = "closes" if actor.is_leaving else "the server closes"
         self.note(actor.name, "=", f"{who} {code}{words}")

@@ -62,13 +62,13 @@ class Definitions:
         """Every definition."""
         return dict(self._schemas)
 
-    def add(self, hint: str, schema: Json) -> Schema:
-        """A reference to a schema whose own references are to definitions already; equal ones share a name."""
+    def add(self, hint: str, schema: Json) -> str:
+        """The name of a definition with a schema whose own references are to definitions already; equal ones share a name."""
         key = json.dumps(["added", hint, schema], sort_keys=True)
         if key not in self._known:
             self._known[key] = name = self.name(hint)
             self._schemas[name] = schema
-        return {"$ref": PREFIX + self._known[key]}
+        return self._known[key]
 
     def copy(self, schema: Json, root: Json, hint: str) -> Json:
         """A schema out of the self-contained `root`, with references to definitions.

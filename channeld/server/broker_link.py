@@ -7,6 +7,7 @@ their publishes get UNAVAILABLE, and the server reports that it is not ready.
 
 import secrets
 from collections.abc import Mapping
+from functools import partial
 
 import attrs
 import trio
@@ -16,6 +17,7 @@ from channeld.broker.brokers import BrokerSite, kind_of
 from channeld.cluster.cluster import Cluster
 from channeld.config.model import Config
 from channeld.engine.engine import Engine
+from channeld.hub.hub import Hub
 from channeld.telemetry import log
 from channeld.timers import Clock
 
@@ -52,7 +54,6 @@ class BrokerLink:
             self._server = self._kind.private_server()
         self._networked: Networked | None = None
         self._cluster: Cluster | None = None
-        self._engine: Engine | None = None
         self._away_since: float | None = None
 
     def make_broker(self, deliver: Deliver) -> Broker:
@@ -61,7 +62,7 @@ class BrokerLink:
         Raises:
             ValueError: its settings are not valid, such as an address of unknown form.
         """
-        url = self._server.url if self._server is not None else self.place.broker_url
+        url = self._server.url if self._server is not None else self.place.broker_url or ""
         site = BrokerSite(deliver=deliver, clock=self._clock, node_id=self.id, server=url)
         broker = self._kind.open(self._settings, site)
         if isinstance(broker, Networked):
@@ -70,14 +71,13 @@ class BrokerLink:
 
     def join(self, engine: Engine) -> Cluster:
         """Let the broker tell the engine, and give the engine its cluster."""
-        self._engine = engine
         cluster = self._cluster = Cluster(engine, self.id, group=self.place.group)
         engine.cluster = cluster
         if self._networked is not None:
             self._networked.on_gap = engine.on_gap
             self._networked.on_presence_lost = engine.on_presence_lost
             self._networked.on_presence_back = engine.on_presence_back
-            self._networked.on_health = self._on_health
+            self._networked.on_health = partial(self._on_health, engine.hub, cluster)
             self._networked.begin_turn = engine.hub.begin_turn
             self._networked.end_turn = engine.hub.end_turn
             self._networked.when_turn_ends = engine.hub.when_turn_ends
@@ -119,7 +119,7 @@ class BrokerLink:
                 nursery.cancel_scope.cancel()
             else:
                 if not self._networked.healthy:
-                    self._on_health(healthy=False, reason=self._networked.reason)
+                    self._networked.on_health(False, self._networked.reason)
                 await self._cluster.open()
                 task_status.started()
         if failed is not None:
@@ -133,15 +133,14 @@ class BrokerLink:
             self._networked.on_health = lambda _healthy, _reason: None
             await self._networked.aclose()
 
-    def _on_health(self, healthy: bool, reason: str) -> None:
+    def _on_health(self, hub: Hub, cluster: Cluster, healthy: bool, reason: str) -> None:
         now = self._clock.monotonic()
         if not healthy:
             self._away_since = now
             log("broker_unavailable", reason=reason)
         elif self._away_since is not None:
-            assert self._engine is not None  # noqa: S101 - the broker tells nobody before `join`
             seconds = round(now - self._away_since, 3)
             self._away_since = None
-            log("broker_recovered", seconds=seconds, rooms=self._engine.hub.statistics().rooms)
-        if healthy and self._cluster is not None:
-            self._cluster.greet()
+            log("broker_recovered", seconds=seconds, rooms=hub.statistics().rooms)
+        if healthy:
+            cluster.greet()

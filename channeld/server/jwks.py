@@ -11,6 +11,7 @@ the old keys stay in force. Each authenticator has keys of its own, so two issue
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -72,17 +73,19 @@ class RemoteKeySet:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         jwks = source.jwks
-        if (jwks.url is None) == (jwks.file is None):
+        if jwks.url is not None and jwks.file is None:
+            if not _may_fetch(jwks.url):
+                raise ValueError(
+                    "a key set is fetched from an https URL, or http on a loopback address"
+                )
+            self._where, self._read = jwks.url, partial(_fetch, jwks.url, tls)
+        elif jwks.file is not None and jwks.url is None:
+            self._where, self._read = jwks.file, partial(_read_file, jwks.file)
+        else:
             raise ValueError("a key set is at a url or in a file")
-        if jwks.url is not None and not _may_fetch(jwks.url):
-            raise ValueError(
-                "a key set is fetched from an https URL, or http on a loopback address"
-            )
-        self._source = jwks
         self._algorithms = frozenset(source.algorithms)
         self._clock = clock
         self._name = name
-        self._tls = tls
         self._keys: tuple[Jwk, ...] = ()
         self._attempted: float | None = None
         self._lifetime = UNREAD_INTERVAL
@@ -130,7 +133,6 @@ class RemoteKeySet:
                 await self._replace_keys()
 
     async def _replace_keys(self) -> None:
-        where = self._source.url or self._source.file
         try:
             with trio.fail_after(TIME_LIMIT):
                 document = await self._read()
@@ -146,25 +148,18 @@ class RemoteKeySet:
             if not found.keys:
                 reason = f"no key for {', '.join(sorted(self._algorithms))} in the set"
                 self._lifetime = UNREAD_INTERVAL
-                log("jwks_failed", authenticator=self._name, url=where, reason=reason)
+                log("jwks_failed", authenticator=self._name, url=self._where, reason=reason)
                 return
             log(
                 "jwks_refreshed",
                 authenticator=self._name,
-                url=where,
+                url=self._where,
                 keys=len(found.keys),
                 skipped=found.skipped,
             )
             return
         self._lifetime = self._interval()
-        log("jwks_failed", authenticator=self._name, url=where, reason=reason)
-
-    async def _read(self) -> _Document:
-        if self._source.url is not None:
-            return await _fetch(self._source.url, self._tls)
-        assert self._source.file is not None  # noqa: S101 - the constructor checked
-        async with await trio.open_file(self._source.file, "rb") as file:
-            return _Document(_within_limit(await file.read(SIZE_LIMIT + 1)))
+        log("jwks_failed", authenticator=self._name, url=self._where, reason=reason)
 
 
 async def keep_fresh(key_sets: Callable[[], Iterable[RemoteKeySet]]) -> None:
@@ -190,6 +185,11 @@ def _lifetime(headers: Mapping[str, str]) -> float:
     age = headers.get("age", "")
     left = int(found[1]) - (int(age) if re.fullmatch(r"\d{1,9}", age, re.ASCII) else 0)
     return float(min(max(left, REFRESH_INTERVAL), LONGEST_LIFE))
+
+
+async def _read_file(path: str) -> _Document:
+    async with await trio.open_file(path, "rb") as file:
+        return _Document(_within_limit(await file.read(SIZE_LIMIT + 1)))
 
 
 async def _fetch(url: str, tls: ssl.SSLContext | None) -> _Document:

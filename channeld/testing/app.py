@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -26,7 +27,7 @@ from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Frame
 from channeld.server.handshake import read_cookies
 from channeld.server.hook_server import HookServer, enter_lifespan
-from channeld.testing.client import ClaimsRefused, Client, ClientPeer, Refused
+from channeld.testing.client import ClaimsRefused, Client, Refused
 from channeld.testing.virtual import VirtualRuntime
 
 
@@ -158,12 +159,11 @@ class TestApp:
         self, match: Match, request: Request, begin: Callable[[Client], None] | None = None
     ) -> Client:
         """Open a connection whose handshake was accepted; `begin` gets the client before anything is sent to it."""
-        client = Client(self, request.path)
+        connect = partial(self.engine.connect, match.channel, match.params, request)
+        client = Client(self, request.path, connect)
         if begin is not None:
             begin(client)
-        session = self.engine.connect(match.channel, match.params, request, ClientPeer(client))
-        client.session = session
-        client.start(session.open(self.runtime.clock.monotonic()))
+        client.start(client.session.open(self.runtime.clock.monotonic()))
         return client
 
     async def publish(self, channel: str, frame: Mapping[str, Any], **to: str) -> None:

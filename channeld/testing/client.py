@@ -46,15 +46,15 @@ class Host(Protocol):
 class Client:
     """One in-memory connection. What it receives waits in `inbox`; `closed` is (code, reason) once it has ended."""
 
-    def __init__(self, app: Host, path: str) -> None:
+    def __init__(self, app: Host, path: str, connect: "Callable[[ClientPeer], Receiver]") -> None:
         self.path = path
         self.inbox: deque[Frame] = deque()
         self.closed: tuple[int, str] | None = None
         self.pos: str | None = None
-        self.session: Receiver | None = None
         self._app = app
         self._waiting: deque[bytes] = deque()
         self._busy = False
+        self.session = connect(ClientPeer(self))
 
     # --------------------------------------------------------------------------------------- for the test
 
@@ -137,7 +137,7 @@ class Client:
 
     def _pump(self) -> None:
         session = self.session
-        while self._waiting and not self._busy and self.closed is None and session is not None:
+        while self._waiting and not self._busy and self.closed is None:
             text = self._waiting.popleft()
             now = self._app.runtime.clock.monotonic()
             if len(text) > session.limits.message_size:
@@ -152,10 +152,9 @@ class Client:
             self._app.runtime.spawn(self._say_closed(code, reason))
 
     async def _say_closed(self, code: int, reason: str) -> None:
-        if self.session is not None:
-            rest = self.session.closed(code, reason, self._app.runtime.clock.monotonic())
-            if rest is not None:
-                await rest
+        rest = self.session.closed(code, reason, self._app.runtime.clock.monotonic())
+        if rest is not None:
+            await rest
 
 
 def _listed(frames: list[Frame]) -> str:

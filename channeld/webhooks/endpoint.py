@@ -43,34 +43,30 @@ class Endpoint:
 
     def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
         host = urlsplit(url).hostname or ""
-        self._is_local = is_loopback(host)
-        if not host or (urlsplit(url).scheme != "https" and not self._is_local):
+        is_local = is_loopback(host)
+        if not host or (urlsplit(url).scheme != "https" and not is_local):
             raise ValueError("a webhook has an https URL, or http on a loopback address")
-        self._url = url
-        self._tls = tls
-        self._client: httpx2.AsyncClient | None = None
-
-    async def __aenter__(self) -> Self:
         import httpx2  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
 
         # Use the environment's proxy, but not for this machine itself.
         self._client = httpx2.AsyncClient(
-            verify=self._tls if self._tls is not None else True,
+            verify=True if tls is None else tls,
             follow_redirects=False,
-            trust_env=not self._is_local,
+            trust_env=not is_local,
             timeout=None,  # the sender's own covers all of it
             limits=httpx2.Limits(max_connections=1, keepalive_expiry=15),
             headers={"User-Agent": f"channeld/{__version__}", "Accept-Encoding": "identity"},
         )
+        self._url = url
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        await self._client.aclose()
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send one request. Never raises; the caller limits the time."""
-        assert self._client is not None  # noqa: S101 - entered before
         try:
             request = self._client.build_request(
                 "POST", self._url, headers=dict(headers), content=body

@@ -16,7 +16,7 @@ from tests.broker.conftest import FakeClock
 REDIS = RedisSettings(urls=("unix:///nowhere/s",), prefix="p")
 
 
-def site(server: str | None = None) -> BrokerSite:
+def site(server: str = "") -> BrokerSite:
     return BrokerSite(
         deliver=lambda _topic, _publication: None, clock=FakeClock(), node_id="n", server=server
     )
@@ -46,15 +46,13 @@ def test_processes_share_all_but_memory() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "server"),
     [
-        (kind_of("memory"), "memory", None),
+        (kind_of("memory"), "memory", ""),
         (kind_of("valkey"), "valkey", "unix:///private/s"),
-        (kind_of(REDIS), REDIS, None),
+        (kind_of(REDIS), REDIS, ""),
     ],
     ids=lambda value: value.name if isinstance(value, BrokerKind) else "",
 )
-def test_a_shared_broker_is_networked(
-    kind: BrokerKind, settings: object, server: str | None
-) -> None:
+def test_a_shared_broker_is_networked(kind: BrokerKind, settings: object, server: str) -> None:
     broker = kind.open(settings, site(server))
     assert isinstance(broker, RedisBroker if kind.is_shared else MemoryBroker)
     assert isinstance(broker, Networked) is kind.is_shared

@@ -7,7 +7,7 @@ import pytest
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.links import code_of
 from channeld.config.model import Api, Config
-from channeld.plan.load import Checked, load_plan
+from channeld.plan.load import ValidConfig, load_plan
 from channeld.plan.plan import Plan
 from channeld.server.sockets import named
 
@@ -61,7 +61,7 @@ def test_a_taken_address_is_an_error_where_it_was_declared(tmp_path: Path) -> No
             assert sock.getsockname()[1] != taken.getsockname()[1]
 
 
-def unread() -> Checked:
+def unread() -> ValidConfig:
     raise AssertionError
 
 

@@ -5,7 +5,7 @@ import jwt
 import pytest
 
 from channeld.cli.console import describe, follow, make_console, mint
-from channeld.plan.load import Checked, check, load_plan
+from channeld.plan.load import ValidConfig, check, load_plan
 from channeld.plan.plan import Plan
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -79,7 +79,7 @@ def test_why_there_is_none(plan: Plan, channel: str, why: str) -> None:
         mint(plan, channel, "ann")
 
 
-def unread() -> Checked:
+def unread() -> ValidConfig:
     raise AssertionError
 
 
@@ -98,11 +98,13 @@ def test_a_message_is_followed_without_its_hooks(
         " route: sender, hook: 'no_such:hook'}\n"
     )
     checked = check(str(file), import_hooks=False)
-    traced: Any = follow(lambda: checked, "/chat", '{"type": "say", "pin": "4711"}', None)
+    assert checked.plan is not None
+    valid = ValidConfig(checked.plan, checked.sources)
+    traced: Any = follow(lambda: valid, "/chat", '{"type": "say", "pin": "4711"}', None)
     assert traced["outcome"] == "delivered"
     assert "`no_such:hook` not run" in [step["words"] for step in traced["steps"]]
     assert "4711" not in str(traced)
-    refused: Any = follow(lambda: checked, "/chat", '{"type": "shout"}', None)
+    refused: Any = follow(lambda: valid, "/chat", '{"type": "shout"}', None)
     assert refused["refused_by"] == "frame"
     # What the engine that follows it would log is not the server's to say.
     assert capsys.readouterr().err == ""

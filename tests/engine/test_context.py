@@ -97,7 +97,6 @@ async def test_verbs_that_are_kept_for_later_do_nothing_yet(serve: Serve) -> Non
         client = await app.connect("/rooms/a", user="ann")
         await client.received()
         later: list[Callable[[], None]] = []
-        assert client.session is not None
         InlineContext(client.session, later=later).send({"type": "note"})
         assert await client.received() == []
         later[0]()
@@ -149,7 +148,6 @@ async def test_what_a_threaded_hook_asks_for_after_its_return_is_not_lost_in_sil
     async with serve(CHANNELS) as app:
         client = await app.connect("/rooms/a", user="ann")
         await client.received()
-        assert client.session is not None
         context = InlineContext(client.session, None, [])
         context.send({"type": "note"})
         assert await client.received() == []

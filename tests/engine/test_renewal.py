@@ -67,7 +67,6 @@ async def test_a_renewal_moves_a_connection_to_the_rooms_of_its_new_claims(serve
         ann = await enter(app, "/board", "ann", team="a")
         for room in ("topic-a", "free"):
             await ann.send({"type": "subscribe", "room": room})
-        assert ann.session is not None
         await app.engine.join(ann.session.connection_id, "given")
         await ann.received()
         frames = await renew(app, ann, "ann", team="b")

@@ -42,7 +42,6 @@ async def test_rooms_that_others_put_a_client_into_are_no_answer_to_its_post(ser
         ann = await joined(app, "ann")
         await ann.received()
         posted: list[bytes] = []
-        assert ann.session is not None
         ann.session.redirect(posted.append)
         await app.server.subscribe("ann", "room", "attic")
         await app.server.unsubscribe("ann", "room", "attic")
@@ -124,7 +123,6 @@ async def test_history_that_expired_is_not_recovered_but_its_top_is(serve: Serve
 async def test_who_cannot_be_shown_is_not_counted_and_locks_nobody_out(serve: Serve) -> None:
     async with serve(ROOM) as app:
         mal = await app.connect("/rooms/b", user="mal")
-        assert mal.session is not None
         mal.session.claims = {"name": "\ud83d"}
         with pytest.raises(TypeError):
             await app.engine.join(mal.session.connection_id, "c")
@@ -169,7 +167,7 @@ def slow_from_now_on(monkeypatch: pytest.MonkeyPatch) -> list[SlowPeer]:
         peers.append(SlowPeer(client))
         return peers[-1]
 
-    monkeypatch.setattr("channeld.testing.app.ClientPeer", make)
+    monkeypatch.setattr("channeld.testing.client.ClientPeer", make)
     return peers
 
 
@@ -232,7 +230,6 @@ async def test_each_team_of_a_token_is_a_room_and_names_that_are_none_are_skippe
     async with serve(TEAMS) as app:
         teams = ["a", "b", "a", "x\ty", "z" * 128, 7]
         client = await app.connect("/teams", user="ann", claims={"teams": teams})
-        assert client.session is not None
         assert list(client.session.rooms) == ["team-a", "team-b"]
         await client.send({"type": "subscribe", "room": "team-a-more", "id": 1})
         assert "subscribed" in [
@@ -246,7 +243,6 @@ async def test_more_teams_than_rooms_are_told(serve: Serve) -> None:
     async with serve(TEAMS) as app:
         teams = ["a", "b", "c", "d"]
         client = await app.connect("/teams", user="ann", claims={"teams": teams})
-        assert client.session is not None
         assert list(client.session.rooms) == ["team-a", "team-b", "team-c"]
         error = await client.receive("error")
         assert (error["code"], error["limit"]) == ("LIMIT_EXCEEDED", 3)
@@ -332,8 +328,7 @@ async def test_pages_are_sent_one_after_the_other_and_what_comes_meanwhile_once(
 
         def say() -> None:
             frame = {"type": "say", "n": next(said)}
-            topic = next(iter(ann.session.rooms.values())) if ann.session else None
-            assert topic is not None
+            topic = next(iter(ann.session.rooms.values()))
             keep = app.engine.plan.channels["room"].history
             app.engine.hub.publish(topic, orjson.dumps(frame), PublishOptions(keep))
 
@@ -353,8 +348,8 @@ async def test_pages_are_sent_one_after_the_other_and_what_comes_meanwhile_once(
 async def test_a_gap_behind_a_page_is_told_before_what_follows(serve: Serve) -> None:
     async with serve(LONG) as app:
         ann, pos = await begun(app, 7)
-        topic = next(iter(ann.session.rooms.values())) if ann.session else None
-        in_pages(app, lambda: app.engine.hub.broker.clear(topic))  # type: ignore[arg-type]
+        topic = next(iter(ann.session.rooms.values()))
+        in_pages(app, lambda: app.engine.hub.broker.clear(topic))
         bob = await app.connect(f"/rooms/a?since={pos}", user="bob")
         frames = [f for f in await bob.received() if f["type"] in ("say", "subscribed")]
         assert [f.get("n", f.get("recovered")) for f in frames] == [True, 0, 1, False]

@@ -16,7 +16,6 @@ ECHO = """
 async def test_an_error_frame_keeps_its_own_fields(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        assert client.session is not None
         client.session.refuse("OWN", "no", 7, {"type": "ack", "hint": 1})
         assert await client.receive() == {
             "type": "error", "code": "OWN", "message": "no", "hint": 1, "id": 7,
@@ -26,7 +25,6 @@ async def test_an_error_frame_keeps_its_own_fields(serve: Serve) -> None:
 async def test_errors_of_the_server_s_own_cost_a_client_nothing(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        assert client.session is not None
         for _ in range(100):
             client.session.fail(None, "ref")
         assert client.closed is None
@@ -35,7 +33,6 @@ async def test_errors_of_the_server_s_own_cost_a_client_nothing(serve: Serve) ->
 async def test_the_goodbye_is_said_once(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        assert client.session is not None
         client.session.disconnect(1012, "bye", reconnect=True, retry_after=2.0)
         client.session.disconnect(4410, "again", reconnect=False)
         client.session.refuse("LATE", "nobody hears it")
@@ -50,7 +47,6 @@ async def test_verbs_that_must_wait_keep_their_order(serve: Serve) -> None:
         client = await app.connect("/echo")
         session, gate = client.session, trio.Event()
         done: list[str] = []
-        assert session is not None
 
         async def verb(name: str) -> None:
             if name == "slow":

@@ -37,15 +37,14 @@ def made(spans: list[Span]) -> Tracing:
 
 def traced(kit: Kit, tracing: Tracing) -> TracedHub:
     hub = kit.hub
-    made_hub = TracedHub(
+    return TracedHub(
+        tracing,
         lambda _deliver: hub.broker,
         hub._fanout,
         HandClock(),
         Timers(),
         lambda _waits: None,
     )
-    made_hub.trace(tracing)
-    return made_hub
 
 
 def test_a_publication_that_waits_ends_its_span_with_its_answer() -> None:

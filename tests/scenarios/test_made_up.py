@@ -1,7 +1,7 @@
 """Values made up from schemas, and smaller ones."""
 
 from random import Random
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_the_smallest_that_still_does_it(value: Any, is_still: Any, smallest: An
 def test_shrinking_asks_no_more_often_than_allowed() -> None:
     asked: list[object] = []
 
-    def is_still(value: Json) -> bool:
+    def is_still(value: Json) -> TypeGuard[str]:
         asked.append(value)
         return False
 

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from channeld.plan.load import Checked, check
+from channeld.plan.load import Checked, ValidConfig, check
 from channeld.scenarios.trace import Trace, Visitor, trace
 from channeld.testing import START
 
@@ -77,22 +77,26 @@ def pay(ctx, message):
 
 
 @pytest.fixture
-def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checked:
+def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ValidConfig:
     return checked_in(tmp_path, monkeypatch, "[query]")
 
 
-def checked_in(folder: Path, monkeypatch: pytest.MonkeyPatch, token_from: str) -> Checked:
+def checked_in(folder: Path, monkeypatch: pytest.MonkeyPatch, token_from: str) -> ValidConfig:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     folder.joinpath("trace_hooks.py").write_text(HOOKS)
     folder.joinpath("channels.yaml").write_text(CONFIG.replace("TOKEN_FROM", token_from))
     found = check("channels.yaml", fresh={"trace_hooks"})
+    return valid_of(found)
+
+
+def valid_of(found: Checked) -> ValidConfig:
     assert found.plan is not None, [str(one) for one in found.report.errors]
-    return found
+    return ValidConfig(found.plan, found.sources)
 
 
 def run(
-    checked: Checked,
+    checked: ValidConfig,
     path: str = "/rooms/x",
     frame: str | None = None,
     *,
@@ -110,7 +114,7 @@ def line_of(text: str) -> str:
     return f"channels.yaml:{next(n for n, line in enumerate(lines, 1) if text in line)}"
 
 
-def test_a_handshake_alone(checked: Checked) -> None:
+def test_a_handshake_alone(checked: ValidConfig) -> None:
     found = run(checked)
     assert found.refused is None
     assert [step.name for step in found.steps] == ["path", "who", "require", "hook", "rooms"]
@@ -131,7 +135,7 @@ def test_a_handshake_alone(checked: Checked) -> None:
     ],
 )
 def test_where_a_handshake_ends(
-    checked: Checked, path: str, who: Mapping[str, Any], step: str, words: str
+    checked: ValidConfig, path: str, who: Mapping[str, Any], step: str, words: str
 ) -> None:
     refused = run(checked, path, **who).refused
     assert refused is not None
@@ -154,7 +158,7 @@ def test_where_a_handshake_ends(
     ],
 )
 def test_where_a_message_ends(
-    checked: Checked, frame: str, step: str, words: str, line: str
+    checked: ValidConfig, frame: str, step: str, words: str, line: str
 ) -> None:
     found = run(checked, frame=frame)
     refused = found.refused
@@ -165,13 +169,13 @@ def test_where_a_message_ends(
     assert [one.frame["type"] for one in found.deliveries] == ["error"]
 
 
-def test_what_a_schema_refuses_is_told_in_full(checked: Checked) -> None:
+def test_what_a_schema_refuses_is_told_in_full(checked: ValidConfig) -> None:
     refused = run(checked, frame='{"type":"say"}').refused
     assert refused is not None
     assert refused.details == ('/: "text" is required (required)',)
 
 
-def test_each_target_and_who_gets_what(checked: Checked) -> None:
+def test_each_target_and_who_gets_what(checked: ValidConfig) -> None:
     found = run(checked, frame='{"type":"say","text":"hi","id":1}')
     assert found.refused is None
     routes = [step for step in found.steps if step.name == "route"]
@@ -186,7 +190,7 @@ def test_each_target_and_who_gets_what(checked: Checked) -> None:
     assert found.deliveries[3].frame == {"type": "ack", "id": 1}
 
 
-def test_a_room_that_the_sender_is_not_in(checked: Checked) -> None:
+def test_a_room_that_the_sender_is_not_in(checked: ValidConfig) -> None:
     refused = run(checked, frame='{"type":"rule","r":"y"}', role="admin").refused
     assert refused is not None
     assert (refused.name, refused.words) == ("route", "the sender is not in room `y`")
@@ -194,20 +198,20 @@ def test_a_room_that_the_sender_is_not_in(checked: Checked) -> None:
     assert [one.to for one in found.deliveries] == ["members of room `x` on `room`, not the sender"]
 
 
-def test_what_a_hook_publishes_is_its_own(checked: Checked) -> None:
+def test_what_a_hook_publishes_is_its_own(checked: ValidConfig) -> None:
     found = run(checked, frame='{"type":"say","text":"aside"}')
     assert [(one.topic, one.by) for one in found.deliveries if one.by] == [
         ("room:room:other", "trace_hooks:say")
     ]
 
 
-def test_hooks_that_are_not_run_agree(checked: Checked) -> None:
+def test_hooks_that_are_not_run_agree(checked: ValidConfig) -> None:
     found = run(checked, frame='{"type":"say","text":"boom"}', run_hooks=False)
     assert found.refused is None
     assert [step.outcome for step in found.steps if step.name == "hook"] == ["skipped", "skipped"]
 
 
-def test_frames_of_the_protocol_and_open_channels(checked: Checked) -> None:
+def test_frames_of_the_protocol_and_open_channels(checked: ValidConfig) -> None:
     found = run(checked, frame='{"type":"ping"}')
     assert [one.frame for one in found.deliveries] == [{"type": "pong"}]
     found = run(checked, "/open", '{"type":"shout"}', user=None)
@@ -230,14 +234,14 @@ def test_a_token_comes_wherever_it_is_looked_for(
     assert refused.name == "who"
 
 
-def test_nothing_sensitive_is_told(checked: Checked) -> None:
+def test_nothing_sensitive_is_told(checked: ValidConfig) -> None:
     found = run(checked, frame='{"type":"pay","card":"4111-2222"}')
     assert found.refused is not None
     assert found.refused.name == "hook"
     assert "4111-2222" not in repr(found)
 
 
-def test_an_unknown_type_is_told_which_was_meant(checked: Checked) -> None:
+def test_an_unknown_type_is_told_which_was_meant(checked: ValidConfig) -> None:
     for type, words in (("sya", "did you mean `say`?"), ("zzz", "its messages: `say`, `rule`")):
         refused = run(checked, frame=f'{{"type":"{type}"}}').refused
         assert refused is not None
@@ -250,5 +254,5 @@ def test_kept_frames_have_their_position(tmp_path: Path, monkeypatch: pytest.Mon
         "channeld: 1\nchannels:\n  a:\n    path: /a\n    auth: none\n    rooms: main\n"
         "    history: {size: 5, ttl: 1m}\n    messages:\n      say: {schema: true, route: room}\n"
     )
-    found = trace(check("channels.yaml"), "/a", '{"type":"say"}', Visitor(), wall=START)
+    found = trace(valid_of(check("channels.yaml")), "/a", '{"type":"say"}', Visitor(), wall=START)
     assert [one.frame["pos"][-1] for one in found.deliveries] == ["1", "1"]

@@ -16,13 +16,15 @@ from typing import Any, NoReturn, TypeAlias
 
 import hiredis
 import trio
-from coredis.connection import Location, TCPLocation, UnixDomainSocketLocation
+from coredis.connection import TCPLocation, UnixDomainSocketLocation
 from coredis.exceptions import NoScriptError, RedisError
 
 from channeld.broker.redis.queue import Argument, Reply
 from channeld.groups import first
 
 READ = 64 * 1024
+
+Location: TypeAlias = TCPLocation | UnixDomainSocketLocation
 
 Then: TypeAlias = Callable[[Reply], object]
 Turn: TypeAlias = tuple[Callable[[], object], Callable[[], object]]
@@ -122,12 +124,11 @@ async def connect(location: Location, tls: ssl.SSLContext | None) -> RedisWire:
         OSError: nobody answers there, or not as TLS asks.
     """
     host = None
-    if isinstance(location, UnixDomainSocketLocation):
-        stream = await trio.open_unix_socket(location.path)
-    else:
-        assert isinstance(location, TCPLocation)  # noqa: S101 - there are two kinds
+    if isinstance(location, TCPLocation):
         host = location.host
         stream = await trio.open_tcp_stream(host, location.port)
+    else:
+        stream = await trio.open_unix_socket(location.path)
     sock = socket(fileno=stream.socket.detach())
     sock.setblocking(False)
     if host is not None:
@@ -218,17 +219,18 @@ class Connection:
         self.flush()
         return await asked
 
-    def fail(self, reason: str) -> None:
-        """Close it. Idempotent."""
+    def fail(self, reason: str) -> Lost:
+        """Close it, and return why it was closed first. Idempotent."""
         if self.fault is not None:
-            return
-        self.fault = Lost(reason)
+            return self.fault
+        fault = self.fault = Lost(reason)
         trio.lowlevel.notify_closing(self._wire.sock)
         self._wire.sock.close()
         self._blocked.set()
         waiting, self._waiting = self._waiting, deque()
         for then in waiting:
-            then(self.fault)
+            then(fault)
+        return fault
 
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -249,8 +251,7 @@ class Connection:
             self.fail(str(first(group)))
         finally:
             self.fail("the session has ended")
-        assert self.fault is not None  # noqa: S101 - it has just been set
-        raise self.fault
+        raise self.fail("the session has ended")
 
     async def _read_on(self) -> None:
         wire = self._wire

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
-from coredis.connection import Location, TCPLocation
+from coredis.connection import TCPLocation, UnixDomainSocketLocation
 from coredis.exceptions import RedisError
 from coredis.pool import ConnectionPool
 
+from channeld.broker.redis.connection import Location
 from channeld.broker.redis.encoding import Names, slot_of
 
 # Sends one command over a connection of its own: (where, credentials of the Sentinels or not, the words) -> the reply.
@@ -74,8 +75,8 @@ def read_url(url: str, prefix: str) -> Target:
 def _fixed(url: str, names: Names) -> Target:
     pool = _pool(url)
     location = pool.location
-    if location is None:
-        raise ValueError("not a Redis URL: it names no host")
+    if not isinstance(location, TCPLocation | UnixDomainSocketLocation):
+        raise ValueError("not a Redis URL: it names no host")  # noqa: TRY004 - the value is wrong
 
     async def find(_ask: Ask) -> Location:
         return location
@@ -160,7 +161,7 @@ def _hosts(netloc: str, port: int) -> tuple[str, list[TCPLocation]]:
         except ValueError as error:
             raise ValueError(f"not a Redis URL: {error}") from None
         if not name:
-            raise ValueError("not a Redis URL: it names no host")
+            raise ValueError("not a Redis URL: it names no host")  # noqa: TRY004 - the value is wrong
         found.append(TCPLocation(name, number))
     return f"{credentials}{at}", found
 

@@ -146,7 +146,7 @@ async def _end(process: trio.Process) -> None:
         if process.poll() is None:
             process.kill()
             await process.wait()
-        assert process.stdin is not None  # noqa: S101 - it was asked for
+        assert process.stdin is not None  # noqa: S101 - trio's type can't say which are pipes
         # A word, so that the shell beside it does not end anyone who has this process's number by now.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await process.stdin.send_all(b"ended\n")

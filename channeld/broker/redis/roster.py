@@ -134,15 +134,14 @@ class Roster:
             # Nobody was there before: it need not be read.
             self._is_torn, self.version = False, Position(change.version.epoch, 0)
             self._held.clear()
-        if self._is_torn:
+        version = self.version
+        if self._is_torn or version is None:
             self._held.append(change)
             if len(self._held) > MOST_HELD:
                 # Reading begins again, after all of these.
                 self._held.clear()
                 self.is_reading = False
             return []
-        version = self.version
-        assert version is not None  # noqa: S101 - it has been read
         epoch, offset = change.version.epoch, change.version.offset
         is_same = epoch == version.epoch
         if is_same and 0 < offset <= version.offset:
@@ -167,15 +166,13 @@ class Roster:
         self._is_torn = self.is_reading = False
         self._is_ended = not version.epoch or (is_same and self._is_ended)
         delivered: list[PresenceChange | PresenceMissed] = [PresenceMissed()] if has_missed else []
-        for change in held[self._first_after(held) :]:
+        for change in held[self._first_after(held, version.epoch) :]:
             delivered += self.take(change)
         self._wake()
         return delivered
 
-    def _first_after(self, held: list[NumberedChange]) -> int:
+    def _first_after(self, held: list[NumberedChange], epoch: str) -> int:
         """Where in what was held the first change is that may come after what was read: before it are those of earlier epochs."""
-        assert self.version is not None  # noqa: S101 - it has just been read
-        epoch = self.version.epoch
         for at, change in enumerate(held):
             is_next = self._is_ended and change.version.offset == 1
             if is_next or change.version.epoch == epoch or not change.version.offset:

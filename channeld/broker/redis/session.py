@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 import attrs
 import trio
-from coredis.connection import Location
 from coredis.exceptions import NoScriptError, RedisError
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.broker.redis.connection import (
     Connection,
+    Location,
     Lost,
     NoLongerPrimary,
     SlotMoving,

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import trio
-from coredis.connection import Location, TCPLocation
+from coredis.connection import TCPLocation
 
 from channeld.broker.broker import History, Topic
+from channeld.broker.redis.connection import Location
 from channeld.broker.redis.discovery import NotFound, read_url
 from tests.broker.conftest import Server
 from tests.broker.redis.groups import has, is_level, published, start, until
