@@ -161,7 +161,7 @@ def _hosts(netloc: str, port: int) -> tuple[str, list[TCPLocation]]:
         except ValueError as error:
             raise ValueError(f"not a Redis URL: {error}") from None
         if not name:
-            raise ValueError("not a Redis URL: it names no host")  # noqa: TRY004 - the value is wrong
+            raise ValueError("not a Redis URL: it names no host")
         found.append(TCPLocation(name, number))
     return f"{credentials}{at}", found
 
