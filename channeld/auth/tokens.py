@@ -18,7 +18,7 @@ from channeld.auth.authenticator import (
 from channeld.auth.places import compare_places, words_for
 from channeld.config.model import TokenEntry, TokensAuth
 from channeld.hooks import User
-from channeld.schema.compare.words import choices
+from channeld.schema.words import choices
 
 
 class TokensAuthenticator(Authenticator[TokensAuth]):

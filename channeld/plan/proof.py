@@ -14,8 +14,8 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ROOM
 from channeld.schema.compare.inclusion import Inclusion, inclusion
-from channeld.schema.compare.words import shown
 from channeld.schema.definitions import Definitions, Unframeable, numbers
+from channeld.schema.words import shown
 
 
 def prove(

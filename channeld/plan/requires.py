@@ -8,7 +8,7 @@ mapping is a JSON Schema that the claim must satisfy.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -21,12 +21,12 @@ from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.pointer import at, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.cases import identity, type_of
-from channeld.schema.compare.emptiness import leaves_nothing
-from channeld.schema.compare.normalize import form_of
-from channeld.schema.compare.schema_ref import Book, Node, Part
 from channeld.schema.schemas import Schemas
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
 from channeld.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from channeld.schema.compare.schema_ref import Node, Part
 
 # Keywords of older drafts have findings of their own.
 _KNOWN: Final = frozenset(KEYWORDS) | {
@@ -217,9 +217,13 @@ class RequireCompiler:
     def _leaves_nothing(self, asked: _AskedClaim, pointer: str) -> bool:
         """Whether no claim that the authenticators accept satisfies the schema at `pointer`."""
         nodes = self._claims(asked)
+        if not nodes:
+            return False
+        from channeld.schema.compare.emptiness import leaves_nothing  # noqa: PLC0415 - as below
+
         (wanted,) = self._parts(pointer)
-        return bool(nodes) and all(
-            leaves_nothing(Node(node.book, (*node.parts, wanted))) for node in nodes
+        return all(
+            leaves_nothing(attrs.evolve(node, parts=(*node.parts, wanted))) for node in nodes
         )
 
     def _excludes(self, asked: _AskedClaim, constant: Json) -> bool:
@@ -233,11 +237,15 @@ class RequireCompiler:
         nodes = self._claims(asked)
         return bool(nodes) and not any(node.accepts(constant) for node in nodes)
 
-    def _claims(self, asked: _AskedClaim) -> list[Node]:
+    def _claims(self, asked: _AskedClaim) -> "list[Node]":
         """What each authenticator's `claims` schema says about a claim; empty unless known for all."""
         identity = self.scope.identity
         if asked.known is None or identity is None or identity.is_unknown:
             return []
+        # Eight modules that only configurations with such a schema need.
+        from channeld.schema.compare.normalize import form_of  # noqa: PLC0415
+        from channeld.schema.compare.schema_ref import Book, Node  # noqa: PLC0415
+
         book, nodes = Book(self.schemas), []
         for name in identity.names:
             node = Node(book, self._parts(at("/auth", name, "claims")))
@@ -246,7 +254,7 @@ class RequireCompiler:
             nodes.append(node)
         return nodes
 
-    def _parts(self, pointer: str) -> tuple[Part, ...]:
+    def _parts(self, pointer: str) -> "tuple[Part, ...]":
         root = self.schemas.root(pointer)
         found = self.schemas.at(root) if root is not None else None
         return (found,) if found is not None else ()

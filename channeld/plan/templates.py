@@ -36,6 +36,7 @@ from channeld.pointer import at, leaves, value_at
 from channeld.protocol.frames import HIGHEST, LOWEST, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
+from channeld.schema.words import types_in_words
 
 NAME_TYPES = frozenset({"string", "integer", "number"})
 _T = TypeVar("_T")
@@ -207,7 +208,7 @@ class TemplateCompiler:
             maybe = maybe or found.maybe
             if not found.types <= SCALARS:
                 sound = False
-                label = f"`{part.source}` may be {_listed(found.types - SCALARS)}"
+                label = f"`{part.source}` may be {types_in_words(found.types - SCALARS)}"
                 help = "give the schema a scalar `type`, or let the expression stand alone"
                 message = "a value within a longer string must be a scalar"
                 self._refuse(part, TemplateError("CH311", message, label, help))
@@ -220,7 +221,7 @@ class TemplateCompiler:
     def _refuse_types(self, checked: CheckedTemplate, pointer: str) -> None:
         found = next(expressions(checked.node), None)
         source = f"`{found.source}`" if found is not None else "this"
-        label = f"{source} may be {_listed(checked.types - NAME_TYPES)}"
+        label = f"{source} may be {types_in_words(checked.types - NAME_TYPES)}"
         help = "give the property `type: string` in the schema"
         where = self.place(found) if found is not None else pointer
         self.find("CH311", "a name must be a string", where, help, label=label)
@@ -414,10 +415,3 @@ def _rfc3339(milliseconds: int) -> str:
 def _second(seconds: int) -> str:
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _listed(types: frozenset[str]) -> str:
-    words = {"object": "an object", "array": "an array", "integer": "an integer"}
-    return " or ".join(
-        words.get(name, name if name == "null" else f"a {name}") for name in sorted(types)
-    )

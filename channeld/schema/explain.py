@@ -21,6 +21,7 @@ from channeld.schema.large_enum import KEYWORD as LARGE_ENUM
 from channeld.schema.sensitive import Marks, marks_of
 from channeld.schema.violations import Violation
 from channeld.schema.vocabulary import listed, rebuilt, subschemas
+from channeld.schema.words import TYPES
 
 MAX_VIOLATIONS: Final = 10
 MAX_SHOWN: Final = 64
@@ -265,15 +266,7 @@ def _filled(words: str) -> Callable[[_Error], str]:
 
 
 _COUSINS: Final = frozenset({"minContains", "maxContains", "dependentRequired"})
-_ARTICLES: Final[Mapping[str, str]] = {
-    "null": "null",
-    "boolean": "true or false",
-    "object": "an object",
-    "array": "an array",
-    "number": "a number",
-    "string": "a string",
-    "integer": "an integer",
-}
+_ARTICLES: Final[Mapping[str, str]] = {**TYPES, "boolean": "true or false"}
 _WORDS: Final[Mapping[str, Callable[[_Error], str]]] = {
     "type": _type,
     "enum": _enum,

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -210,3 +212,29 @@ def test_a_schema_file_is_checked_as_one(capsys: pytest.CaptureFixture[str]) -> 
     Path("say.json").write_text('{"type": "object"}')
     assert run(["validate", "say.json"]) == 0
     assert capsys.readouterr().out == "no problems in say.json\n"
+
+
+def test_a_small_configuration_loads_only_what_reads_it() -> None:
+    Path("channels.yaml").write_text(GOOD)
+    program = (
+        "import sys; from channeld.cli.main import run; run(['validate']);"
+        "print(*(name for name in sys.modules if name.startswith('channeld')), sep='\\n')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(ran.stdout.split())
+    unneeded = (
+        "schema.compare",
+        "broker",
+        "hub",
+        "engine",
+        "server",
+        "export",
+        "diff",
+        "scenarios",
+    )
+    forms = tuple(f"diagnostics.render.{name}" for name in ("json", "github", "sarif", "junit"))
+    prefixes = tuple(f"channeld.{name}" for name in (*unneeded, *forms))
+    assert {name for name in loaded if name.startswith(prefixes)} == set()
+    assert len(loaded) <= 128

@@ -9,8 +9,7 @@ from channeld.plan.options.option import Difference, MessageOption, MessageOutco
 from channeld.plan.requires import with_type_spoken_of
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
-from channeld.schema.compare.inclusion import inclusion
-from channeld.schema.compare.words import choices
+from channeld.schema.words import choices
 
 Alternatives = Sequence[Mapping[str, Json]]
 
@@ -137,5 +136,7 @@ def _missing(these: Json, among: Json) -> list[Json]:
 def _is_inside(one: Json, other: dict[str, Json]) -> bool:
     if not isinstance(one, dict):
         return False
+    from channeld.schema.compare.inclusion import inclusion  # noqa: PLC0415 - only to compare configurations
+
     found = inclusion(with_type_spoken_of(one), with_type_spoken_of(other))
     return found.refuted is None and not found.undecided

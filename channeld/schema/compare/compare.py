@@ -18,7 +18,7 @@ from channeld.schema.compare.keyword_rules import defaults, facets, values
 from channeld.schema.compare.normal_form import Constraint, Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
-from channeld.schema.compare.words import subject, types_in_words
+from channeld.schema.words import types_in_words
 
 MAX_COMPARISONS: Final = 5_000
 MAX_DEPTH: Final = 50
@@ -35,7 +35,7 @@ def compare(old: Node, new: Node) -> list[Fact]:
 
 
 def _undecided(here: SchemaPosition, reason: str) -> Fact:
-    words = f"{subject(here)} changed in a way that cannot be decided"
+    words = f"{here.subject()} changed in a way that cannot be decided"
     return Fact("D399", Effect.UNKNOWN, here, words, new=Spot.whole(here.new), note=reason)
 
 
@@ -125,7 +125,7 @@ class _Comparison:
             "D303",
             effect,
             here,
-            f"{subject(here, name)} is gone",
+            f"{here.subject(name)} is gone",
             new=Spot(holder, "properties", key=True) if holder else Spot.whole(here.new),
             old=_declared(old, name),
             label="no other fields are allowed here" if closed else "",
@@ -143,7 +143,7 @@ class _Comparison:
             return
         effect = (Effect.CHANGES if loses else Effect.WIDENS) if wins else Effect.NOTHING
         effect = Effect.NARROWS if loses and not wins else effect
-        words, place = f"{subject(here, name)} is a new optional field", _declared(new, name)
+        words, place = f"{here.subject(name)} is a new optional field", _declared(new, name)
         come = Fact("D304", effect, here, words, new=place, name=name, keyword="properties")
         yield attrs.evolve(come, closed=wins)
 
@@ -154,10 +154,13 @@ class _Comparison:
             return
         keyword, here_now = "additionalProperties", Spot.whole(here.new)
         if was:
-            words, place = f"{subject(here)} takes no other fields now", Spot.whole(new) or here_now
+            words, place = (
+                f"{here.subject()} takes no other fields now",
+                Spot.whole(new) or here_now,
+            )
             yield Fact("D313", Effect.NARROWS, here, words, new=place, keyword=keyword)
         else:
-            words, gone = f"{subject(here)} may have other fields now", Spot.whole(old)
+            words, gone = f"{here.subject()} may have other fields now", Spot.whole(old)
             yield Fact("D314", Effect.WIDENS, here, words, new=here_now, old=gone, keyword=keyword)
 
     def _alternatives(self, here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
@@ -185,23 +188,23 @@ class _Comparison:
                 yield from self._below(here, None, was, now)
         spot = Spot(new[0].part, new[0].keyword, key=True)
         for node in gone:
-            words = f"{subject(here)} may no longer be {_form(node)}"
+            words = f"{here.subject()} may no longer be {_form(node)}"
             there = Spot.whole(node)
             yield Fact("D305", Effect.NARROWS, here, words, new=spot, old=there, keyword="anyOf")
         for node in come:
-            words = f"{subject(here)} may also be {_form(node)}"
+            words = f"{here.subject()} may also be {_form(node)}"
             place = Spot.whole(node)
             yield Fact("D306", Effect.WIDENS, here, words, new=place, keyword="anyOf")
 
 
 def _required(here: SchemaPosition, new: Form, name: str) -> Fact:
-    words = f"{subject(here, name)} is required now"
+    words = f"{here.subject(name)} is required now"
     place = Spot.of(new.required[name])
     return Fact("D301", Effect.NARROWS, here, words, new=place, name=name, keyword="required")
 
 
 def _optional(here: SchemaPosition, old: Form, name: str) -> Fact:
-    words, was = f"{subject(here, name)} may be missing now", Spot.of(old.required[name])
+    words, was = f"{here.subject(name)} may be missing now", Spot.of(old.required[name])
     # The list that the name is no longer in, or else the schema.
     held = next(iter(form_of(here.new).required.values()), None)
     now = Spot(held.part, "required", key=True) if held else Spot.whole(here.new)
@@ -232,7 +235,7 @@ def _came_or_went(here: SchemaPosition, keyword: str, old: Spot | None, new: Spo
     if (old is None or new is None) and keyword != "patternProperties":
         effect = Effect.MAY_NARROW if old is None else Effect.MAY_WIDEN
         words = "is new" if old is None else "is gone"
-    message = f"`{keyword}` of {subject(here)} {words}"
+    message = f"`{keyword}` of {here.subject()} {words}"
     place = new or Spot.whole(here.new)
     return Fact("D399", effect, here, message, new=place, old=old, keyword=keyword)
 

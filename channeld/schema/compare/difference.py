@@ -70,6 +70,11 @@ class SchemaPosition:
                 text += "[]" if step is ITEM else (".*" if text else "*")
         return text
 
+    def subject(self, name: str = "") -> str:
+        """What a sentence is about: `text`, or the frame."""
+        way = ".".join(filter(None, (self.shown(), name)))
+        return f"`{way}`" if way else "the frame"
+
     def up(self) -> "Iterator[SchemaPosition]":
         """This position and those above."""
         here: SchemaPosition | None = self

@@ -14,7 +14,6 @@ from channeld.schema.compare.compare import compare
 from channeld.schema.compare.counterexample import Shown, find
 from channeld.schema.compare.difference import Fact
 from channeld.schema.compare.schema_ref import Book, Node
-from channeld.schema.compare.words import subject
 from channeld.schema.schemas import Schemas
 
 MAX_SEARCHES: Final = 8
@@ -47,7 +46,7 @@ def _compared(inner: str, outer: str) -> Inclusion:
 
 def _reason(fact: Fact) -> str:
     which = f"`{fact.keyword}` of " if fact.keyword else ""
-    return fact.note or f"{which}{subject(fact.position)} can't be compared"
+    return fact.note or f"{which}{fact.position.subject()} can't be compared"
 
 
 def _node(schema: Json) -> Node:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Final
 
 import attrs
 
@@ -10,12 +11,14 @@ from channeld.schema.cases import identity
 from channeld.schema.compare.difference import Effect, Fact, SchemaPosition, Spot
 from channeld.schema.compare.normal_form import COUNTS, Constraint, Edge, Form
 from channeld.schema.compare.subschemas import number
-from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
+from channeld.schema.words import choices, shown, types_in_words
+
+_UNITS: Final = {"string": "character", "array": "item", "object": "field"}
 
 
 def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     """What is lost and gained where a schema lists its values: the other schema is asked about each."""
-    who, place = subject(here), Spot.of(new.values_at) or Spot.whole(here.new)
+    who, place = here.subject(), Spot.of(new.values_at) or Spot.whole(here.new)
     was = Spot.of(old.values_at)
     if old.values is None:
         words = f"{who} may only be {choices(new.values or [])} now"
@@ -41,7 +44,7 @@ def defaults(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     was, now = old.default, new.default
     if was is None or now is None or identity(was.value) == identity(now.value):
         return
-    words = f"the default of {subject(here)} is {shown(now.value)} now"
+    words = f"the default of {here.subject()} is {shown(now.value)} now"
     label = f"{shown(was.value)} before"
     yield Fact("D317", Effect.NOTHING, here, words, new=Spot.of(now), label=label)
 
@@ -75,7 +78,7 @@ def _told(
     """A difference in one keyword; `held` is what holds it, before and now."""
     was, now = held
     place = Spot.of(now) or Spot.whole(here.new)
-    words = f"{subject(here)} {words}"
+    words = f"{here.subject()} {words}"
     return Fact(*change, here, words, new=place, old=Spot.of(was), label=label, keyword=keyword)
 
 
@@ -116,7 +119,8 @@ def _count(
     if identity(before) == identity(after):
         return
     narrows = before is None or (after is not None and (number(after) < number(before)) == is_upper)
-    words = f"has at {'most' if is_upper else 'least'} {unit(kind, after)} now"
+    unit = f"{_UNITS[kind]}{'' if after == 1 else 's'}"
+    words = f"has at {'most' if is_upper else 'least'} {shown(after)} {unit} now"
     if after is None:
         words = f"is no longer limited by `{keyword}`"
     yield _told(here, _moved(narrows), words, (was, now), keyword, _before(before))

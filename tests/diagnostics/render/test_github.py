@@ -3,7 +3,7 @@
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
-from channeld.diagnostics.render import render_github
+from channeld.diagnostics.render.github import render_github
 
 
 @attrs.frozen

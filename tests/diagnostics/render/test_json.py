@@ -5,7 +5,7 @@ import json
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
-from channeld.diagnostics.render import render_json
+from channeld.diagnostics.render.json import render_json
 
 
 @attrs.frozen

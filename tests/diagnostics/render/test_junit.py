@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
-from channeld.diagnostics.render import render_junit
+from channeld.diagnostics.render.junit import render_junit
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Related, Report, Severity
-from channeld.diagnostics.render import render_sarif
+from channeld.diagnostics.render.sarif import render_sarif
 
 
 @attrs.frozen

@@ -35,3 +35,8 @@ def test_what_the_language_asks_for_stands_nowhere() -> None:
     assert Spot.whole(Node(NODE.book, (asked,))) is None
     assert Spot.whole(Node(NODE.book, (asked, *NODE.parts))) == Spot(NODE.parts[0])
     assert Spot.of(None) is None
+
+
+def test_what_a_sentence_is_about() -> None:
+    assert ROOT.subject() == "the frame"
+    assert below("a").subject("b") == "`a.b`"

@@ -1,12 +1,7 @@
 import pytest
 
 from channeld.protocol.frames import Json
-from channeld.schema.compare.difference import SchemaPosition
-from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
-from tests.diff.kit import node_of
-
-NODE = node_of(True)
-ROOT = SchemaPosition(None, None, NODE, NODE)
+from channeld.schema.words import choices, shown, types_in_words
 
 
 @pytest.mark.parametrize(
@@ -30,11 +25,5 @@ def test_types() -> None:
     assert types_in_words(frozenset()) == "nothing"
 
 
-def test_values_and_units() -> None:
+def test_values() -> None:
     assert (shown(2.0), shown("ä"), len(shown("x" * 99))) == ("2", '"ä"', 60)
-    assert (unit("string", 1), unit("array", 2)) == ("1 character", "2 items")
-
-
-def test_what_a_sentence_is_about() -> None:
-    assert subject(ROOT) == "the frame"
-    assert subject(SchemaPosition(ROOT, "a", NODE, NODE), "b") == "`a.b`"

@@ -1,26 +1,21 @@
-"""How differences between schemas are put into words."""
+"""JSON values and their types in words, as findings and refusals name them."""
 
 import json
 from typing import Final
 
 from channeld.protocol.frames import Json
-from channeld.schema.compare.difference import SchemaPosition
 
 _LONGEST: Final = 60
-_NAMES: Final = {
-    "null": "null",
+TYPES: Final = {
+    "number": "a number",
+    "integer": "an integer",
     "boolean": "a boolean",
     "object": "an object",
     "array": "an array",
     "string": "a string",
+    "null": "null",
 }
-_UNITS: Final = {"string": "character", "array": "item", "object": "field"}
-
-
-def subject(here: SchemaPosition, name: str = "") -> str:
-    """What a sentence is about: `text`, or the frame."""
-    way = ".".join(filter(None, (here.shown(), name)))
-    return f"`{way}`" if way else "the frame"
+"""The types of JSON Schema, with their article."""
 
 
 def shown(value: Json) -> str:
@@ -43,16 +38,5 @@ def types_in_words(types: frozenset[str]) -> str:
     """`a string or null`; `number` stands for numbers that are not integers."""
     if len(types) == 7:
         return "anything"
-    named = [words for kind, words in _NAMES.items() if kind in types]
-    if "number" in types:
-        named.insert(0, "a number")
-    elif "integer" in types:
-        named.insert(0, "an integer")
-    if "null" in types:
-        named.append(named.pop(named.index("null")))
-    return " or ".join(named) or "nothing"
-
-
-def unit(kind: str, count: Json) -> str:
-    """`1 character`, `2 items`, `3 fields`."""
-    return f"{shown(count)} {_UNITS[kind]}{'' if count == 1 else 's'}"
+    told = types - {"integer"} if "number" in types else types
+    return " or ".join(words for kind, words in TYPES.items() if kind in told) or "nothing"
