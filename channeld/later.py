@@ -10,7 +10,7 @@ the library that really waits would take the caller's task for its own. Decision
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Later: TypeAlias = T | Awaitable[T]
@@ -21,7 +21,7 @@ class _YieldToTask:
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[object, object, None]:
         yield self
 
 
@@ -46,10 +46,10 @@ class Pending(Generic[T]):
 
     __slots__ = ("_coroutine",)
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
         self._coroutine = coroutine
 
-    def __await__(self) -> Generator[Any, Any, T]:
+    def __await__(self) -> Generator[object, object, T]:
         return _drive(self._coroutine)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Promise(Protocol):
     def then(self, call: Callable[[Exception | None], object]) -> None:
         """Call `call(error)` once when the answer is here (None: there is no error), or at once if it is."""
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[object, object, object]:
         """Wait for it."""
 
 
@@ -93,7 +93,7 @@ class Continuation:
 
         self.promise.then(answered)
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[object, object, None]:
         try:
             yield from self.promise.__await__()
         except Exception as error:  # it is the answer
@@ -102,9 +102,9 @@ class Continuation:
             self.finish(None)
 
 
-def _drive(coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+def _drive(coroutine: Coroutine[object, object, T]) -> Generator[object, object, T]:
     # What `yield from` does (PEP 380), but our own marker stops here.
-    sent: Any = None
+    sent: object = None
     thrown: BaseException | None = None
     while True:
         try:
@@ -120,7 +120,7 @@ def _drive(coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
                 thrown = error
 
 
-def start(coroutine: Coroutine[Any, Any, T]) -> Pending[T] | None:
+def start(coroutine: Coroutine[object, object, T]) -> Pending[T] | None:
     """Run a coroutine up to the first thing that must wait.
 
     Returns:
@@ -144,7 +144,7 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Pending[T] | None:
     return Pending(coroutine)
 
 
-def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_sync(coroutine: Coroutine[object, object, T]) -> T:
     """The result of a coroutine that must not wait.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from channeld.api.tails import Tails
 from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
 from channeld.plan.plan import ChannelPlan, Plan
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.protocol.names import is_room_name
 from channeld.suggest import did_you_mean
 from channeld.telemetry import Sample
@@ -118,5 +118,5 @@ class ApiRequest:
 
     request: Request
     params: Mapping[str, str]
-    query: Mapping[str, Any]
+    query: Mapping[str, CheckedJson]
     body: Body = None

@@ -6,21 +6,21 @@ express (a room name in NFC, a reason that fits into a Close frame) is also chec
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
 
 import orjson
 
 from channeld.api.problems import Problem
 from channeld.plan.path_syntax import decode as percent_decoded
-from channeld.protocol.frames import BadFrame, Json, decode
+from channeld.protocol.frames import BadFrame, CheckedJson, Json, decode
 from channeld.protocol.names import is_room_name
 from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator, Violation
 
 Schema: TypeAlias = dict[str, Json]
 # Already checked by its schema.
-Body: TypeAlias = Any
+Body: TypeAlias = CheckedJson
 
 MOST_IN_A_BATCH: Final = 1000
 _DEEPEST: Final = 100
@@ -215,7 +215,7 @@ def violations(schema: Schema, value: Body) -> Sequence[Violation]:
     return list(_more(value)) if isinstance(value, dict) else ()
 
 
-def _more(value: Mapping[str, Any]) -> Iterator[Violation]:
+def _more(value: Mapping[str, CheckedJson]) -> Iterator[Violation]:
     """Checks that schemas cannot express."""
     if "room" in value and not is_room_name(value["room"]):
         yield Violation("/room", "must be a room name: NFC, no control characters", "format")
@@ -255,7 +255,7 @@ def properties_of(schema: Schema) -> dict[str, Json]:
     return properties if isinstance(properties, dict) else {}
 
 
-def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
+def read_query(query: bytes, schema: Schema) -> dict[str, CheckedJson]:
     """Parse and check a query; missing parameters get their defaults.
 
     Raises:

@@ -7,7 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import orjson
@@ -21,7 +21,7 @@ from channeld.broker.broker import BrokerUnavailable, Position
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.engine.publishing import FrameRefused
 from channeld.later import Later, Pending, resolved
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.violations import Violation
 
 # A batch lets other tasks run after this many.
@@ -73,7 +73,7 @@ def begin(control: Control, body: Body) -> Awaitable[Result]:
 
 
 def _publish(
-    control: Control, body: Mapping[str, Any], once: Once | None
+    control: Control, body: Mapping[str, CheckedJson], once: Once | None
 ) -> Later[Position | None]:
     channel = body["channel"]
     if channel != "*":
@@ -132,7 +132,7 @@ def _told(control: Control, position: str | None) -> Result:
     return {**place, "nodes": 1 + control.cluster.statistics().nodes}
 
 
-def _fingerprint(body: Mapping[str, Any]) -> str:
+def _fingerprint(body: Mapping[str, CheckedJson]) -> str:
     asked = {name: value for name, value in body.items() if name != "idempotency_key"}
     return hashlib.blake2b(
         orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=16
@@ -155,7 +155,7 @@ class _Step:
         return {"problem": self.problem.document()} if self.problem is not None else {}
 
 
-async def publish_all(control: Control, batch: list[Any]) -> list[Json]:
+async def publish_all(control: Control, batch: list[CheckedJson]) -> list[Json]:
     """Publish a batch (which satisfies `BATCH`); each result is the answer to publishing it alone, or `problem`."""
     results: list[Json] = []
     for start in range(0, len(batch), _AT_ONCE):

@@ -1,7 +1,6 @@
 """Token revocation through the API: revoke, list, restore."""
 
 import datetime as dt
-from typing import Any
 
 from channeld.api.control import ApiRequest, Control
 from channeld.api.problems import Problem
@@ -9,7 +8,7 @@ from channeld.api.responses import Result, told
 from channeld.api.views import paged
 from channeld.auth.revocations import Revocation, RevocationsFull
 from channeld.config.scalars import BadScalar, parse_duration, parse_moment
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.violations import Violation
 
 
@@ -39,7 +38,7 @@ async def restore(control: Control, ask: ApiRequest) -> Json:
     return {"id": id}
 
 
-def _read(body: Any, wall: float) -> Revocation:
+def _read(body: CheckedJson, wall: float) -> Revocation:
     if "token_id" in body:
         return Revocation(token_id=body["token_id"], until=_moment(body, "until", wall))
     before = _moment(body, "before", wall)
@@ -49,7 +48,7 @@ def _read(body: Any, wall: float) -> Revocation:
     return Revocation(user=body["user"], before=before, until=max(before, wall) + length)
 
 
-def _moment(body: Any, name: str, default: float) -> float:
+def _moment(body: CheckedJson, name: str, default: float) -> float:
     """Unix seconds from a number or an RFC 3339 time."""
     given = body.get(name, default)
     moment = parse_moment(given)

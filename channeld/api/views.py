@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 import orjson
@@ -15,7 +15,7 @@ from channeld.cluster.cluster import ConnectionInfo
 from channeld.hub.shown import Shown
 from channeld.later import Pending, resolved
 from channeld.plan.plan import ChannelPlan
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.violations import Violation
 from channeld.telemetry import CONTENT_TYPE, Sample, exposition
 
@@ -109,7 +109,7 @@ async def history(control: Control, ask: ApiRequest) -> Json:
             told = "must be a `pos` that the server gave"
             raise Problem(400, f"`before` {told}", [Violation("/before", told, "format")])
     page = await Pending(control.engine.history(plan, name, ask.query["limit"], before))
-    frames: Any = [orjson.Fragment(payload) for payload in page.payloads]
+    frames: CheckedJson = [orjson.Fragment(payload) for payload in page.payloads]
     return {"room": name, "frames": frames, "more": page.more}
 
 

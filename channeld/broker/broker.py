@@ -10,7 +10,7 @@ happened, the same on every node that subscribes to the topic.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -18,6 +18,7 @@ from channeld.broker.once import Once
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.config.model import History
 from channeld.later import Later
+from channeld.protocol.frames import Json
 from channeld.protocol.names import Topic
 from channeld.telemetry import Sample
 
@@ -151,7 +152,7 @@ class PresenceEntry:
     """
 
     user: str
-    info: Mapping[str, Any]
+    info: Mapping[str, Json]
     connections: int
     encoded: bytes | None = attrs.field(
         default=None, init=False, eq=False, repr=False, on_setattr=attrs.setters.NO_OP
@@ -167,7 +168,7 @@ class PresenceChange:
 
     event: Literal["join", "leave", "update"]
     user: str
-    info: Mapping[str, Any]
+    info: Mapping[str, Json]
     skip: str | None = None
 
 
@@ -274,7 +275,7 @@ class Broker(Protocol):
         topic: Topic,
         user: str,
         connection: str,
-        info: Mapping[str, Any],
+        info: Mapping[str, Json],
         told: Told = tell_nobody,
     ) -> Later[None]:
         """Count a connection in a topic's presence. `told` is called if the user was not there before, not even lingering.
@@ -334,7 +335,7 @@ class Networked(Broker, Protocol):
 
     on_gap: Callable[[Topic, Position | None], None]
     on_presence_lost: Callable[[Topic, str, Position], None]
-    on_presence_back: Callable[[Topic, str, Mapping[str, Any], Position], None]
+    on_presence_back: Callable[[Topic, str, Mapping[str, Json], Position], None]
     on_health: Callable[[bool, str], None]
     begin_turn: Callable[[], None]
     end_turn: Callable[[], None]

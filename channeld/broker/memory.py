@@ -4,7 +4,6 @@ Histories are bounded (`histories.py`); a presence goes with its last user, a su
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -24,6 +23,7 @@ from channeld.broker.broker import (
 from channeld.broker.histories import Histories, HistoryStatistics
 from channeld.broker.once import AlreadyTaken, Once, OnceKeys
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
+from channeld.protocol.frames import Json
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
@@ -64,7 +64,7 @@ class _Here:
         else:
             del self._all[connection]
 
-    def show(self, info: Mapping[str, Any], alive: int) -> None:
+    def show(self, info: Mapping[str, Json], alive: int) -> None:
         """Show the user with this info and this number of live connections from now on."""
         self.entry = PresenceEntry(self.entry.user, info, alive)
 
@@ -176,7 +176,7 @@ class MemoryBroker:
         topic: Topic,
         user: str,
         connection: str,
-        info: Mapping[str, Any],
+        info: Mapping[str, Json],
         told: Told = tell_nobody,
     ) -> None:
         """Count a connection; `told` is called if the user was not there before, not even lingering."""

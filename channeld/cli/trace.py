@@ -1,7 +1,6 @@
 """`channeld trace`: one handshake or one message, step by step, without a server."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 

@@ -14,7 +14,7 @@ could not be asked; then nothing was done.
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import attrs
 
@@ -236,7 +236,7 @@ class Cluster:
     def _take_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
         self.engine.hub.keep_as_elsewhere(kept)
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _run(self, coroutine: Coroutine[object, object, None]) -> None:
         """Run it at once as far as possible, and the rest in a task of its own."""
         rest = start(coroutine)
         if rest is not None:

@@ -5,7 +5,7 @@ the broker is back. The broker of one process keeps none, because no node starts
 """
 
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -15,14 +15,14 @@ from channeld.broker.publish_options import PublishOptions
 from channeld.config.model import History
 from channeld.hub.hub import Hub
 from channeld.later import Pending, resolved
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.compiled import compiled
 
 LOG: Final = Topic("node", "", "revocations")
 KEEP: Final = History(size=2 * MOST, ttl=366 * 86_400.0)
 PAGE: Final = 1_000
 
-_Entry: TypeAlias = dict[str, Any]
+_Entry: TypeAlias = dict[str, CheckedJson]
 
 _NAME: Final[Json] = {"type": ["string", "null"], "minLength": 1, "maxLength": 512}
 _ROW: Final[Json] = {
@@ -53,7 +53,7 @@ def row_of(revocation: Revocation) -> list[Json]:
     return [revocation.user, revocation.token_id, revocation.before, revocation.until]
 
 
-def from_row(row: Any) -> Revocation:
+def from_row(row: CheckedJson) -> Revocation:
     """The revocation of such a row."""
     user, token_id, before, until = row
     return Revocation(user=user, token_id=token_id, before=before, until=until)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -17,7 +17,7 @@ from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.protocol.codes import may_come_back
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample
 
@@ -25,7 +25,7 @@ from channeld.telemetry import Sample
 MOST_ROOMS: Final = 1_000
 
 # What the schemas of `wire` accept, and rows that they will accept.
-Arguments: TypeAlias = Mapping[str, Any]
+Arguments: TypeAlias = Mapping[str, CheckedJson]
 
 
 Post: TypeAlias = Callable[[str, str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
@@ -56,7 +56,7 @@ class ThisNode:
         return OtherPlans(lambda: self.engine.plan)
 
 
-Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[Any, Any, Sequence[Any]]]
+Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[object, object, Sequence[Json]]]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class ConnectionInfo:
     node: str
 
 
-def connection_of(node: str, row: Any) -> ConnectionInfo:
+def connection_of(node: str, row: CheckedJson) -> ConnectionInfo:
     """A row of the answer to `connections`."""
     id, channel, user, address, since, rooms = row
     return ConnectionInfo(
@@ -86,11 +86,11 @@ def connection_of(node: str, row: Any) -> ConnectionInfo:
     )
 
 
-async def _ping(_node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
+async def _ping(_node: ThisNode, _arguments: Arguments) -> Sequence[Json]:
     return [True]
 
 
-async def _connections(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _connections(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     engine = node.engine
     clock = engine.runtime.clock
     offset = clock.wall() - clock.monotonic()
@@ -102,7 +102,7 @@ async def _connections(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
             session.user_id,
             session.address,
             round(offset + session.opened_at, 3),
-            list(session.rooms)[:MOST_ROOMS],
+            list[Json](session.rooms)[:MOST_ROOMS],
         ]
         for channel in _channels(engine, arguments["channel"])
         for session in _found(engine, channel, user, room)
@@ -143,7 +143,7 @@ def _those(engine: Engine, arguments: Arguments) -> list[Session]:
     return [session]
 
 
-async def _rooms(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _rooms(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     hub = node.engine.hub
     return [
         [channel, room, connections]
@@ -152,14 +152,14 @@ async def _rooms(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     ]
 
 
-async def _counts(node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
+async def _counts(node: ThisNode, _arguments: Arguments) -> Sequence[Json]:
     hub = node.engine.hub
     return [
         [channel, hub.size(Topic("channel", channel, ""))] for channel in node.engine.plan.channels
     ]
 
 
-async def _disconnect(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _disconnect(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     code, reason = arguments["code"], arguments["reason"]
     user, channel = arguments["user"], arguments.get("channel")
     reads = [
@@ -173,7 +173,7 @@ async def _disconnect(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [len(connections)]
 
 
-async def _subscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _subscribe(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     room, count = arguments["room"], 0
     if not is_room_name(room):
         return [0]
@@ -187,7 +187,7 @@ async def _subscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [count]
 
 
-async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     room, count = arguments["room"], 0
     for session in _those(node.engine, arguments):
         if room in session.rooms:
@@ -202,7 +202,7 @@ async def _plan(node: ThisNode, _arguments: Arguments) -> Sequence[Json]:
     return node.plans.rows()
 
 
-async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     return [node.engine.hub.online(arguments["channel"], arguments["user"])]
 
 
@@ -216,22 +216,22 @@ async def _show(node: ThisNode, arguments: Arguments) -> list[bool]:
         return [False]
 
 
-async def _revoke(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _revoke(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     try:
         return [node.engine.revoke(Revocation(**arguments))]
     except RevocationsFull:
         return [0]
 
 
-async def _restore(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _restore(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     return [node.engine.revocations.remove(arguments["id"])]
 
 
-async def _samples(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _samples(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     return pack_samples(node.samples()) if arguments["group"] == node.group else []
 
 
-async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     if node.post is None:
         return []
     texts = [text.encode() for text in arguments["texts"]]

@@ -10,13 +10,13 @@ verb is dropped and counted. Rooms and users are data: they are JSON values, nev
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 import orjson
 
 from channeld.broker.broker import Topic
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator
 from channeld.telemetry import BUCKETS, METRICS, Histogram, Sample
@@ -248,7 +248,7 @@ def pack_samples(samples: Iterable[Sample]) -> list[Json]:
     ]
 
 
-def unpack_samples(rows: Iterable[Any]) -> Iterator[Sample]:
+def unpack_samples(rows: Iterable[CheckedJson]) -> Iterator[Sample]:
     """The samples from such rows, without those that the table of metrics does not have (another release's)."""
     for name, value, labels in rows:
         metric = METRICS[name]

@@ -10,7 +10,7 @@ import ipaddress
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from channeld.config import scalars
 from channeld.config.checker import INVALID, Checker, Normalizer, Notation, is_off
@@ -319,9 +319,10 @@ def _channel_auth(checker: Checker, value: object, pointer: str) -> object:
 
 
 def _backend(checker: Checker, value: object, pointer: str) -> object:
-    entry = dict(cast("dict[str, Any]", value))
+    entry = dict(cast("dict[str, object]", value))
     entry["secrets"] = entry.pop("secret")
-    entry["headers"] = [name.lower() for name in entry.get("headers", [])]
+    headers = cast("list[str]", entry.get("headers", []))
+    entry["headers"] = [name.lower() for name in headers]
     return entry
 
 
@@ -354,7 +355,7 @@ def _route(checker: Checker, value: object, pointer: str) -> object:
 def _broker(checker: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
         return value
-    redis = dict(cast("dict[str, Any]", value["redis"]))
+    redis = dict(cast("dict[str, object]", value["redis"]))
     if "url" in redis:
         redis["urls"] = [redis.pop("url")]
     return redis

@@ -6,7 +6,7 @@ nothing is coerced, no key is ignored. A failure there is a bug in the language'
 
 from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import Any, Final, Union, cast, get_args, get_origin
+from typing import Final, Union, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -21,7 +21,7 @@ from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.pointer import at
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 
 VERSION: Final = 1
 _VERSION_KEYS: Final = frozenset({"version", "chaneld", "channelds", "channel_d", "channled"})
@@ -76,7 +76,7 @@ def structure(
     )
     named = _VERSION_KEYS if "channeld" not in value else {"channeld"}
     rest: Json = {key: part for key, part in value.items() if key not in named}
-    clean = cast("dict[str, Any]", checker.check(rest, LANGUAGE, ""))
+    clean = cast("dict[str, CheckedJson]", checker.check(rest, LANGUAGE, ""))
     sources.refused |= checker.refused
     clean.pop("include", None)
     for name, channel in clean.get("channels", {}).items():
@@ -184,7 +184,7 @@ class _Files:
         return INVALID
 
 
-def make_model(clean: Mapping[str, Any]) -> Config:
+def make_model(clean: Mapping[str, object]) -> Config:
     """Structure a `Config` from a mapping in the model's form.
 
     Raises:
@@ -193,13 +193,19 @@ def make_model(clean: Mapping[str, Any]) -> Config:
     return _CONVERTER.structure(clean, Config)
 
 
-def _exactly(*kinds: type) -> Callable[[Any, object], Any]:
-    def check(value: Any, _: object) -> Any:
+def _exactly(*kinds: type) -> Callable[[object, object], object]:
+    def check(value: object, _: object) -> object:
         if type(value) not in kinds:
             raise TypeError(f"expected {kinds[0].__name__}, got {type(value).__name__}")
         return value
 
     return check
+
+
+def _float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise TypeError(f"expected float, got {type(value).__name__}")
+    return float(value)
 
 
 def _is_json(annotation: object) -> bool:
@@ -213,7 +219,7 @@ def _converter() -> cattrs.Converter:
     # Rates and secrets are already structured; cattrs would convert their scalars.
     for kind in (bool, int, str, MessageRate, Rate, Secret):
         converter.register_structure_hook(kind, _exactly(kind))
-    converter.register_structure_hook(float, lambda value, _: float(_exactly(float, int)(value, _)))
+    converter.register_structure_hook(float, lambda value, _: _float(value))
     converter.register_structure_hook_func(_is_json, lambda value, _: value)
     configure_tagged_union(
         Auth,

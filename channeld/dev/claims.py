@@ -4,7 +4,6 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import orjson
 
@@ -17,7 +16,7 @@ from channeld.schema.sample import sample
 from channeld.schema.violations import Validator
 
 
-def claims_in(token: str) -> dict[str, Any]:
+def claims_in(token: str) -> dict[str, Json]:
     """The claims of a JWT, with any signature or none; empty for any other token."""
     parts = token.split(".")
     if len(parts) == 3:
@@ -67,8 +66,8 @@ def claims_meeting(
     return claims
 
 
-def _accepts(validator: Any, claims: Mapping[str, Json], user: str) -> bool:
-    return bool(validator.accepts({"sub": user, "exp": 4_102_444_800, **claims}))
+def _accepts(validator: Validator, claims: Mapping[str, Json], user: str) -> bool:
+    return validator.accepts({"sub": user, "exp": 4_102_444_800, **claims})
 
 
 def _steps(key: str) -> list[str]:
@@ -88,14 +87,14 @@ def _value(wanted: Json, known: Mapping[str, Json], plan: Plan) -> Json:
     return _filled(wanted, known) if isinstance(wanted, str) else wanted
 
 
-def _filled(text: str, known: Mapping[str, Json]) -> Any:
+def _filled(text: str, known: Mapping[str, Json]) -> Json:
     whole = re.fullmatch(r"\{([\w.]+)\}", text)
     if whole is not None and whole[1] in known:
         return known[whole[1]]
     return re.sub(r"\{([\w.]+)\}", lambda found: str(known.get(found[1], found[0])), text)
 
 
-def _with(claims: Mapping[str, Json], path: Sequence[Any], value: Json) -> dict[str, Json]:
+def _with(claims: Mapping[str, Json], path: Sequence[Json], value: Json) -> dict[str, Json]:
     name, rest = str(path[0]), path[1:]
     if not rest:
         return {**claims, name: value}

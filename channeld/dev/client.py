@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import attrs
@@ -25,7 +25,7 @@ from trio_websocket import (
 from channeld.dev.address import Opening
 from channeld.dev.prompt import Quit, Say, SendCommand, Typed, parse_line
 from channeld.groups import first, leaves
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.telemetry import escaped, one_line
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -216,7 +216,7 @@ class _Conversation:
                 return False
 
 
-def _value(text: str | bytes) -> Any:
+def _value(text: str | bytes) -> CheckedJson:
     """The JSON of a frame, or its text if it is not JSON or nested too deep to encode."""
     try:
         value = orjson.loads(text)

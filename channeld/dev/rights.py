@@ -5,7 +5,7 @@ one user's claims. What a hook decides, or what depends on a path or a message, 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 
 import attrs
 
@@ -186,17 +186,17 @@ class _Depends(Exception):
     """The answer depends on a connection or a message."""
 
 
-class _UnknownName(dict[str, Any]):
+class _UnknownName(dict[str, Json]):
     """Params, or a message, of which nothing is known."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._kind = kind
 
-    def __missing__(self, key: str) -> Any:
+    def __missing__(self, key: str) -> NoReturn:
         raise _Depends(f"{{{self._kind}.{key}}}")
 
-    def get(self, key: str, default: object = None) -> Any:
+    def get(self, key: str, default: object = None) -> NoReturn:
         raise _Depends(f"{{{self._kind}.{key}}}")
 
     def __contains__(self, key: object) -> bool:
@@ -208,7 +208,7 @@ class _PersonScope:
     """A person as templates and requirements see one."""
 
     user_id: str | None
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Json]
     params: Mapping[str, Json]
     query: Mapping[str, Json] = attrs.field(factory=dict)
     connection_id: str = ""

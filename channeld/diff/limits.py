@@ -1,7 +1,7 @@
 """Limits, rates, keep-alive, history and presence: what clients may do, and what they can rely on."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from channeld.config.model import Channel, History, Limits, Presence, Rate
 from channeld.config.scalars import format_duration, format_rate, format_size
@@ -122,11 +122,11 @@ def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
 
 def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> Iterator[Change]:
     every = "the channel's histories take at most"
-    kept: tuple[tuple[str, float, float, Callable[[Any], str], str], ...] = (
+    kept: tuple[tuple[str, float, float, Callable[[float], str], str], ...] = (
         ("size", was.size, now.size, "{:g} frames".format, "a room's history keeps"),
         ("ttl", was.ttl, now.ttl, format_duration, "a room's history keeps"),
         ("rooms", was.rooms, now.rooms, "{:g} rooms".format, every),
-        ("bytes", was.bytes, now.bytes, format_size, every),
+        ("bytes", was.bytes, now.bytes, lambda size: format_size(int(size)), every),
     )
     for name, before, after, words, what in kept:
         if before != after:

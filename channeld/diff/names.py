@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import attrs
 
@@ -47,7 +47,7 @@ def with_params_of(old: Channel, new: Channel) -> Channel:
 
 def _renamed(it: _T, names: Mapping[str, str]) -> _T:
     """A value of the model with every template in it renamed, keys of mappings as well."""
-    found: Any = it
+    found: object = it
     match it:
         case str():
             found = _PARAM.sub(lambda m: f"{{params.{names.get(m[1], m[1])}", it)
@@ -58,4 +58,4 @@ def _renamed(it: _T, names: Mapping[str, str]) -> _T:
         case _ if attrs.has(type(it)):
             fields = attrs.asdict(it, recurse=False)  # type: ignore[arg-type]
             found = attrs.evolve(it, **_renamed(fields, names))  # type: ignore[misc]
-    return found  # type: ignore[no-any-return]
+    return cast("_T", found)

@@ -134,10 +134,10 @@ class _BaseContext:
             Audience(to.get("room"), to.get("user"), to.get("skip")),
         )
 
-    def _join(self, room: str) -> Coroutine[Any, Any, None]:
+    def _join(self, room: str) -> Coroutine[object, object, None]:
         return self._here().engine.join(self.connection, room)
 
-    def _leave(self, room: str) -> Coroutine[Any, Any, None]:
+    def _leave(self, room: str) -> Coroutine[object, object, None]:
         return self._here().engine.leave(self.connection, room)
 
     async def _show(self, room: str | None, state: Mapping[str, object] | None) -> None:

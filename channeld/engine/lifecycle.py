@@ -7,7 +7,6 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from types import MethodType
-from typing import Any
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
@@ -31,7 +30,7 @@ EXPIRING = 60.0
 
 
 async def contained(
-    session: Session, coroutine: Coroutine[Any, Any, None], id: str | int | None
+    session: Session, coroutine: Coroutine[object, object, None], id: str | int | None
 ) -> None:
     """Run a session's coroutine; a failure in it becomes an error frame, never an exception."""
     try:

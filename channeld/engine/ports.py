@@ -5,7 +5,7 @@ as its sessions see it. The engine never waits, sleeps or touches a socket.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Protocol, TypeAlias, TypeVar, TypeVarTuple
+from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 import attrs
 
@@ -334,5 +334,5 @@ class Surroundings(Protocol):
 
 
 FindUser: TypeAlias = Callable[
-    [Surroundings, ChannelPlan, Request], Coroutine[Any, Any, Grant | Denied | None]
+    [Surroundings, ChannelPlan, Request], Coroutine[object, object, Grant | Denied | None]
 ]

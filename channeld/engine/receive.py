@@ -7,7 +7,7 @@ of a connection is dropped in `closed`, which is called once, whatever ended it.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from channeld.engine import authenticate, lifecycle, rates, reserved, routing, steps
 from channeld.engine.errors import refuse_for
@@ -244,7 +244,7 @@ class Receiver(Session):
         return self._start(lifecycle.authenticate_first(self, frame["token"], id, now), id)
 
     def _start(
-        self, coroutine: Coroutine[Any, Any, None], id: str | int | None = None
+        self, coroutine: Coroutine[object, object, None], id: str | int | None = None
     ) -> Pending[None] | None:
         rest: Pending[None] | None = start(lifecycle.contained(self, coroutine, id))
         return rest

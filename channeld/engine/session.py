@@ -157,7 +157,7 @@ class Session:
         self.connect_called = False
         # One entry for each hook that still runs in a worker thread for it.
         self.threads: list[None] | None = None
-        self.chores: deque[Coroutine[Any, Any, None]] | None = None
+        self.chores: deque[Coroutine[object, object, None]] | None = None
         self.message_arrival = self.error_arrival = 0.0
         # A user's is shared by all its connections on the channel (`budgets.py`).
         self.type_arrivals: dict[str, float] | None = None
@@ -362,7 +362,7 @@ class Session:
 
     # -------------------------------------------------------------------------------------------------- verbs
 
-    def perform(self, verb: Coroutine[Any, Any, None]) -> None:
+    def perform(self, verb: Coroutine[object, object, None]) -> None:
         """Run a verb of a sync hook: at once as far as it can, or behind those that still wait, so that they keep their order.
 
         Raises:

@@ -5,7 +5,7 @@ through `deliver`, even those that started on this node, so there is one way in 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -28,12 +28,12 @@ from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
 from channeld.later import Later, Pending, resolved, start, yield_to_task
 from channeld.plan.plan import PresencePlan
-from channeld.protocol.frames import encode
+from channeld.protocol.frames import Json, encode
 from channeld.protocol.names import EVERYONE
 from channeld.timers import Clock, Timers
 
 T = TypeVar("T")
-Info: TypeAlias = Mapping[str, Any]
+Info: TypeAlias = Mapping[str, Json]
 """What is shown of a user in presence."""
 
 

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from channeld.broker.broker import (
     Broker,
@@ -36,7 +35,7 @@ AWAY = 10.0
 """Seconds in which anyone who was sent away, and asked to come back, is expected at the latest."""
 
 Tell = Callable[[Topic, bytes, str | None], None]
-OnChange = Callable[[Topic, str, Mapping[str, Any] | None, Position], None]
+OnChange = Callable[[Topic, str, Mapping[str, Json] | None, Position], None]
 Spawn = Callable[[Awaitable[object]], None]
 
 
@@ -83,7 +82,7 @@ class Presence:
         self._batches: dict[Topic, _Batch] = {}
         self._missed: set[Topic] = set()
 
-    async def enter(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> None:
+    async def enter(self, topic: Topic, member: Member, info: Mapping[str, Json]) -> None:
         """Count a member in, and tell the others if its user was not there.
 
         Raises:
@@ -152,7 +151,7 @@ class Presence:
         else:
             self._states[topic, user] = by
 
-    async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> Shown:
+    async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Json]) -> Shown:
         """What is shown of a member's user with this info; its state stays, unless the schema has refused it since a reload."""
         plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
         if plan is None or plan.state is None or user == ANONYMOUS:
@@ -251,7 +250,7 @@ class Presence:
         """Tell that the broker has counted a user out whose last connection was on a node that died or was cut off."""
         self._note(topic, user, None, version)
 
-    def back(self, topic: Topic, user: str, info: Mapping[str, Any], version: Position) -> None:
+    def back(self, topic: Topic, user: str, info: Mapping[str, Json], version: Position) -> None:
         """Tell that a user who was counted out in this way is here, and counted in again."""
         self._note(topic, user, Shown.unpack(info).info, version)
 
@@ -312,7 +311,7 @@ class Presence:
                 await rest
 
     def _note(
-        self, topic: Topic, user: str, info: Mapping[str, Any] | None, version: Position
+        self, topic: Topic, user: str, info: Mapping[str, Json] | None, version: Position
     ) -> None:
         if self.on_change is not None and user != ANONYMOUS:
             self.on_change(topic, user, info, version)
@@ -324,12 +323,12 @@ class Presence:
             self._timers.at(self._clock.monotonic() + plan.batch, lambda _now: self._flush(topic))
         return batch
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _run(self, coroutine: Coroutine[object, object, None]) -> None:
         rest = start(self._contained(coroutine))
         if rest is not None:
             self._spawn(rest)
 
-    async def _contained(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    async def _contained(self, coroutine: Coroutine[object, object, None]) -> None:
         # Nobody waits for it, and a broker that is away puts the presence right when it is back.
         with suppress(BrokerUnavailable):
             await coroutine

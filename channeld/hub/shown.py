@@ -6,11 +6,11 @@ a mapping that holds both under a key that no template can make.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json
 
 _BOTH: Final = "\0"
 
@@ -19,24 +19,23 @@ _BOTH: Final = "\0"
 class Shown:
     """`by` is the connection that set the state; None: there is no state."""
 
-    info: Mapping[str, Any]
+    info: Mapping[str, Json]
     state: Json = None
     by: str | None = None
 
     @classmethod
-    def unpack(cls, value: Mapping[str, Any]) -> "Shown":
+    def unpack(cls, value: Mapping[str, CheckedJson]) -> "Shown":
         """What `packed` made a value of."""
-        both = value.get(_BOTH)
-        return cls(value) if both is None else cls(**both)
+        return cls(**value[_BOTH]) if _BOTH in value else cls(value)
 
-    def packed(self) -> Mapping[str, Any]:
+    def packed(self) -> Mapping[str, Json]:
         """The value that the broker keeps. `by` stands last: Redis takes it off when that connection's node has died."""
         if self.by is None:
             return self.info
         return {_BOTH: {"info": dict(self.info), "state": self.state, "by": self.by}}
 
     @classmethod
-    def fields_of(cls, value: Mapping[str, Any]) -> Frame:
+    def fields_of(cls, value: Mapping[str, CheckedJson]) -> Frame:
         """The part of a `presence` frame that `packed` made a value of."""
         return cls.unpack(value).fields() if _BOTH in value else {"info": value}
 

@@ -15,8 +15,9 @@ import attrs
 import orjson
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
-# Decoded frames are dicts whose values were checked by a schema, not by a type checker.
-Frame: TypeAlias = dict[str, Any]
+CheckedJson: TypeAlias = Any
+"""JSON whose form a schema checks, and not a type checker: the only reason to name `Any` for a value."""
+Frame: TypeAlias = dict[str, CheckedJson]
 
 # orjson encodes 254 levels and decodes 1,024; what was accepted must be encodable in an `emit` or a `history` frame.
 DEEPEST = 200
@@ -47,7 +48,7 @@ class BadFrame:
     """Why a text is not a frame, worded for its sender; `id` is the frame's, if it could be read."""
 
     message: str
-    id: Any = None
+    id: CheckedJson = None
 
 
 def decode(text: bytes, depth: int) -> Frame | BadFrame:
@@ -78,7 +79,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
     return value
 
 
-def id_of(text: bytes) -> Any:
+def id_of(text: bytes) -> CheckedJson:
     """The `id` of a text that is not decoded further; None if it has none or is not a JSON object."""
     try:
         value = orjson.loads(text)

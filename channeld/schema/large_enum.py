@@ -4,9 +4,9 @@ A list of such values would cost its length times that of the `enum`, seconds fo
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.cases import identity
 from channeld.schema.vocabulary import listed, rebuilt, subschemas
 
@@ -18,10 +18,10 @@ LARGEST: Final = 16
 class LargeEnum:
     """The keyword, as jsonschema-rs asks for it."""
 
-    def __init__(self, parent_schema: Any, value: Any, schema_path: Any) -> None:
+    def __init__(self, parent_schema: object, value: CheckedJson, schema_path: object) -> None:
         self._known = frozenset(map(identity, value))
 
-    def validate(self, instance: Any) -> None:
+    def validate(self, instance: CheckedJson) -> None:
         """Nothing for a value that is listed.
 
         Raises:

@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import orjson
 
-_Fields: TypeAlias = MutableMapping[str, Any]
+_Fields: TypeAlias = MutableMapping[str, object]
 
 _LONGEST = 256
 _LONGEST_TRACEBACK = 8192
@@ -63,8 +63,10 @@ def cleaned(_logger: object, _name: str, fields: _Fields) -> _Fields:
     first["event"] = _clean_text(str(first.get("event", "")))
     for name, value in fields.items():
         # Most are texts in fields that may hold any: two calls less for each.
-        is_usual = type(value) is str and _is_usual(name)
-        first[name] = _clean_text(value) if is_usual else _clean(name, value)
+        if type(value) is str and _is_usual(name):
+            first[name] = _clean_text(value)
+        else:
+            first[name] = _clean(name, value)
     return first
 
 

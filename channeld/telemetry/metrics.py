@@ -6,7 +6,7 @@ and makes samples of them when it is scraped. prometheus_client is imported with
 
 import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import attrs
 
@@ -210,7 +210,7 @@ def _family(
 ) -> object:
     from prometheus_client import core  # noqa: PLC0415 - 90 ms, only for /metrics
 
-    family: Any = {
+    family = {
         "counter": core.CounterMetricFamily,
         "gauge": core.GaugeMetricFamily,
         "histogram": core.HistogramMetricFamily,

@@ -5,7 +5,7 @@ that each `connected` has exactly one `disconnected`, and each `joined` one `lef
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -15,7 +15,7 @@ from channeld.engine.engine import Engine
 from channeld.engine.ports import Observed
 from channeld.hub.presence import stay
 from channeld.later import Pending
-from channeld.protocol.frames import encode
+from channeld.protocol.frames import Json, encode
 from channeld.telemetry import Sample, log
 from channeld.webhooks.occupancy import Occupancy
 from channeld.webhooks.sender import WebhookSender
@@ -130,7 +130,7 @@ class Webhooks:
         self._tell(event, topic.channel, room=topic.name, **_numbered(version))
 
     def presence_changed(
-        self, topic: Topic, user: str, info: Mapping[str, Any] | None, version: Position
+        self, topic: Topic, user: str, info: Mapping[str, Json] | None, version: Position
     ) -> None:
         """A user became present (with `info`) or absent (None), over all nodes."""
         room = {"room": topic.name} if topic.is_room else {}

@@ -50,6 +50,7 @@ from channeld.broker.redis.single_calls import SingleCalls
 from channeld.broker.redis.statistics import RedisStatistics
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
+from channeld.protocol.frames import Json
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
@@ -84,7 +85,7 @@ class RedisBroker(SingleCalls):
         """
         self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
         self.on_presence_lost: Callable[[Topic, str, Position], None] = lambda *_lost: None
-        self.on_presence_back: Callable[[Topic, str, Mapping[str, Any], Position], None] = (
+        self.on_presence_back: Callable[[Topic, str, Mapping[str, Json], Position], None] = (
             lambda *_back: None
         )
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
@@ -233,7 +234,7 @@ class RedisBroker(SingleCalls):
         topic: Topic,
         user: str,
         connection: str,
-        info: Mapping[str, Any],
+        info: Mapping[str, Json],
         told: Told = tell_nobody,
     ) -> Answer[None]:
         """Count a connection in a topic's presence; `told` is called if the user was on no node, not even lingering."""

@@ -155,7 +155,7 @@ class _AskedRedis:
         self._reply = reply
         self._event.set()
 
-    def __await__(self) -> Generator[Any, Any, Reply]:
+    def __await__(self) -> Generator[object, object, Reply]:
         yield from self._event.wait().__await__()
         if isinstance(self._reply, Exception):
             raise self._reply

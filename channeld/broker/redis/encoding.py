@@ -9,12 +9,13 @@ import hashlib
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 import orjson
 
 from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
+from channeld.protocol.frames import Json
 
 Event: TypeAlias = Literal["join", "leave", "update", "count"]
 
@@ -176,7 +177,7 @@ class NumberedChange:
     version: Position
     event: Event
     user: str
-    info: Mapping[str, Any]
+    info: Mapping[str, Json]
     connections: int
     skip: str | None
     is_end: bool = False

@@ -10,7 +10,7 @@ import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 import attrs
 import orjson
@@ -23,7 +23,7 @@ from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Session
-from channeld.protocol.frames import encode
+from channeld.protocol.frames import Json, encode
 
 LEASE = 10.0
 RENEWAL = 3.0
@@ -55,7 +55,7 @@ class Entries:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> Script:
+    def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Json]) -> Script:
         """Note it; the call that tells Redis.
 
         Raises:
@@ -103,7 +103,7 @@ class Entries:
                 found.setdefault(math.ceil(entry.ends - now), []).append(_pack(*key).decode())
         return found
 
-    def entry(self, key: _Key) -> tuple[bool, Mapping[str, Any]] | None:
+    def entry(self, key: _Key) -> tuple[bool, Mapping[str, Json]] | None:
         """Whether it lives, and its info; None if it is not there."""
         entry = self._entries.get(key)
         return None if entry is None else (entry.alive, orjson.loads(entry.info))
@@ -128,7 +128,7 @@ class Leases:
     _names: Names
     entries: Entries
     on_lost: Callable[[Topic, str, Position], None]
-    on_back: Callable[[Topic, str, Mapping[str, Any], Position], None]
+    on_back: Callable[[Topic, str, Mapping[str, Json], Position], None]
     _spread: Spread = ALONE
     _run_id: str = attrs.field(default="", init=False)
     # Whether the session before this one was with the same run of the server, so that its numbers go on.

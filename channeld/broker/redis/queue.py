@@ -58,7 +58,7 @@ class Answer(Generic[T]):
         else:
             self._then = call
 
-    def __await__(self) -> Generator[Any, Any, T]:
+    def __await__(self) -> Generator[object, object, T]:
         if not self.done:
             if self._event is None:
                 self._event = trio.Event()

@@ -202,7 +202,7 @@ class Roster:
             self._changed.set()
             self._changed = trio.Event()
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[object, object, None]:
         """Wait until it is current.
 
         Raises:
@@ -224,7 +224,7 @@ class Listing:
 
     _roster: Roster
 
-    def __await__(self) -> Generator[Any, Any, list[PresenceEntry]]:
+    def __await__(self) -> Generator[object, object, list[PresenceEntry]]:
         yield from self._roster.__await__()
         return self._roster.entries()
 

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 import trio
@@ -47,10 +47,11 @@ from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOption
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
 from channeld.broker.redis.layout import Layout, Shard, Spread
+from channeld.protocol.frames import Json
 from channeld.telemetry import Sample, log
 
 T = TypeVar("T")
-Info: TypeAlias = Mapping[str, Any]
+Info: TypeAlias = Mapping[str, Json]
 
 _CONTROL: Final = "node"
 # When a node that is kept away may ask again, in seconds.

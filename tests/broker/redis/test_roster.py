@@ -293,7 +293,7 @@ class Member:
 
     truth: Truth
     roster: Roster
-    told: dict[str, int] | None = None
+    told: dict[str, Any] | None = None
 
     def hear(self, changes: list[PresenceChange | PresenceMissed]) -> None:
         for one in changes:
