@@ -1,6 +1,7 @@
 """`channeld trace`: one handshake or one message, step by step, without a server."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -55,7 +56,9 @@ def command(  # noqa: PLR0913 - one for each option
     checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
     valid = ValidConfig(demand_valid(checked), checked.sources)
     visitor = Visitor(user=user, claims=dict(claims), token=token)
-    with silenced():  # what they would say is said by the steps, without what is sensitive
+    if frame == "-":
+        frame = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    with silenced():  # the steps say the same, without sensitive values
         found = trace(valid, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
     if format == "json":
         click.echo(json.dumps(document(found), indent=2))
