@@ -1,11 +1,14 @@
 """Joins and leaves as others are told of them: grace, batches, anonymous connections."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import attrs
 import pytest
+import trio
 
 from channeld.broker.broker import BrokerUnavailable, Position, PresenceMissed
+from channeld.hub.presence import Presence
 from channeld.hub.shown import Shown
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
@@ -400,3 +403,122 @@ def test_without_events_a_state_is_told_to_nobody() -> None:
     ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
     say(kit, ann, {"n": 1}, tells_member=True)
     assert (ann.peer.take(), bob.peer.take(), states(kit)["ann"]) == ([], [], {"n": 1})
+
+
+def test_a_cleared_state_is_no_news_when_its_connection_enters_again() -> None:
+    kit, plan = Kit(), with_state()
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    say(kit, ann, {"n": 1})
+    say(kit, ann, None)
+    for member in (ann, bob):
+        member.peer.take()
+    run_sync(kit.hub.enter_presence(ann, room("x"), {"of": "a"}))
+    assert (updates(ann), updates(bob)) == ([], [])
+
+
+def test_a_reload_without_states_removes_those_that_were_set() -> None:
+    kit, plan = Kit(), with_state()
+    ann = enter(kit, plan, "a", "ann")
+    say(kit, ann, {"n": 1})
+    kit.hub.presence.plan_of = lambda _channel: presence()
+    run_sync(kit.hub.enter_presence(ann, room("x"), {"of": "a"}))
+    assert (updates(ann), states(kit)) == ([None], {"ann": None})
+
+
+@pytest.mark.parametrize("lingers", [True, False])
+def test_a_state_whose_connection_lingers_passes_to_the_one_that_comes(lingers: bool) -> None:
+    kit, plan = Kit(), with_state()
+    theirs = Shown({"of": "a"}, {"n": 1}, "a1").packed()
+    enter(kit, plan, "b", "bob")
+    if lingers:  # here, while the user is also on another node, which has not taken the state over
+        first = enter(kit, plan, "a1", "ann")
+        say(kit, first, {"n": 1})
+        leave(kit, plan, first)
+        kit.hub.broker.enter(room("x"), "ann", "elsewhere", theirs)
+    else:  # there, and the user has no other connection
+        kit.hub.broker.enter(room("x"), "ann", "a1", theirs)
+        kit.hub.broker.linger(room("x"), "ann", "a1", 5)
+    second = enter(kit, plan, "a2", "ann")
+    assert states(kit)["ann"] == {"n": 1}
+    enter(kit, plan, "a3", "ann")
+    leave(kit, plan, second)
+    assert states(kit)["ann"] is None
+
+
+@pytest.mark.parametrize("node_stops", [True, False])
+def test_a_state_is_gone_when_the_grace_of_its_connection_ends(node_stops: bool) -> None:
+    kit, plan = Kit(), with_state()
+    first = enter(kit, plan, "a1", "ann")
+    say(kit, first, {"n": 1})
+    leave(kit, plan, first)
+    kit.hub.broker.enter(room("x"), "ann", "elsewhere", Shown({"of": "a"}, {"n": 1}, "a1").packed())
+    assert states(kit) == {"ann": {"n": 1}}
+    if node_stops:
+        run_sync(kit.hub.presence.end_grace())
+    else:
+        kit.advance(5)
+    assert states(kit) == {"ann": None}
+
+
+def test_a_grace_of_less_than_a_second_counts() -> None:
+    kit, plan = Kit(), presence(grace=0.5)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    ann.peer.take()
+    leave(kit, plan, bob)
+    assert ann.peer.take() == []
+    kit.advance(0.5)
+    assert [frame["event"] for frame in ann.peer.take()] == ["leave"]
+
+
+def test_the_last_connection_takes_its_users_state_along_without_a_word() -> None:
+    kit, plan = Kit(), with_state(grace=0)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    say(kit, bob, {"n": 1})
+    ann.peer.take()
+    leave(kit, plan, bob)
+    assert [frame["event"] for frame in ann.peer.take()] == ["leave"]
+
+
+def test_who_is_withdrawn_is_not_counted() -> None:
+    kit, plan = Kit(), presence()
+    enter(kit, plan, "a", "ann")
+    kit.hub.presence.withdraw(room("x"), enter(kit, plan, "b", "bob"))
+    assert list(states(kit)) == ["ann"]
+
+
+def test_each_connection_of_a_user_is_counted_until_it_leaves() -> None:
+    kit, plan = Kit(), presence(grace=0)
+    first, second = enter(kit, plan, "a1", "ann"), enter(kit, plan, "a2", "ann")
+    for member, left in ((second, 1), (first, 0)):
+        leave(kit, plan, member)
+        assert run_sync(kit.hub.presence.count(room("x")))["connections"] == left
+
+
+def test_changes_that_are_missed_again_later_are_made_up_again() -> None:
+    kit, plan = Kit(), presence()
+    ann = enter(kit, plan, "a", "ann")
+    for _ in range(2):
+        kit.hub.deliver(room("x"), PresenceMissed())
+        kit.advance(1)
+        assert [frame["event"] for frame in ann.peer.take()] == ["state"]
+
+
+async def test_what_a_timer_started_goes_on_in_a_task_when_the_broker_takes_time() -> None:
+    kit = Kit()
+    left: list[object] = []
+    spawned: list[Awaitable[object]] = []
+
+    async def slowly(*asked: object) -> None:
+        await trio.lowlevel.checkpoint()
+        left.append(asked[2])
+
+    broker: Any = kit.hub.broker
+    broker.leave = slowly
+    there = Presence(broker, kit.clock, kit.timers, lambda *_: None, spawned.append)
+    member = kit.attach("a", "ann")
+    run_sync(there.enter(room("x"), member, {}))
+    run_sync(there.leave(room("x"), presence(grace=1), member))
+    kit.advance(1)
+    assert left == []
+    await spawned[0]
+    assert left == ["a"]
