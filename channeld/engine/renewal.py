@@ -15,9 +15,9 @@ from channeld.engine.session import Origin, Session, State
 from channeld.engine.turns import turn
 from channeld.hooks import Reject, Request
 from channeld.hub.presence import nobody_in
-from channeld.later import yield_to_task
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.codes import CloseCode
+from channeld.telemetry import log
 
 
 def may_subscribe(session: Session, room: str) -> bool:
@@ -69,18 +69,19 @@ async def verify_renewal(session: Session, token: str) -> Grant | Denied:
 
 
 async def revise(session: Session, before: ChannelPlan) -> None:
-    """Apply a reload to a connection whose channel's plan was `before`; once started, its frames wait for that."""
+    """Apply a reload to a connection whose channel's plan was `before`; its frames wait meanwhile. Never raises.
+
+    It is started for all connections before anything else is handled, so that none of them misses what another one sends
+    from its new room, as long as the broker answers at once.
+    """
     async with turn(session):
-        await yield_to_task()
         if not session.is_in(State.OPEN):
             return
         try:
             await _revise(session, before, "reloaded", asks_hook=False)
-        except (
-            Exception
-        ):  # the broker is away or a hook failed: what cannot be put right here starts over
+        except Exception as error:  # what cannot be put right here starts over
+            log("task_failed", task="revise", exception=error)
             session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
-            raise
 
 
 async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_hook: bool) -> None:
