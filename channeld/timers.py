@@ -6,8 +6,8 @@ when a new deadline is earlier than the one being waited for.
 
 import heapq
 import itertools
+import sys
 from collections.abc import Callable
-from math import inf
 from typing import Protocol
 
 
@@ -21,15 +21,26 @@ class Clock(Protocol):
         """Seconds since the Unix epoch: for `{now}` and a token's `exp`."""
 
 
-class Timer:
-    """A deadline that can be cancelled."""
+class Timer(float):
+    """A deadline that can be cancelled.
 
-    __slots__ = ("_waiting_in", "call", "deadline")
+    A number, so that the heap needs no tuple around it and compares it as fast as one: each connection has a timer or two.
+    """
 
-    def __init__(self, deadline: float, call: Callable[[float], object], timers: "Timers") -> None:
-        self.deadline = deadline
-        self.call: Callable[[float], object] | None = call
-        self._waiting_in: Timers | None = timers
+    __slots__ = ("_waiting_in", "call", "number")
+
+    call: Callable[[float], object] | None
+    number: int
+    _waiting_in: "Timers | None"
+
+    @classmethod
+    def of(
+        cls, deadline: float, number: int, call: Callable[[float], object], timers: "Timers"
+    ) -> "Timer":
+        """A timer that waits there, behind those with the same deadline and smaller numbers."""
+        timer = cls(deadline)
+        timer.number, timer.call, timer._waiting_in = number, call, timers
+        return timer
 
     def cancel(self) -> None:
         """Never call it. Idempotent."""
@@ -53,41 +64,47 @@ class Timers:
     __slots__ = ("_cancelled", "_heap", "_numbers", "on_earlier")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap: list[Timer] = []
         self._numbers = itertools.count()
         self._cancelled = 0
         self.on_earlier: Callable[[], None] = _nothing
 
     def at(self, deadline: float, call: Callable[[float], object]) -> Timer:
         """Call `call(now)` once at or after `deadline` (monotonic seconds)."""
-        timer = Timer(deadline, call, self)
-        earlier = not self._heap or deadline < self._heap[0][0]
-        heapq.heappush(self._heap, (deadline, next(self._numbers), timer))
+        timer = Timer.of(deadline, next(self._numbers), call, self)
+        earlier = not self._heap or deadline < self._heap[0]
+        heapq.heappush(self._heap, timer)
         if earlier:
             self.on_earlier()
         return timer
 
     def next_deadline(self) -> float | None:
         """When `run` has something to do next, or None."""
-        while self._heap and self._heap[0][2].call is None:
+        while self._heap and self._heap[0].call is None:
             heapq.heappop(self._heap)
             self._cancelled -= 1
-        return self._heap[0][0] if self._heap else None
+        return float(self._heap[0]) if self._heap else None
 
-    def run(self, now: float, most: float = inf) -> None:
+    def run(self, now: float, most: int = sys.maxsize) -> None:
         """Call what is due, earliest first and at most `most` of it; deadlines added by these calls wait for the next run.
 
         Raises:
             ExceptionGroup: everything the calls raised, after the last call.
         """
-        due: list[Timer] = []
-        while self._heap and self._heap[0][0] <= now and len(due) < most:
-            timer = heapq.heappop(self._heap)[2]
+        heap, due = self._heap, list[Timer]()
+        # The heap knows no order of equal deadlines, so all of them are taken out, or none.
+        while heap and heap[0] <= now and (len(due) < most or heap[0] == due[-1]):
+            timer = heapq.heappop(heap)
             if timer.call is None:
                 self._cancelled -= 1
             else:
-                timer._release()  # noqa: SLF001 - one mechanism in two classes
                 due.append(timer)
+        due.sort(key=_in_order)
+        for timer in due[most:]:
+            heapq.heappush(heap, timer)
+        del due[most:]
+        for timer in due:
+            timer._release()  # noqa: SLF001 - one mechanism in two classes
         raised: list[Exception] = []
         for timer in due:
             # Asked again here: one due timer may cancel another.
@@ -107,13 +124,17 @@ class Timers:
     def _note_cancelled(self) -> None:
         self._cancelled += 1
         if self._cancelled > _FEW and self._cancelled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].call is not None]
+            self._heap = [timer for timer in self._heap if timer.call is not None]
             heapq.heapify(self._heap)
             self._cancelled = 0
 
 
 # A smaller heap is not worth a sweep.
 _FEW = 64
+
+
+def _in_order(timer: Timer) -> tuple[float, int]:
+    return timer, timer.number
 
 
 def _nothing() -> None:

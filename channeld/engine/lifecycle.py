@@ -6,7 +6,6 @@ After everything that may wait, the state is checked again: the connection may h
 import contextlib
 import math
 from collections.abc import Awaitable, Callable, Coroutine
-from types import MethodType
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
@@ -75,7 +74,7 @@ def _takes_message(session: Session) -> bool:
 def _wait_for_token(session: Session, now: float) -> None:
     session.state = State.AUTHENTICATING
     deadline = now + session.engine.plan.limits.auth_timeout
-    session.timer = session.engine.runtime.timers.at(deadline, MethodType(on_timer, session))
+    session.timer = session.engine.runtime.timers.at(deadline, session)
 
 
 async def authenticate_first(
@@ -213,7 +212,7 @@ def _watch_token(session: Session) -> None:
 
 
 def _set_timer(session: Session, deadline: float) -> None:
-    session.timer = session.engine.runtime.timers.at(deadline, MethodType(on_timer, session))
+    session.timer = session.engine.runtime.timers.at(deadline, session)
 
 
 def on_timer(session: Session, now: float) -> None:

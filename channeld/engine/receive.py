@@ -35,6 +35,10 @@ class Receiver(Session):
 
     __slots__ = ()
 
+    def __call__(self, now: float) -> None:
+        """See Session."""
+        lifecycle.on_timer(self, now)
+
     def open(self, now: float) -> Pending[None] | None:
         """Called after the handshake: authenticate, call the connect hook, join the rooms."""
         self.opened_at = now

@@ -83,7 +83,7 @@ class Occupancy:
         now = self._runtime.clock.monotonic()
         for topic, timer in list(self._lingering.items()):
             # After the last user of the room, whose time is the same.
-            left = timer.deadline - now + 1.0
+            left = timer - now + 1.0
             with suppress(BrokerUnavailable):
                 await resolved(self._broker.linger(topic, "", self._node, left))
 
