@@ -48,10 +48,10 @@ class Connection(WatchedOutbox):
         "_due",
         "_encode",
         "_head",
+        "_is_call",
         "_is_pending",
         "_kept",
         "_reader",
-        "_seat",
         "_secure",
         "_session",
         "_stream",
@@ -70,7 +70,8 @@ class Connection(WatchedOutbox):
         super().__init__(admission, driver, write or takes_nothing)
         self.address, self._secure = address, secure
         self._is_pending = False
-        self._seat: Seat | None = None
+        # Of the seat that it has, with its address; None: it has none. (The seat itself is 64 bytes.)
+        self._is_call: bool | None = None
         self._head = bytearray()
         self._encode: Encode = self.fanout.encode
         self._reader: FrameReader | None = None
@@ -214,7 +215,8 @@ class Connection(WatchedOutbox):
         self._linger()
 
     def _accept(self, accepted: Accept, rest: bytes, now: float) -> None:
-        self._seat, peer, self.address = accepted.seat, self.address, accepted.request.address
+        seat, peer = accepted.seat, self.address
+        self._is_call, self.address = seat.is_call, seat.address
         if isinstance(accepted.agreement, CallAgreement):
             self._kept = self._kept or Kept(peer, self._admission.is_draining)
             self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
@@ -261,9 +263,9 @@ class Connection(WatchedOutbox):
         if kept.is_over():
             self._end()
             return
-        self._admission.settle(self._seat)
+        self._admission.settle(self._seat())
         self._admission.waiting[self] = None
-        self.state, self._reader, self._seat = State.HEAD, None, None
+        self.state, self._reader, self._is_call = State.HEAD, None, None
         self.address, self._head = kept.peer, bytearray()
         self._set_timer(now + KEPT_S)
         if rest:
@@ -505,7 +507,10 @@ class Connection(WatchedOutbox):
             self._admission.waiting.pop(self, None)
             self.let_go()
             self._driver.release(abort=abort)
-            self._admission.leave(self._seat)
+            self._admission.leave(self._seat())
+
+    def _seat(self) -> Seat | None:
+        return None if self._is_call is None else Seat(self.address, self._is_call)
 
     def _fail(self, error: Exception) -> None:
         self._admission.counters.failures += 1
