@@ -147,3 +147,15 @@ def test_one_that_raises_does_not_cancel_the_others_that_are_due() -> None:
         timers.run(5.0)
     assert [type(error) for error in raised.value.exceptions] == [KeyError, KeyError]
     assert (calls, len(timers)) == ([5.0, 5.0], 0)
+
+
+def test_equal_deadlines_keep_their_order_where_others_were_cancelled_and_a_run_is_short() -> None:
+    timers, calls = Timers(), list[int]()
+    made = [timers.at(1.0, lambda _, n=n: calls.append(n)) for n in range(40)]  # type: ignore[misc]
+    for timer in made[::3]:
+        timer.cancel()
+    timers.at(0.5, lambda _: calls.append(-1))
+    left = [-1, *(n for n in range(40) if n % 3)]
+    for done in range(0, len(left), 4):
+        timers.run(2.0, 4)
+        assert calls == left[: done + 4]

@@ -84,7 +84,7 @@ def _details(control: Control, session: Session) -> Mapping[str, Json]:
             _allowance("messages", session.message_arrival, now, limits.messages),
             _allowance("errors", session.error_arrival, now, limits.errors),
         ],
-        "refusals": [{"at": moment(at), "code": code} for at, code in session.refusals],
+        "refusals": [{"at": moment(at), "code": code} for at, code in session.aside.refusals],
     }
 
 

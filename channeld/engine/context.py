@@ -78,10 +78,10 @@ class _BaseContext:
 
     @property
     def store(self) -> MutableMapping[str, Any]:
-        session = self._session
-        if session.store is None:
-            session.store = {}
-        return session.store
+        aside = self._session.own_aside()
+        if aside.store is None:
+            aside.store = {}
+        return aside.store
 
     @property
     def server(self) -> Server:

@@ -36,7 +36,7 @@ def take_over_debt(session: Session) -> None:
     if debt is not None:
         _begin_with(session, debt, session.opened_at)
         if debt.types and session.user_id is not None:
-            session.own_arrivals = debt.types
+            session.own_aside().own_arrivals = debt.types
         elif debt.types:
             session.type_arrivals = debt.types
     if engine.shared is None:
@@ -61,8 +61,8 @@ def _begin_with(session: Session, debt: Debt, now: float) -> None:
     # What it has used up itself, before this was known, comes on top.
     session.message_arrival = max(session.message_arrival, now) + max(0.0, debt.messages - now)
     session.error_arrival = max(session.error_arrival, now) + max(0.0, debt.errors - now)
-    if debt.flood > now and session.flood is None:
-        session.flood = Flood(debt.flood)
+    if debt.flood > now and session.aside.flood is None:
+        session.own_aside().flood = Flood(debt.flood)
 
 
 def leave_debt(session: Session, now: float) -> None:
@@ -71,10 +71,11 @@ def leave_debt(session: Session, now: float) -> None:
     if session.user_id is not None and session.type_arrivals is not None:
         budgets.release(session.account, now)
     if session.user_id is not None:
-        types = session.own_arrivals or {}
+        types = session.aside.own_arrivals or {}
     if _owe(session, account_of(session), types, now):
         types = {}
-    flood = session.flood.repaid_at() if session.flood is not None else 0.0
+    flooding = session.aside.flood
+    flood = flooding.repaid_at() if flooding is not None else 0.0
     _leave_limits(session, Debt(session.message_arrival, session.error_arrival, flood, types), now)
 
 

@@ -145,7 +145,8 @@ async def _call_in_thread(
     session: Session, hook: Hook, seconds: float, context: InlineContext, *args: object
 ) -> Any:
     # Of a hook whose time was over the thread goes on: many of those must not take the threads of everybody.
-    running = session.threads = session.threads if session.threads is not None else []
+    aside = session.own_aside()
+    running = aside.threads = aside.threads if aside.threads is not None else []
     if len(running) >= MOST_THREADS:
         raise HooksBusy
 

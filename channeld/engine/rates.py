@@ -79,7 +79,7 @@ async def admit(session: Session, message: MessagePlan, room: Topic | None, now:
 async def _take_over(session: Session, rate: MessageRate, broker: Networked, now: float) -> None:
     """Begin with what an earlier connection of the account has used up, on whichever node; asked once a connection."""
     is_own = session.user_id is not None and rate.per == "connection"
-    if (session.own_arrivals if is_own else session.type_arrivals) is not None:
+    if (session.aside.own_arrivals if is_own else session.type_arrivals) is not None:
         return
     arrivals = _arrivals(session, rate)
     with suppress(BrokerUnavailable):
@@ -122,9 +122,10 @@ def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: f
 def _arrivals(session: Session, rate: MessageRate) -> dict[str, float]:
     """A user's own and its connections', or an anonymous connection's; kept beyond their end by `Budgets`."""
     if session.user_id is not None and rate.per == "connection":
-        if session.own_arrivals is None:
-            session.own_arrivals = {}
-        return session.own_arrivals
+        arrivals = session.aside.own_arrivals
+        if arrivals is None:
+            arrivals = session.own_aside().own_arrivals = {}
+        return arrivals
     if session.type_arrivals is None:
         session.type_arrivals = (
             {} if session.user_id is None else session.engine.budgets.rates_of(session.account)

@@ -148,7 +148,8 @@ class Receiver(Session):
     def _turn_away(self, text: bytes, now: float) -> None:
         """Refuse a message over `limits.messages`, more cheaply than it was to send."""
         rate = self.channel.limits.messages
-        flood = self.flood = self.flood or Flood()
+        aside = self.own_aside()
+        flood = aside.flood = aside.flood or Flood()
         if flood.grows(now, rate):
             self.disconnect(CloseCode.TOO_MANY_ERRORS, "too many messages", reconnect=False)
             return

@@ -105,7 +105,7 @@ async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_ho
 
 
 async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
-    origin = (session.origins or {}).get(room)
+    origin = (session.aside.origins or {}).get(room)
     if origin is not Origin.SUBSCRIBED:
         return origin is Origin.PUT
     if not may_subscribe(session, room):

@@ -112,10 +112,11 @@ def acknowledge(
 
 def _deprecation(session: Session, message: MessagePlan) -> Frame | None:
     """The deprecation notice for a type, once per connection."""
-    told = session.told
-    if told is None:
-        told = session.told = set()
-    if message.type in told or message.deprecated is None:
+    if message.deprecated is None:
+        return None
+    aside = session.own_aside()
+    told = aside.told = aside.told or set()
+    if message.type in told:
         return None
     told.add(message.type)
     log(

@@ -24,6 +24,7 @@ from channeld.engine.in_flight import InFlight
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.ports import Event, Held, Peer, Surroundings
 from channeld.hooks import Request
+from channeld.hub.rooms import InRooms
 from channeld.later import start
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -71,15 +72,56 @@ MOST_REFUSALS: Final = 5
 """Of a connection's error frames that are remembered."""
 
 
-class Session:
+class Aside:
+    """What only few sessions ever need. The others share one that says so, instead of 8 bytes of their own for each.
+
+    Attributes:
+        refusals: the last few error frames, as (Unix seconds, code), for operators who ask what is wrong with a client.
+        origins: of the rooms that it is in for a reason other than `rooms.join`.
+        away: after how many seconds it was asked to come back, if it was sent away.
+        store: what hooks keep for it.
+        chores: verbs of sync hooks that wait.
+        threads: one entry for each hook that still runs in a worker thread for it.
+        own_arrivals: a user's connection's own, of types that say `per: connection`.
+        told: deprecated types that it has been told about.
+    """
+
+    __slots__ = (
+        "away",
+        "chores",
+        "flood",
+        "held_state",
+        "origins",
+        "own_arrivals",
+        "refusals",
+        "store",
+        "threads",
+        "told",
+    )
+
+    def __init__(self) -> None:
+        self.refusals: tuple[tuple[float, str], ...] = ()
+        self.origins: dict[str, Origin] | None = None
+        self.away: float | None = None
+        self.store: dict[str, Any] | None = None
+        self.chores: deque[Coroutine[object, object, None]] | None = None
+        self.threads: list[None] | None = None
+        self.own_arrivals: dict[str, float] | None = None
+        self.flood: Flood | None = None
+        self.held_state: HeldStates | None = None
+        self.told: set[str] | None = None
+
+
+_NOTHING_ASIDE: Final = Aside()
+
+
+class Session(InRooms):
     """The engine's view of one connection."""
 
     __slots__ = (
-        "__weakref__",
         "address",
-        "away",
+        "aside",
         "channel",
-        "chores",
         "claims",
         "connect_called",
         "connection_id",
@@ -87,28 +129,19 @@ class Session:
         "engine",
         "error_arrival",
         "expires",
-        "flood",
         "held",
-        "held_state",
         "home",
         "in_flight",
         "message_arrival",
         "opened_at",
-        "origins",
-        "own_arrivals",
-        "params",
+        "param_values",
         "peer",
         "query",
-        "refusals",
         "request",
         "respond",
         "room",
-        "rooms",
         "state",
-        "store",
-        "threads",
         "timer",
-        "told",
         "transport",
         "turns",
         "type_arrivals",
@@ -124,9 +157,11 @@ class Session:
         request: Request,
         peer: Peer,
     ) -> None:
+        super().__init__()
         self.engine = engine
         self.channel = channel
-        self.params = params
+        # A dict of its own would be 184 bytes; `channel` knows the names.
+        self.param_values = tuple([params[name] for name in channel.param_names])
         self.query = _query_of(channel, request)
         self.peer = peer
         self.request: Request | None = request
@@ -140,43 +175,44 @@ class Session:
         self.turns: list[Event] | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
-        # The last few error frames, as (Unix seconds, code), for operators who ask what is wrong with a client.
-        self.refusals: tuple[tuple[float, str], ...] = ()
         self.claims: Mapping[str, Any] = NO_CLAIMS
         self.expires: float | None = None
         self.ends: float | None = None
-        self.rooms: dict[str, Topic] = {}
-        # Of the rooms that it is in for a reason other than `rooms.join`.
-        self.origins: dict[str, Origin] | None = None
         # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
         self.home: str | None = None
         self.room: str | None = None
         self.state = State.NEW
-        self.store: dict[str, Any] | None = None
         self.timer: Timer | None = None
         self.connect_called = False
-        # One entry for each hook that still runs in a worker thread for it.
-        self.threads: list[None] | None = None
-        self.chores: deque[Coroutine[object, object, None]] | None = None
         self.message_arrival = self.error_arrival = 0.0
         # A user's is shared by all its connections on the channel (`budgets.py`).
         self.type_arrivals: dict[str, float] | None = None
-        # A user's connection's own, of types that say `per: connection`.
-        self.own_arrivals: dict[str, float] | None = None
-        self.flood: Flood | None = None
-        self.held_state: HeldStates | None = None
         self.held: Held | None = None
-        self.told: set[str] | None = None  # deprecated types that it has been told about
         self.opened_at = 0.0
-        # After how many seconds it was asked to come back, if it was sent away.
-        self.away: float | None = None
+        self.aside: Aside = _NOTHING_ASIDE
+
+    def own_aside(self) -> Aside:
+        """Its own `aside`, to be written to."""
+        if self.aside is _NOTHING_ASIDE:
+            self.aside = Aside()
+        return self.aside
 
     def __call__(self, now: float) -> None:
         """Called by its timer, which thus needs no bound method (64 bytes)."""
 
+    @property
+    def away(self) -> float | None:
+        """See Aside."""
+        return self.aside.away
+
     def is_in(self, *states: State) -> bool:
         """Whether it is in one of these states. Ask again after every wait."""
         return self.state in states
+
+    @property
+    def params(self) -> Mapping[str, Json]:
+        """Those of its path, made for each that asks."""
+        return dict(zip(self.channel.param_names, self.param_values, strict=True))
 
     @property
     def limits(self) -> Limits:
@@ -185,19 +221,19 @@ class Session:
 
     def note_origin(self, room: str, origin: Origin) -> None:
         """Record that it is put into a room for a reason other than `rooms.join`."""
-        if self.origins is None:
-            self.origins = {}
-        self.origins[room] = origin
+        aside = self.own_aside()
+        aside.origins = aside.origins or {}
+        aside.origins[room] = origin
 
     def rooms_of(self, origin: Origin) -> int:
         """The number of rooms that it is in for this reason."""
-        known = self.origins or {}
+        known = self.aside.origins or {}
         return sum(known[room] is origin and room in self.rooms for room in known)
 
     def forget_origin(self, room: str) -> None:
         """Record that it has left a room. Idempotent."""
-        if self.origins is not None:
-            self.origins.pop(room, None)
+        if self.aside.origins is not None:
+            self.aside.origins.pop(room, None)
 
     @property
     def account(self) -> AccountKey:
@@ -248,10 +284,8 @@ class Session:
         frame: Frame = {"type": "error", "code": code, "message": message}
         own = {*frame, "id"}
         self.answer(frame | {key: fields[key] for key in fields if key not in own}, id)
-        self.refusals = (
-            *self.refusals[1 - MOST_REFUSALS :],
-            (self.engine.runtime.clock.wall(), code),
-        )
+        refusals = self.aside.refusals[1 - MOST_REFUSALS :]
+        self.own_aside().refusals = (*refusals, (self.engine.runtime.clock.wall(), code))
         log(
             "message_refused",
             connection=self.connection_id,
@@ -319,7 +353,7 @@ class Session:
             "reconnect": reconnect,
         }
         if retry_after is not None:
-            frame["retry_after"] = self.away = retry_after
+            frame["retry_after"] = self.own_aside().away = retry_after
         is_busy = self.under_way is not None and self.state is State.OPEN
         if is_busy and code == CloseCode.SERVICE_RESTART:
             self.engine.runtime.spawn(self._part(frame, code, reason))
@@ -371,20 +405,20 @@ class Session:
         Raises:
             Exception: what it raised before it had to wait.
         """
-        if self.chores is not None:
-            self.chores.append(verb)
+        if self.aside.chores is not None:
+            self.aside.chores.append(verb)
         elif (rest := start(verb)) is not None:
-            self.chores = deque()
+            self.own_aside().chores = deque()
             self.engine.runtime.spawn(self._perform_rest(rest))
 
     async def _perform_rest(self, verb: Awaitable[None]) -> None:
         try:
             await verb
         finally:
-            if self.chores:
-                self.engine.runtime.spawn(self._perform_rest(self.chores.popleft()))
+            if self.aside.chores:
+                self.engine.runtime.spawn(self._perform_rest(self.aside.chores.popleft()))
             else:
-                self.chores = None
+                self.own_aside().chores = None
 
     # ---------------------------------------------------------------------------------------------------- scope
 

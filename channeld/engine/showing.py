@@ -24,9 +24,9 @@ async def show(
     Raises:
         BrokerUnavailable: it was not told.
     """
-    held = session.held_state
+    held = session.aside.held_state
     if held is None:
-        held = session.held_state = HeldStates()
+        held = session.own_aside().held_state = HeldStates()
     now = session.engine.runtime.clock.monotonic()
     arrival = take(held.arrival, now, plan.rate)
     if arrival != REFUSED:
@@ -73,8 +73,9 @@ async def show_for(session: Session, room: str | None, state: object) -> bool:
     is_inside = topic.kind == "channel" or topic.name in session.rooms
     if session.user_id is None or not session.is_in(State.OPEN) or not is_inside:
         return False
-    if session.held_state is not None:
-        session.held_state.states.pop(topic, None)
+    held = session.aside.held_state
+    if held is not None:
+        held.states.pop(topic, None)
     shown = cast("Mapping[str, Json] | None", state)
     await session.engine.hub.presence.show(topic, session, shown, tells_member=True)
     return True
@@ -109,5 +110,6 @@ async def _contained(session: Session, topic: Topic, state: Mapping[str, Json] |
 
 def drop_held(session: Session) -> None:
     """The connection has ended: what it held is told to nobody."""
-    if session.held_state is not None and session.held_state.timer is not None:
-        session.held_state.timer.cancel()
+    held = session.aside.held_state
+    if held is not None and held.timer is not None:
+        held.timer.cancel()

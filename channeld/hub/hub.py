@@ -126,7 +126,7 @@ class Hub:
         """
         if topic.name in member.rooms:
             return
-        member.rooms[topic.name] = topic
+        member.add_room(topic)
         self._seat(topic, member)
         is_done = False
         try:
@@ -155,7 +155,7 @@ class Hub:
             BrokerUnavailable: a member that was in the room is in it as before, another one is not.
         """
         was_inside = topic.name in member.rooms
-        member.rooms[topic.name] = topic
+        member.add_room(topic)
         room = self._room(topic)
         entry = CatchingUp(member)
         self._fanout.settle()
@@ -206,7 +206,7 @@ class Hub:
 
     def _put_out(self, member: Member, topic: Topic) -> None:
         """A member did not get into a room after all."""
-        member.rooms.pop(topic.name, None)
+        member.remove_room(topic.name)
         self._remove(topic, member)
         self.presence.withdraw(topic, member)
 
@@ -218,7 +218,7 @@ class Hub:
         away: float | None = None,
     ) -> None:
         """Take a member out of a room; `away`: after how many seconds it was asked to come back. Idempotent."""
-        if member.rooms.pop(topic.name, None) is not None:
+        if member.remove_room(topic.name) is not None:
             self._remove(topic, member)
             self.conflation.flush(member.connection_id, topic)
             await self.presence.leave(topic, plan, member, away)
@@ -234,7 +234,8 @@ class Hub:
         if self._peers.pop(member.connection_id, None) is None:
             return
         rooms = list(member.rooms.values())
-        member.rooms.clear()
+        for topic in rooms:
+            member.remove_room(topic.name)
         for topic in (*rooms, *_own_topics(member, channel)):
             self._remove(topic, member)
         failed: BrokerUnavailable | None = None

@@ -1,19 +1,68 @@
 """Rooms: the members of a topic, and those who are still catching up with its history."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from typing import Final, Protocol
 
 from channeld.broker.broker import Position, Topic
 from channeld.config.model import Limits
 from channeld.hub.fanout import Recipient
 
 
+_NONE: Final[Mapping[str, Topic]] = {}
+
+
+class InRooms:
+    """The topics of the rooms that a member is in. Nearly all are in one, and keep that without a dict (184 bytes)."""
+
+    __slots__ = ("_inside",)
+
+    def __init__(self) -> None:
+        self._inside: Topic | dict[str, Topic] | None = None
+
+    @property
+    def rooms(self) -> Mapping[str, Topic]:
+        """The topics by name, in the order in which it came into them."""
+        inside = self._inside
+        if isinstance(inside, Topic):
+            return {inside.name: inside}
+        return _NONE if inside is None else inside
+
+    def add_room(self, topic: Topic) -> None:
+        """Note that it is in a room. Idempotent."""
+        inside = self._inside
+        if inside is None:
+            self._inside = topic
+        elif isinstance(inside, dict):
+            inside[topic.name] = topic
+        elif inside.name != topic.name:
+            self._inside = {inside.name: inside, topic.name: topic}
+
+    def remove_room(self, name: str) -> Topic | None:
+        """Note that it is not in a room; which one that was, if it was in it."""
+        inside = self._inside
+        if isinstance(inside, dict):
+            return inside.pop(name, None)
+        if inside is None or inside.name != name:
+            return None
+        self._inside = None
+        return inside
+
+
 class Member(Protocol):
-    """What a hub knows about a session. Only the hub changes `rooms`, the topics of the rooms it is in, by name."""
+    """What a hub knows about a session (see `InRooms`). Only the hub puts it into rooms and takes it out."""
 
     connection_id: str
     user_id: str | None
-    rooms: dict[str, Topic]
+
+    @property
+    def rooms(self) -> Mapping[str, Topic]:
+        """See InRooms."""
+
+    def add_room(self, topic: Topic) -> None:
+        """See InRooms."""
+
+    def remove_room(self, name: str) -> Topic | None:
+        """See InRooms."""
 
     @property
     def peer(self) -> Recipient:

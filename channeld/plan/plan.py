@@ -24,6 +24,7 @@ from channeld.config.model import (
     Rate,
     Server,
 )
+from channeld.plan.path_syntax import parse_path
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
@@ -36,12 +37,15 @@ class Scope(Protocol):
     `room` is the room that the frame is being routed to, or the channel's one `join` room, or None.
     """
 
-    params: Mapping[str, Json]
     query: Mapping[str, Json]
     user_id: str | None
     claims: Mapping[str, Any]
     connection_id: str
     room: str | None
+
+    @property
+    def params(self) -> Mapping[str, Json]:
+        """Those of its path."""
 
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
@@ -134,8 +138,11 @@ class Sender(Scope, Protocol):
     """A scope that sends, from which a target finds its topic. `home` is the channel's only `join` room."""
 
     home: str | None
-    rooms: dict[str, Topic]
     channel: "ChannelPlan"
+
+    @property
+    def rooms(self) -> Mapping[str, Topic]:
+        """The topics of the rooms that it is in, by name."""
 
 
 class NotInRoom(Exception):
@@ -323,6 +330,12 @@ class ChannelPlan:
     membership: object = None
     read_query: Callable[[Mapping[str, str]], Mapping[str, Json] | str] | None = None
     subprotocols: tuple[str, ...] = ()
+    param_names: tuple[str, ...] = attrs.field(init=False)
+
+    @param_names.default
+    def _param_names(self) -> tuple[str, ...]:
+        pattern = parse_path(self.path, [])
+        return () if pattern is None else pattern.params
 
     def presence_topic(self, room: str) -> Topic:
         """The topic of a room's presence: the room's, or the channel's if `presence.scope` says so."""

@@ -276,7 +276,8 @@ def _settle(session: Session) -> Turned | None:
     names = rooms.wanted(session)
     if names is None:
         return Turned(ErrorCode.FORBIDDEN.value, "rooms: not a valid name")
-    session.rooms = {name: Topic("room", session.channel.name, name) for name in names}
+    for name in names:
+        session.add_room(Topic("room", session.channel.name, name))
     return None
 
 
@@ -356,10 +357,10 @@ def _enter(session: Session, own: Session, room: str) -> bool:
     """Whether the client would be in a room: put there by a hook or the API, or allowed to subscribe and subscribed."""
     if room in session.rooms:
         return True
-    origin = (own.origins or {}).get(room) if room in own.rooms else None
+    origin = (own.aside.origins or {}).get(room) if room in own.rooms else None
     is_in = origin is Origin.PUT or (origin is Origin.SUBSCRIBED and may_subscribe(session, room))
     if is_in:
-        session.rooms[room] = Topic("room", session.channel.name, room)
+        session.add_room(Topic("room", session.channel.name, room))
     return is_in
 
 

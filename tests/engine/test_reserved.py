@@ -104,7 +104,7 @@ async def test_a_room_that_could_not_be_joined_is_forgotten(
         monkeypatch.setattr(app.engine.hub.broker, "enter", fail)
         await client.send({"type": "subscribe", "room": "topic-0"})
         assert (await client.received())[-1]["code"] == "UNAVAILABLE"
-        assert not session.origins
+        assert not session.aside.origins
 
 
 async def test_sending_to_a_room_that_one_is_not_in_is_forbidden(serve: Serve) -> None:

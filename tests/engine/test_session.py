@@ -83,3 +83,23 @@ async def test_templates_reach_what_the_query_says(serve: Serve) -> None:
         assert await bare.receive() == {"type": "say", "view": "map"}
         with pytest.raises(Refused):
             await app.connect("/c?zoom=far")
+
+
+async def test_what_one_session_puts_aside_is_not_another_s(serve: Serve) -> None:
+    async with serve(ECHO) as app:
+        one, other = await app.connect("/echo"), await app.connect("/echo")
+        assert one.session is not None
+        assert other.session is not None
+        assert one.session.aside is other.session.aside
+        one.session.refuse("OWN", "no")
+        assert [code for _, code in one.session.aside.refusals] == ["OWN"]
+        assert other.session.aside.refusals == ()
+        assert one.session.own_aside() is one.session.aside
+
+
+async def test_params_are_those_of_the_path_in_its_order(serve: Serve) -> None:
+    channel = "\n  c: {path: '/c/{b}/{a}', auth: none}\n"
+    async with serve(channel) as app:
+        client = await app.connect("/c/1/2")
+        assert client.session is not None
+        assert list(client.session.params.items()) == [("b", "1"), ("a", "2")]

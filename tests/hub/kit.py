@@ -8,6 +8,7 @@ from channeld.broker.memory import MemoryBroker
 from channeld.config.model import Limits
 from channeld.hub.fanout import DirectFanout
 from channeld.hub.hub import Hub
+from channeld.hub.rooms import InRooms
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
 from channeld.timers import Timers
@@ -42,13 +43,13 @@ class RecordingPeer:
         return frames
 
 
-class FakeMember:
+class FakeMember(InRooms):
     """What a hub knows of a session."""
 
     def __init__(self, connection_id: str, user_id: str | None) -> None:
+        super().__init__()
         self.connection_id = connection_id
         self.user_id = user_id
-        self.rooms: dict[str, Topic] = {}
         self.peer = RecordingPeer()
         self.limits = Limits()
         self.is_too_slow = False

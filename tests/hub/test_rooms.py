@@ -64,3 +64,22 @@ def test_members_are_who_was_seated_and_not_taken_out_oldest_first(names: str) -
         assert place.members() == members[count + 1 :]
     place.seat(stranger)
     assert (place.members(), place.size()) == ([stranger], 1)
+
+
+def test_a_member_knows_its_rooms_in_the_order_in_which_it_came() -> None:
+    member = FakeMember("a", None)
+    assert (dict(member.rooms), member.remove_room("x")) == ({}, None)
+    member.add_room(room("y"))
+    member.add_room(room("y"))
+    assert member.rooms == {"y": room("y")}
+    member.add_room(room("x"))
+    assert list(member.rooms.items()) == [("y", room("y")), ("x", room("x"))]
+    assert (member.remove_room("z"), member.remove_room("y")) == (None, room("y"))
+    assert (member.remove_room("x"), dict(member.rooms)) == (room("x"), {})
+
+
+def test_a_member_of_one_room_leaves_no_other() -> None:
+    member = FakeMember("a", None)
+    member.add_room(room("x"))
+    assert (member.remove_room("y"), member.rooms) == (None, {"x": room("x")})
+    assert (member.remove_room("x"), dict(member.rooms)) == (room("x"), {})
