@@ -7,7 +7,6 @@ from channeld.broker.broker import Position, Topic
 from channeld.config.model import Limits
 from channeld.hub.fanout import Recipient
 
-
 _NONE: Final[Mapping[str, Topic]] = {}
 
 
