@@ -1,13 +1,24 @@
 """The interface of readers of all transports: `feed`, and why it stops. Knows no socket."""
 
 import enum
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Awaitable
+from typing import Protocol
 
 import attrs
 
-Receive: TypeAlias = Callable[[bytes, float], Awaitable[None] | None]
-"""Takes one text message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
+
+class Receives(Protocol):
+    """For whom a client's messages are. A reader keeps whom it calls, since bound methods are 64 bytes each."""
+
+    def receive(self, text: bytes, now: float, /) -> Awaitable[None] | None:
+        """Take one message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
+
+
+class Responds(Protocol):
+    """Where a transport's own bytes go, such as a pong."""
+
+    def respond(self, data: bytes, /) -> None:
+        """Queue them."""
 
 
 @attrs.frozen(slots=True)
@@ -46,4 +57,4 @@ class FrameReader(Protocol):
     close: Closing | None
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
-        """Take bytes, and call the receiver for at most `budget` of the transport's frames."""
+        """Take bytes, and hand on messages of at most `budget` of the transport's frames."""

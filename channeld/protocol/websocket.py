@@ -8,11 +8,11 @@ anything else, and keeps all bytes from the start of that WebSocket frame for it
 """
 
 import codecs
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.masking import unmask
-from channeld.protocol.reader import Closing, Receive, Stop
+from channeld.protocol.reader import Closing, Receives, Responds, Stop
 
 __all__ = [
     "CLOSE",
@@ -80,8 +80,8 @@ class Scanner:
     """The plain WebSocket frames of one client, in order, from a frame boundary on.
 
     Args:
-        receive: called with each text message, and the time that `feed` was given.
-        answer: called with the pong frame for each ping.
+        receiver: gets each text message, and the time that `feed` was given.
+        responder: gets the pong frame for each ping.
         largest: bytes of payload that a text message may have.
 
     Attributes:
@@ -90,20 +90,20 @@ class Scanner:
     """
 
     __slots__ = (
-        "answer",
         "checked",
         "close",
         "largest",
         "need",
         "open",
         "pending",
-        "receive",
+        "receiver",
+        "responder",
         "rest",
     )
 
-    def __init__(self, receive: Receive, answer: Callable[[bytes], None], largest: int) -> None:
-        self.receive = receive
-        self.answer = answer
+    def __init__(self, receiver: Receives, responder: Responds, largest: int) -> None:
+        self.receiver = receiver
+        self.responder = responder
         self.largest = largest
         self.open = True
         self.pending: Awaitable[None] | None = None
@@ -113,13 +113,13 @@ class Scanner:
         self.need = self.checked = 0
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
-        """Take bytes, and call `receive` and `answer` for at most `budget` WebSocket frames."""
+        """Take bytes, and call receiver and responder for at most `budget` WebSocket frames."""
         if self.rest:
             self._grow(data)
             if len(self.rest) < self.need:
                 return self._judge(self.rest)
             data = self.take_rest()
-        at, size, receive = 0, len(data), self.receive
+        at, size, receiver = 0, len(data), self.receiver
         for _ in range(budget):
             if size - at < 6 or not self.open:
                 break
@@ -137,7 +137,7 @@ class Scanner:
             if not payload.isascii() and not _is_utf8(payload):
                 break
             at = end
-            pending = receive(payload, now)
+            pending = receiver.receive(payload, now)
             if pending is not None:
                 self.rest, self.pending = data[at:], pending
                 return Stop.PENDING
@@ -164,7 +164,9 @@ class Scanner:
         if first not in (PING, PONG) or not 0 <= length < 126 or end > len(data):
             return 0
         if first == PING:
-            self.answer(encode_text(unmask(data[at + 6 : end], data[at + 2 : at + 6]), PONG))
+            self.responder.respond(
+                encode_text(unmask(data[at + 6 : end], data[at + 2 : at + 6]), PONG)
+            )
         return end
 
     def _judge(self, data: bytes | bytearray) -> Stop:

@@ -12,7 +12,7 @@ from channeld.server.admission import Admission, Seat
 from channeld.server.exchange import Answer, Refuse, refuse
 from channeld.server.handshake import Accept
 from channeld.server.head import find_end
-from channeld.server.outbox import Write, takes_nothing
+from channeld.server.outbox import TAKES_NOTHING, Sends
 from channeld.server.ports import Driver, Owner, Session
 from channeld.server.state import State
 from channeld.server.transports.call import KEPT_S, LONGEST_CALL, BodyReader, CallAgreement, Kept
@@ -35,7 +35,7 @@ class Connection(WatchedOutbox):
     Args:
         admission: what the server's connections share.
         driver: does the waiting for this connection.
-        write: `socket.send`, or None if the driver takes what waits (`Outbox.take`).
+        socket: where it sends to, or None if the driver takes what waits (`Outbox.take`).
         address: the peer's address, empty for a Unix socket.
         secure: whether it came over TLS.
 
@@ -62,12 +62,12 @@ class Connection(WatchedOutbox):
         self,
         admission: Admission,
         driver: Driver,
-        write: Write | None,
+        socket: Sends | None,
         address: str,
         *,
         secure: bool,
     ) -> None:
-        super().__init__(admission, driver, write or takes_nothing)
+        super().__init__(admission, driver, socket or TAKES_NOTHING)
         self.address, self._secure = address, secure
         self._is_pending = False
         # Of the seat that it has, with its address; None: it has none. (The seat itself is 64 bytes.)
@@ -234,12 +234,12 @@ class Connection(WatchedOutbox):
             self.queue(accepted.agreement.response)
         self.state, self._session, self.limit = State.OPEN, session, session.limits.outbox
         largest = session.limits.message_size
-        wire = accepted.agreement.open(session.receive, self.respond, largest, rest)
+        wire = accepted.agreement.open(session, self, largest, rest)
         self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
         if wire.stream is not None:
             self._prepare(wire.stream, wire.reader, session)
-        if wire.encode is self.fanout.encode and self.write is not takes_nothing:
-            self.direct = self.write
+        if wire.encode is self.fanout.encode and self.socket is not TAKES_NOTHING:
+            self.direct = self.socket
         self._watch(now)
         pending = session.open(now)
         if pending is not None:

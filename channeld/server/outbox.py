@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from itertools import islice
-from typing import TypeAlias, cast
+from typing import Final, Protocol, cast
 
 import trio
 
@@ -30,13 +30,26 @@ for which it then writes."""
 _SENDS_A_LOOK, _BYTES_A_LOOK = 64, 64 * 1024
 """After this many sends, or about as many bytes, the clock is looked at: a large frame takes the kernel 0.1 ms and more."""
 
-Write: TypeAlias = Callable[[bytes | memoryview], int]
-"""Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
+
+class Sends(Protocol):
+    """A socket, or what takes bytes like one. Outboxes keep it rather than its bound `send`, which is 80 bytes."""
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """Take bytes without waiting, and return how many.
+
+        Raises:
+            BlockingIOError: none, for now.
+            OSError: the peer is lost.
+        """
 
 
-def takes_nothing(_data: bytes | memoryview) -> int:
-    """The `Write` of a peer whose driver calls `take`."""
-    return 0
+class _TakesNothing:
+    def send(self, _data: bytes | memoryview, /) -> int:
+        return 0
+
+
+TAKES_NOTHING: Final[Sends] = _TakesNothing()
+"""The socket of a peer whose driver takes what waits."""
 
 
 # Joining copies, so once this much is in one piece, later frames are kept as they are.
@@ -49,7 +62,7 @@ class Outbox:
     A base class rather than a member: a separate object costs 0.1 µs a message and 120 bytes a connection.
 
     Attributes:
-        write: `socket.send`, or an equivalent.
+        socket: where what waits is sent to.
         direct: the same, if a room's joined frames may be written directly: an open connection that takes them as
             `Fanout.encode` makes them.
         out: what waits, or None exactly when everything has been sent.
@@ -73,13 +86,13 @@ class Outbox:
         "out",
         "parting",
         "queued",
-        "write",
+        "socket",
     )
 
-    def __init__(self, fanout: "Fanout", write: Write) -> None:
+    def __init__(self, fanout: "Fanout", socket: Sends) -> None:
         self.fanout = fanout
-        self.write = write
-        self.direct: Write | None = None
+        self.socket = socket
+        self.direct: Sends | None = None
         self.out: list[bytes] | None = None
         self.offset = self.queued = 0
         self.limit = 1 << 20
@@ -142,7 +155,7 @@ class Outbox:
         out, offset = self.out, self.offset
         data = out[0] if out is not None and len(out) == 1 else self._first()
         try:
-            sent = self.write(memoryview(data)[offset:] if offset else data)
+            sent = self.socket.send(memoryview(data)[offset:] if offset else data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -437,7 +450,7 @@ class Fanout:
                     late[recipient] = None
                     continue
                 try:
-                    sent = direct(data)
+                    sent = direct.send(data)
                 except BlockingIOError:
                     sent = 0
                 except OSError:

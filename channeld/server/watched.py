@@ -4,7 +4,7 @@ from math import inf
 
 from channeld.server.admission import Admission
 from channeld.server.flow import Flow
-from channeld.server.outbox import Outbox, Write
+from channeld.server.outbox import Outbox, Sends
 from channeld.server.ports import Driver
 from channeld.server.stall import Stall
 from channeld.server.state import State
@@ -34,8 +34,8 @@ class WatchedOutbox(Outbox):
         "state",
     )
 
-    def __init__(self, admission: Admission, driver: Driver, write: Write) -> None:
-        super().__init__(admission.fanout, write)
+    def __init__(self, admission: Admission, driver: Driver, socket: Sends) -> None:
+        super().__init__(admission.fanout, socket)
         self._admission = admission
         self._driver = driver
         self._transport: Transport = admission.transports[0]

@@ -42,7 +42,7 @@ class _EchoingFallback(FallbackReader):
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
         sent = encode_text(message) if self._deflate is None else self._deflate.compress(message)
-        self._answer(bytes((sent[0] ^ TEXT ^ _BINARY,)) + sent[1:])
+        self._responder.respond(bytes((sent[0] ^ TEXT ^ _BINARY,)) + sent[1:])
         return None
 
 

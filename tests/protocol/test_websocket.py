@@ -32,11 +32,14 @@ class Heard:
         self.messages: list[bytes] = []
         self.answers: list[bytes] = []
         self.pending: Awaitable[None] | None = None
-        self.scanner = Scanner(self.receive, self.answers.append, largest)
+        self.scanner = Scanner(self, self, largest)
 
     def receive(self, payload: bytes, now: float) -> Awaitable[None] | None:
         self.messages.append(payload)
         return self.pending
+
+    def respond(self, data: bytes) -> None:
+        self.answers.append(data)
 
     def feed(self, data: bytes, budget: int = MANY) -> Stop:
         return self.scanner.feed(data, 0.0, budget)
@@ -200,24 +203,22 @@ def test_what_is_pending_stops_the_reading_until_it_is_fed_again() -> None:
 
 
 def test_closing_within_a_message_takes_effect_at_once() -> None:
-    heard = Heard()
+    class Closing(Heard):
+        def receive(self, payload: bytes, now: float) -> Awaitable[None] | None:
+            self.scanner.open = False
+            return super().receive(payload, now)
 
-    def receive(payload: bytes, now: float) -> None:
-        heard.messages.append(payload)
-        heard.scanner.open = False
-
-    heard.scanner.receive = receive
+    heard = Closing()
     assert heard.feed(frame(b"a") + frame(b"b")) is Stop.CLOSED
     assert (heard.messages, heard.scanner.take_rest()) == ([b"a"], frame(b"b"))
 
 
 def test_closing_within_a_pong_takes_effect_at_once() -> None:
-    heard = Heard()
+    class Closing(Heard):
+        def respond(self, data: bytes) -> None:
+            self.scanner.open = False
 
-    def answer(_pong: bytes) -> None:
-        heard.scanner.open = False
-
-    heard.scanner.answer = answer
+    heard = Closing()
     assert heard.feed(frame(b"", PING) + frame(b"b")) is Stop.CLOSED
     assert heard.messages == []
 

@@ -134,6 +134,20 @@ def plan(server: Server | None = None, **limit_changes: Any) -> Plan:
     )
 
 
+class Heard:
+    """Keeps the messages of a reader, and what its transport answers."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.answers: list[bytes] = []
+
+    def receive(self, text: bytes, now: float) -> None:
+        self.messages.append(text)
+
+    def respond(self, data: bytes) -> None:
+        self.answers.append(data)
+
+
 class RecordingSession:
     """Echoes, unless its engine says otherwise; keeps what it was told."""
 

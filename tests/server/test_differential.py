@@ -50,7 +50,7 @@ class Hand:
     written: bytearray = attrs.field(factory=bytearray)
     resumed: bool = False
 
-    def write(self, data: bytes | memoryview) -> int:
+    def send(self, data: bytes | memoryview) -> int:
         self.written += data
         return len(data)
 
@@ -80,7 +80,7 @@ def by_connection(chunks: list[bytes]) -> Seen:
         runtime=StillRuntime(),  # type: ignore[arg-type]
         fanout=Fanout(),
     )
-    connection = Connection(admission, hand, hand.write, "192.0.2.1", secure=False)
+    connection = Connection(admission, hand, hand, "192.0.2.1", secure=False)
     for chunk in chunks:
         admission.fanout.begin()
         if not connection.paused and connection.state is not State.GONE:

@@ -1,6 +1,7 @@
 """Outboxes and the fan-out: order, joining, partial writes, slow peers, turns."""
 
 import itertools
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -16,12 +17,19 @@ from channeld.server.transports.websocket import WebSocket
 from tests.server.kit import read_frames
 
 
+class Socket:
+    """Sends as it is told."""
+
+    def __init__(self, send: Callable[[bytes | memoryview], int]) -> None:
+        self.send = send
+
+
 class Peer(Outbox):
     """An outbox whose socket takes `room` bytes; keeps what it took and what it was told."""
 
     def __init__(self, fanout: Fanout, room: int = 1 << 30) -> None:
-        super().__init__(fanout, self.take_some)
-        self.direct = self.take_some
+        super().__init__(fanout, Socket(self.take_some))
+        self.direct = self.socket
         self.room = room
         self.taken: list[bytes] = []
         self.told: list[str] = []
@@ -547,7 +555,7 @@ def test_answers_leave_before_the_rest_of_a_large_room() -> None:
         served.append(sum(peer.bytes == b"a" for peer in peers))
         return len(data)
 
-    other.write = write
+    other.socket = Socket(write)
     fanout.publish(room, b"a")
     fanout.end()
     other.send(b"answer")

@@ -67,14 +67,11 @@ class _LaneSocket:
     """One connection's socket, plain or TLS, and what the epoll watches it for."""
 
     __slots__ = (
-        "_is_half_closed",
         "_lane",
-        "_socket",
         "connection",
         "epoll",
-        "fd",
         "mask",
-        "reads",
+        "socket",
         "tls",
     )
 
@@ -83,14 +80,16 @@ class _LaneSocket:
     ) -> None:
         self._lane = lane
         self.epoll = lane.arrivals
-        self._socket = sock
-        self._is_half_closed = False
-        self.fd = sock.fileno()
+        self.socket = sock
         self.mask = 0
         self.tls = None if context is None else TlsSocket(sock, context, self.want_write)
-        self.reads = sock if self.tls is None else self.tls
-        write, secure = self.reads.send, context is not None
-        self.connection = Connection(lane.admission, self, write, address, secure=secure)
+        sends, secure = self.tls or sock, context is not None
+        self.connection = Connection(lane.admission, self, sends, address, secure=secure)
+
+    @property
+    def fd(self) -> int:
+        """The socket's descriptor. Asked for, since each number kept is 32 bytes."""
+        return self.socket.fileno()
 
     @property
     def hears(self) -> bool:
@@ -110,16 +109,16 @@ class _LaneSocket:
         if self.tls is not None:
             self.tls.shut()
             if self.tls.unsent:
-                self._is_half_closed = True
+                self.tls.is_half_closed = True
                 return
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.connection.broken()
 
     def flow(self) -> Flow:
         """See Driver."""
-        return flow_of(self._socket)
+        return flow_of(self.socket)
 
     def release(self, *, abort: bool) -> None:
         """See Driver. There is no checkpoint between marking the connection and closing its socket.
@@ -137,8 +136,8 @@ class _LaneSocket:
         """Close the socket; with `abort`, discard what the kernel still holds."""
         if abort:
             with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._socket.close()
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.socket.close()
 
     def watch(self, mask: int) -> None:
         """Watch for these events; 0: none."""
@@ -182,9 +181,9 @@ class _LaneSocket:
         try:
             if not tls.flush():
                 return False
-            if self._is_half_closed:
-                self._is_half_closed = False
-                self._socket.shutdown(socket.SHUT_WR)
+            if tls.is_half_closed:
+                tls.is_half_closed = False
+                self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.connection.broken()
             return False
@@ -207,7 +206,8 @@ class Lane:
         self.epoll.register(self._arrivals_fd, _IN)
         self._most = most
         self._crowds: Crowds[_LaneSocket] = Crowds(self.epoll)
-        self._sockets: dict[int, _LaneSocket] = {}
+        # By descriptor: a list needs a quarter of what a dict does.
+        self._sockets: list[_LaneSocket | None] = []
         # Sockets whose connections have ended, with encrypted bytes still to send.
         self._finishing: dict[int, _LaneSocket] = {}
         self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
@@ -223,7 +223,10 @@ class Lane:
     @property
     def connections(self) -> list[Connection]:
         """Every connection that has not ended."""
-        return [driver.connection for driver in self._sockets.values()]
+        return [driver.connection for driver in self._sockets if driver is not None]
+
+    def _of(self, fd: int) -> _LaneSocket | None:
+        return self._sockets[fd] if 0 <= fd < len(self._sockets) else None
 
     def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Accept this socket's connections, with TLS or without. The caller closes it, after `ignore`."""
@@ -254,7 +257,9 @@ class Lane:
         """Serve a connected socket, with TLS or without; the lane closes it."""
         sock.setblocking(False)
         driver = _LaneSocket(self, sock, address, tls)
-        self._sockets[driver.fd] = driver
+        fd = driver.fd
+        self._sockets += [None] * (fd + 1 - len(self._sockets))
+        self._sockets[fd] = driver
         try:
             driver.watch(_IN)
         except OSError:
@@ -265,7 +270,8 @@ class Lane:
 
     def forget(self, driver: _LaneSocket) -> None:
         """Drop a driver whose socket is about to be closed."""
-        if self._sockets.pop(driver.fd, None) is not None:
+        if self._of(driver.fd) is driver:
+            self._sockets[driver.fd] = None
             driver.watch(0)
             self._leave_crowd(driver)
 
@@ -370,7 +376,8 @@ class Lane:
             fanout.end()
 
     def _serve(self, fd: int, events: int, now: float) -> None:
-        driver = self._sockets.get(fd)
+        sockets = self._sockets
+        driver = sockets[fd] if fd < len(sockets) else None
         if driver is None:
             if fd in self._finishing:
                 self._finish(self._finishing[fd])
@@ -387,7 +394,7 @@ class Lane:
             driver.pause()
             return
         try:
-            data = driver.reads.recv(_READ)
+            data = (driver.tls or driver.socket).recv(_READ)
         except BlockingIOError:
             return
         except OSError:
@@ -435,7 +442,7 @@ class Lane:
             self._accept(*self._listeners[fd])
             return
         self._serve(fd, events, now)
-        driver = self._sockets.get(fd)
+        driver = self._of(fd)
         if driver is not None and driver.connection.state is not State.HEAD:
             driver.move(self.epoll)
 
@@ -476,7 +483,7 @@ class Lane:
     def _part(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
         stay = []
         for fd, events in ready:
-            driver = self._sockets.get(fd)
+            driver = self._of(fd)
             if driver is None or not self._join_crowd(driver):
                 stay.append((fd, events))
         return stay
@@ -492,7 +499,7 @@ class Lane:
         while (crowd := self._crowds.next(SOCKETS_A_TURN)) is not None:
             if crowd.ready:
                 fd, events = crowd.ready.popleft()
-                driver = self._sockets.get(fd)
+                driver = self._of(fd)
                 if crowd.is_calm and driver is not None and not driver.connection.paused:
                     self._leave_crowd(driver)
                 self._serve(fd, events, now)

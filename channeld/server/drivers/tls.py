@@ -25,6 +25,7 @@ class TlsSocket:
 
     Attributes:
         ended: the peer sends no more.
+        is_half_closed: the write side is shut as soon as `unsent` has left.
         unsent: ciphertext that has not been sent yet.
     """
 
@@ -36,6 +37,7 @@ class TlsSocket:
         "_sock",
         "_want_write",
         "ended",
+        "is_half_closed",
         "unsent",
     )
 
@@ -46,7 +48,7 @@ class TlsSocket:
         self._want_write = want_write
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._is_shaken = self.ended = False
+        self._is_shaken = self.ended = self.is_half_closed = False
         self.unsent = b""
 
     def recv(self, size: int) -> bytes:

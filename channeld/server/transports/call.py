@@ -10,9 +10,9 @@ from typing import Final
 
 import attrs
 
-from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
+from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
-from channeld.server.transports.transport import Respond, Terms, Wire
+from channeld.server.transports.transport import Terms, Wire
 from channeld.server.transports.web import KEEP_ALIVE, judge_page, query_names, query_of, web_fields
 
 LARGEST_BODY: Final = 1024 * 1024
@@ -132,7 +132,7 @@ class CallAgreement:
     since: str | None = None
     ending: Ending | None = None
 
-    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
+    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
         """See Agreement. Nothing is opened: `Connection` answers by `calls.py`."""
         raise NotImplementedError
 

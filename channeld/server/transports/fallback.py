@@ -5,7 +5,7 @@ accepts and we don't is refused by an extension, `_Guard`, from the header, befo
 that are too large, and messages in unreasonably many pieces.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from wsproto.connection import SERVER, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
@@ -13,7 +13,7 @@ from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 from channeld.protocol.codes import CloseCode
-from channeld.protocol.reader import Closing, Receive, Stop
+from channeld.protocol.reader import Closing, Stop
 from channeld.protocol.websocket import PONG, Scanner, encode_text, read_close
 from channeld.server.transports.deflate import PerMessageDeflate
 
@@ -95,13 +95,13 @@ class FallbackReader:
     """
 
     __slots__ = (
-        "_answer",
         "_before",
         "_deflate",
         "_guard",
         "_largest",
         "_message",
-        "_receive",
+        "_receiver",
+        "_responder",
         "_wsproto",
         "close",
         "open",
@@ -111,8 +111,7 @@ class FallbackReader:
     takes_binary = False
 
     def __init__(self, before: Scanner, deflate: PerMessageDeflate | None = None) -> None:
-        self._receive: Receive = before.receive
-        self._answer: Callable[[bytes], None] = before.answer
+        self._receiver, self._responder = before.receiver, before.responder
         self._largest = before.largest
         self._before: Scanner | None = before
         self._deflate = deflate
@@ -159,7 +158,7 @@ class FallbackReader:
             return Stop.MORE
         if isinstance(event, Ping):
             # Not `event.response()` through wsproto: it raises for a ping that comes while a Close is on its way.
-            self._answer(encode_text(bytes(event.payload), PONG))
+            self._responder.respond(encode_text(bytes(event.payload), PONG))
         elif isinstance(event, TextMessage | BytesMessage):
             return self._take_message(event, now)
         return Stop.MORE
@@ -172,7 +171,7 @@ class FallbackReader:
             return Stop.MORE
         message = bytes(self._message)
         self._message.clear()
-        receive = self._receive if isinstance(event, TextMessage) else self.take_binary
+        receive = self._receiver.receive if isinstance(event, TextMessage) else self.take_binary
         self.pending = receive(message, now)
         if self.pending is not None:
             return Stop.PENDING

@@ -18,9 +18,9 @@ import orjson
 from channeld.engine.ports import Event
 from channeld.protocol.codes import may_come_back
 from channeld.protocol.places import Places
-from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
+from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
 from channeld.server.exchange import Refuse, RequestHead, accepts, refuse
-from channeld.server.transports.transport import Respond, Terms, Wire
+from channeld.server.transports.transport import Terms, Wire
 from channeld.server.transports.web import (
     EVENT_HEAD,
     answer,
@@ -294,8 +294,8 @@ class EventReader:
     __slots__ = (
         "_has_come_back",
         "_posted",
-        "_receive",
-        "_respond",
+        "_receiver",
+        "_responder",
         "_stream",
         "answering",
         "client",
@@ -304,9 +304,9 @@ class EventReader:
         "pending",
     )
 
-    def __init__(self, receive: Receive, respond: Respond, stream: EventStream) -> None:
-        self._receive = receive
-        self._respond = respond
+    def __init__(self, receiver: Receives, responder: Responds, stream: EventStream) -> None:
+        self._receiver = receiver
+        self._responder = responder
         self._stream = stream
         self._has_come_back = False
         self._posted: deque[_Posted] | None = (
@@ -367,7 +367,9 @@ class EventReader:
                 budget -= 1
                 self.answering.redirect(None if posted.answers is None else self._keep)
                 receive = (
-                    self._receive if posted.answers is not None else self.answering.receive_again
+                    self._receiver.receive
+                    if posted.answers is not None
+                    else self.answering.receive_again
                 )
                 self.pending = receive(posted.texts.popleft(), now)
                 if self.pending is not None:
@@ -388,7 +390,7 @@ class EventReader:
     def _keep(self, frame: bytes) -> None:
         if self._stream.track(frame):
             # The answer goes to the POST, and the stream itself would announce no position before its next frame.
-            self._respond(self._stream.place())
+            self._responder.respond(self._stream.place())
         answers = self._posted[0].answers if self._posted else None
         if answers is not None:
             answers.append(frame)
@@ -402,9 +404,9 @@ class _Agreed:
     since: str | None
     response: bytes = b""
 
-    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
+    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
         """See Agreement."""
-        reader = EventReader(receive, respond, self.stream)
+        reader = EventReader(receiver, responder, self.stream)
         return Wire(reader, self.stream.encode, self.stream)
 
 

@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from channeld.protocol.reader import FrameReader, Receive
+from channeld.protocol.reader import FrameReader, Receives, Responds
 from channeld.server.exchange import Refuse, RequestHead
 
 Encode: TypeAlias = Callable[[bytes], bytes]
@@ -61,12 +61,12 @@ class Agreement(Protocol):
     def since(self) -> str | None:
         """The position from which the client recovers, if its request gives it outside of the query."""
 
-    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
+    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
         """Start reading.
 
         Args:
-            receive: takes each message.
-            respond: queues the reader's own answers.
+            receiver: takes each message.
+            responder: queues the reader's own answers.
             largest: maximum size of a message in bytes.
             rest: bytes received after the request's head; read first.
         """

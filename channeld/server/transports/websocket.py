@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import attrs
 
-from channeld.protocol.reader import FrameReader, Receive
+from channeld.protocol.reader import FrameReader, Receives, Responds
 from channeld.protocol.websocket import PING, Scanner, encode_close, encode_text
 from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
 from channeld.server.transports.deflate import PerMessageDeflate
 from channeld.server.transports.extensions import Deflate, negotiate
 from channeld.server.transports.fallback import FallbackReader
-from channeld.server.transports.transport import Respond, Terms, Wire
+from channeld.server.transports.transport import Terms, Wire
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SUBPROTOCOL = "channeld"
@@ -34,9 +34,9 @@ class WebSocketAgreement:
     fallback: type[FallbackReader]
     since: str | None = None
 
-    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
+    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
         """See Agreement."""
-        scanner = Scanner(receive, respond, largest)
+        scanner = Scanner(receiver, responder, largest)
         scanner.rest = rest
         if self.deflate is None:
             return Wire(scanner, encode_text)

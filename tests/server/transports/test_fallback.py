@@ -23,12 +23,15 @@ class Heard:
         self.messages: list[bytes] = []
         self.answers: list[bytes] = []
         self.pending: Awaitable[None] | None = None
-        self.scanner = Scanner(self.receive, self.answers.append, largest)
+        self.scanner = Scanner(self, self, largest)
         self.fallback = FallbackReader(self.scanner, deflate)
 
     def receive(self, payload: bytes, now: float) -> Awaitable[None] | None:
         self.messages.append(payload)
         return self.pending
+
+    def respond(self, data: bytes) -> None:
+        self.answers.append(data)
 
     def feed(self, data: bytes, budget: int = MANY) -> Stop:
         return self.fallback.feed(data, 0.0, budget)

@@ -11,6 +11,7 @@ from channeld.protocol.places import Places
 from channeld.server.exchange import RequestHead
 from channeld.server.transports.sse import ENDED, ServerSentEvents
 from channeld.server.transports.transport import Terms
+from tests.server.kit import Heard
 from tests.server.web_kit import CONFIG, Site, site
 
 
@@ -159,7 +160,7 @@ def test_a_frame_is_cut_between_events_only() -> None:
 def begun(transport: ServerSentEvents, **fields: str) -> Callable[[bytes], bytes]:
     """What encodes frames for one more client of a transport."""
     agreed = transport.accept(RequestHead("GET", "/x", "1.1", fields), Terms())
-    wire = agreed.open(lambda _data, _now: None, lambda _data: None, 1000, b"")
+    wire = agreed.open(Heard(), Heard(), 1000, b"")
     assert wire.stream is not None
     wire.stream.begin()
     return wire.encode

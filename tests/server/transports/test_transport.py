@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from channeld.hub.fanout import Recipient
-from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
+from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse
 from channeld.server.transports import TRANSPORTS
-from channeld.server.transports.transport import Respond, Terms, Transport, Wire
+from channeld.server.transports.transport import Terms, Transport, Wire
 from tests.server.kit import (
     DRIVERS,
     Client,
@@ -27,8 +27,8 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
 class LineReader:
     """A line is a message; an empty line is a sign of life, a line `bye` the client's close."""
 
-    def __init__(self, receive: Receive, largest: int, rest: bytes) -> None:
-        self.receive, self.largest, self.rest = receive, largest, rest
+    def __init__(self, receiver: Receives, largest: int, rest: bytes) -> None:
+        self.receiver, self.largest, self.rest = receiver, largest, rest
         self.open = True
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
@@ -50,7 +50,7 @@ class LineReader:
             if not line.isascii():
                 self.close = Closing(1007, "ASCII only")
                 return Stop.VIOLATION
-            self.pending = self.receive(line, now)
+            self.pending = self.receiver.receive(line, now)
             if self.pending is not None:
                 return Stop.PENDING
         return Stop.BUDGET
@@ -61,8 +61,8 @@ class LinesAgreed:
     response: bytes = ANSWER
     since: str | None = None
 
-    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
-        return Wire(LineReader(receive, largest, rest), Lines().encode)
+    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
+        return Wire(LineReader(receiver, largest, rest), Lines().encode)
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ from channeld.server.head import read_head
 from channeld.server.transports.fallback import FallbackReader
 from channeld.server.transports.transport import Terms
 from channeld.server.transports.websocket import WebSocket, WebSocketAgreement
-from tests.server.kit import frame, request_bytes
+from tests.server.kit import Heard, frame, request_bytes
 
 
 def agreed(data: bytes, *, compress: bool = False) -> WebSocketAgreement:
@@ -53,14 +53,10 @@ def test_compression_is_negotiated_only_when_it_is_on() -> None:
 
 
 def test_what_came_behind_the_head_is_read_first() -> None:
-    heard: list[bytes] = []
-
-    def receive(payload: bytes, now: float) -> None:
-        heard.append(payload)
-
-    wire = agreed(request_bytes()).open(receive, heard.append, 100, frame(b"a"))
+    heard = Heard()
+    wire = agreed(request_bytes()).open(heard, heard, 100, frame(b"a"))
     assert wire.reader.feed(frame(b"b"), 0.0, 10) is Stop.MORE
-    assert heard == [b"a", b"b"]
+    assert heard.messages == [b"a", b"b"]
     assert wire.encode(b"{}") == b"\x81\x02{}"
 
 
@@ -68,14 +64,14 @@ def test_who_compresses_is_read_by_the_fallback_reader_from_the_start() -> None:
     agreement = agreed(
         request_bytes("/echo", "Sec-WebSocket-Extensions: permessage-deflate"), compress=True
     )
-    wire = agreement.open(lambda _payload, _now: None, lambda _data: None, 100, b"")
+    wire = agreement.open(Heard(), Heard(), 100, b"")
     assert isinstance(wire.reader, FallbackReader)
     assert wire.encode(b"{}")[0] == 0xC1
 
 
 def test_a_scanner_is_succeeded_once() -> None:
     transport = WebSocket()
-    successor = transport.succeed(Scanner(lambda _payload, _now: None, lambda _data: None, 100))
+    successor = transport.succeed(Scanner(Heard(), Heard(), 100))
     assert isinstance(successor, FallbackReader)
     assert transport.succeed(successor) is successor
 
