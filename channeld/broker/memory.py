@@ -4,6 +4,7 @@ Histories are bounded (`histories.py`); a presence goes with its last user, a su
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import attrs
 
@@ -27,46 +28,56 @@ from channeld.protocol.frames import Json
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
+# A topic of more users keeps the entries that it has shown: there, making and encoding them for everyone who joins costs more
+# than the 160 bytes that each takes.
+_FEW: Final = 8
 
-@attrs.define(eq=False)
+
+@attrs.define(eq=False, weakref_slot=False)
 class _Here:
-    """A present user. Nearly all have a single live connection: `_sole`. Only the others need a dict, of 200 bytes."""
+    """A present user. Nearly all have a single live connection, which is kept as it is: a dict would take 200 bytes."""
 
-    entry: PresenceEntry
-    _sole: str | None = None
-    _all: dict[str, bool] | None = None
+    info: Mapping[str, Json]
+    _connections: str | dict[str, bool]
+    live: int = 1
+    _entry: PresenceEntry | None = None
 
     @property
     def is_left(self) -> bool:
         """Whether there is no connection left."""
-        return self._sole is None and not self._all
+        return not self._connections
 
     def alive(self, connection: str) -> bool | None:
         """True: the connection is live; False: it lingers; None: it is not here."""
-        if self._all is None:
-            return True if connection == self._sole else None
-        return self._all.get(connection)
+        if isinstance(self._connections, str):
+            return True if connection == self._connections else None
+        return self._connections.get(connection)
 
     def note(self, connection: str, *, alive: bool) -> None:
         """Record that a connection is live, or lingers."""
-        if self._all is None and alive and self._sole in (None, connection):
-            self._sole = connection
-            return
-        if self._all is None:
-            self._all = {} if self._sole is None else {self._sole: True}
-            self._sole = None
-        self._all[connection] = alive
+        if isinstance(self._connections, str):
+            if alive and connection == self._connections:
+                return
+            self._connections = {self._connections: True}
+        self._connections[connection] = alive
 
     def forget(self, connection: str) -> None:
         """Remove a connection."""
-        if self._all is None:
-            self._sole = None
+        if isinstance(self._connections, str):
+            self._connections = ""
         else:
-            del self._all[connection]
+            del self._connections[connection]
 
-    def show(self, info: Mapping[str, Json], alive: int) -> None:
+    def show(self, info: Mapping[str, Json], live: int) -> None:
         """Show the user with this info and this number of live connections from now on."""
-        self.entry = PresenceEntry(self.entry.user, info, alive)
+        self.info, self.live, self._entry = info, live, None
+
+    def entry(self, user: str, *, keeps: bool) -> PresenceEntry:
+        """How the user is shown; with `keeps` the same object until something changes."""
+        entry = self._entry or PresenceEntry(user, self.info, self.live)
+        if keeps:
+            self._entry = entry
+        return entry
 
 
 @attrs.define(eq=False)
@@ -186,14 +197,14 @@ class MemoryBroker:
             presence = self._here[topic] = _Presence()
         here = presence.users.get(user)
         if here is None:
-            presence.users[user] = _Here(PresenceEntry(user, info, 1), connection)
+            presence.users[user] = _Here(info, connection)
             presence.alive += 1
             self._tell(topic, PresenceChange("join", user, info, connection))
             told(self._next_version())
             return
-        differs, is_new = here.entry.info != info, not here.alive(connection)
+        differs, is_new = here.info != info, not here.alive(connection)
         if differs or is_new:
-            here.show(info, here.entry.connections + is_new)
+            here.show(info, here.live + is_new)
         presence.alive += is_new
         here.note(connection, alive=True)
         if differs:
@@ -205,7 +216,7 @@ class MemoryBroker:
         here = None if presence is None else presence.users.get(user)
         if presence is not None and here is not None and here.alive(connection):
             here.note(connection, alive=False)
-            here.show(here.entry.info, here.entry.connections - 1)
+            here.show(here.info, here.live - 1)
             presence.alive -= 1
 
     def leave(self, topic: Topic, user: str, connection: str, told: Told = tell_nobody) -> None:
@@ -218,7 +229,7 @@ class MemoryBroker:
         here.forget(connection)
         presence.alive -= lived
         if not here.is_left:
-            here.show(here.entry.info, here.entry.connections - lived)
+            here.show(here.info, here.live - lived)
             return
         self._histories.forget(topic, user)
         del presence.users[user]
@@ -229,13 +240,14 @@ class MemoryBroker:
 
     def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
-        presence = self._here.get(topic, _NOBODY)
-        return [here.entry for user, here in presence.users.items() if user]
+        users = self._here.get(topic, _NOBODY).users
+        keeps = len(users) > _FEW
+        return [here.entry(user, keeps=keeps) for user, here in users.items() if user]
 
     def entry(self, topic: Topic, user: str) -> PresenceEntry | None:
         """How one user is shown there."""
         here = self._here.get(topic, _NOBODY).users.get(user)
-        return None if here is None else here.entry
+        return None if here is None else here.entry(user, keeps=False)
 
     def count(self, topic: Topic) -> PresenceCount:
         """How many are there."""

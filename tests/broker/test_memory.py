@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from channeld.broker import histories
-from channeld.broker.broker import Delivered, History, HistoryEntry, Position, Publication, Topic
+from channeld.broker.broker import (
+    Delivered,
+    History,
+    HistoryEntry,
+    Position,
+    PresenceEntry,
+    Publication,
+    Topic,
+)
 from channeld.broker.histories import HistoryStatistics
 from channeld.broker.memory import MemoryBroker, MemoryStatistics
 from channeld.broker.publish_options import PublishOptions
@@ -39,12 +47,18 @@ def test_everything_is_done_when_a_verb_returns() -> None:
     assert delivered == [Publication(b"1", position, "c1")]
 
 
-def test_an_entry_is_another_object_exactly_when_something_in_it_changes() -> None:
+def test_an_entry_of_many_is_another_object_exactly_when_something_in_it_changes() -> None:
     broker, _, _ = made()
+
+    def shown() -> PresenceEntry:
+        return broker.present(A)[0]
+
     broker.enter(A, "ann", "1", {"n": 1})
-    seen = [broker.entry(A, "ann")]
+    for number in range(10):
+        broker.enter(A, f"other-{number}", f"o{number}", {})
+    seen = [shown()]
     broker.enter(A, "ann", "1", {"n": 1})
-    assert broker.entry(A, "ann") is seen[0]
+    assert shown() is seen[0]
     changes: tuple[Callable[[], None], ...] = (
         lambda: broker.enter(A, "ann", "1", {"n": 2}),
         lambda: broker.enter(A, "ann", "2", {"n": 2}),
@@ -54,9 +68,18 @@ def test_an_entry_is_another_object_exactly_when_something_in_it_changes() -> No
     )
     for change in changes:
         change()
-        seen.append(broker.entry(A, "ann"))
+        seen.append(shown())
+        assert broker.entry(A, "ann") == shown()
     assert all(one is not other for one, other in itertools.pairwise(seen))
-    assert [one and one.connections for one in seen] == [1, 1, 2, 1, 2, 1]
+    assert [one.connections for one in seen] == [1, 1, 2, 1, 2, 1]
+
+
+def test_an_entry_of_few_is_made_for_each_that_asks() -> None:
+    broker, _, _ = made()
+    broker.enter(A, "ann", "1", {})
+    (one,), (other,) = broker.present(A), broker.present(A)
+    assert one == other
+    assert one is not other
 
 
 def test_reading_leaves_nothing_behind() -> None:
