@@ -5,7 +5,6 @@ when a new deadline is earlier than the one being waited for.
 """
 
 import heapq
-import itertools
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -61,17 +60,22 @@ class Timers:
     of the heap, so however fast they are made and cancelled, the heap is at most twice as large as what is live.
     """
 
-    __slots__ = ("_cancelled", "_heap", "_numbers", "on_earlier")
+    __slots__ = ("_cancelled", "_heap", "_last", "_number", "on_earlier")
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []
-        self._numbers = itertools.count()
+        # Of equal deadlines a later one has a larger number: between the two the deadlines did not only rise. So many timers
+        # share one number (32 bytes).
+        self._last, self._number = 0.0, 0
         self._cancelled = 0
         self.on_earlier: Callable[[], None] = _nothing
 
     def at(self, deadline: float, call: Callable[[float], object]) -> Timer:
         """Call `call(now)` once at or after `deadline` (monotonic seconds)."""
-        timer = Timer.of(deadline, next(self._numbers), call, self)
+        if deadline <= self._last:
+            self._number += 1
+        self._last = deadline
+        timer = Timer.of(deadline, self._number, call, self)
         earlier = not self._heap or deadline < self._heap[0]
         heapq.heappush(self._heap, timer)
         if earlier:

@@ -4,6 +4,8 @@ An `Authenticator` wraps one declaration of the configuration. Nothing outside t
 depends on the type is a method here, with a default that suits most types.
 """
 
+import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeGuard, TypeVar
 
@@ -30,11 +32,35 @@ UserTemplate: TypeAlias = Callable[[Any, Frame], Any]
 
 @attrs.frozen(slots=True)
 class Grant:
-    """Who the client is. `expires` is the token's `exp`, `ends` when the connection ends for it (Unix seconds)."""
+    """Who the client is. `expires` is the token's `exp`, `ends` when the connection ends for it (Unix seconds).
+
+    `payload`: what `read_claims` read the user's claims from, if that is so.
+    """
 
     user: User
     expires: float | None = None
     ends: float | None = None
+    payload: bytes | None = None
+
+
+def _refuse(constant: str) -> None:
+    # Python parses these, but they are not JSON (RFC 8259 section 6).
+    raise ValueError(constant)
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_refuse)
+
+
+def read_claims(payload: bytes) -> Any:
+    """The claims in a token's payload; whatever else it is, if it is not an object.
+
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deeply.
+    """
+    claims = _JSON.decode(payload.decode())
+    # All tokens have the same few claim names: keep one copy of each for all connections.
+    return {sys.intern(k): v for k, v in claims.items()} if isinstance(claims, dict) else claims
 
 
 @attrs.frozen(slots=True)

@@ -10,8 +10,6 @@ not verify signatures again. Only the signature is cached: the key, the times an
 import base64
 import binascii
 import hashlib
-import json
-import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -29,6 +27,7 @@ from channeld.auth.authenticator import (
     Refuses,
     accept_user,
     is_time,
+    read_claims,
 )
 from channeld.config.model import JwtAuth
 from channeld.hooks import User
@@ -132,11 +131,6 @@ def _signatures() -> jwt.PyJWS:
     return signatures
 
 
-def _refuse(constant: str) -> None:
-    # Python parses these, but they are not JSON (RFC 8259 section 6).
-    raise ValueError(constant)
-
-
 def _refusal(error: Exception) -> str:
     """Why PyJWT did not take a token, in the words of the log; of the token itself it says nothing."""
     found = (words for kind, words in _REFUSALS if isinstance(error, kind))
@@ -154,7 +148,6 @@ _REFUSALS: Final = (
     (jwt.DecodeError, "the token is not a JWT"),
 )
 _SIGNATURES: Final = _signatures()
-_JSON: Final = json.JSONDecoder(parse_constant=_refuse)
 
 
 class JwtVerifier:
@@ -256,25 +249,25 @@ class JwtVerifier:
     def _worth(self, payload: bytes, wall: float) -> Grant | Denied:
         """Check the payload of a token whose signature is valid."""
         try:
-            claims = _JSON.decode(payload.decode())
+            claims = read_claims(payload)
         except (ValueError, RecursionError):
             return Denied("the payload is not JSON")
         if not isinstance(claims, dict):
             return Denied("the payload is not a JSON object")
         reason = _meant_for_us(self._declared, claims)
-        return self._grant(claims, wall) if reason is None else Denied(reason)
+        return self._grant(claims, wall, payload) if reason is None else Denied(reason)
 
     def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
         """The result of a token with these claims and `user` as its `sub`."""
         return self._grant({"sub": user, **claims}, wall)
 
-    def _grant(self, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+    def _grant(
+        self, claims: Mapping[str, Any], wall: float, payload: bytes | None = None
+    ) -> Grant | Denied:
         declared = self._declared
         reason = _time_reason(declared, claims, wall)
         if reason is not None:
             return Denied(reason)
-        # All tokens have the same few claim names: keep one copy of each for all connections.
-        claims = {sys.intern(name): value for name, value in claims.items()}
         try:
             user = User(self._user(_ClaimsScope(claims), {}), claims)
             # Python parses more than can be encoded again: lone surrogates, huge integers, any depth.
@@ -289,8 +282,8 @@ class JwtVerifier:
             return Denied(reason or "token is revoked", of_claims=not is_revoked)
         expires = claims.get("exp")
         if expires is None or declared.on_expiry == "ignore":
-            return Grant(user, expires)
-        return Grant(user, expires, expires + declared.leeway)
+            return Grant(user, expires, payload=payload)
+        return Grant(user, expires, expires + declared.leeway, payload)
 
 
 def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Any]) -> str | None:

@@ -181,7 +181,7 @@ class Engine:
         refused = [
             session
             for session in (*self.sessions.values(), *self.reads)
-            if session.user_id is not None and revocation.refuses(session.user_id, session.claims)
+            if _is_revoked(session, revocation)
         ]
         for session in refused:
             session.disconnect(CloseCode.UNAUTHORIZED, "token revoked", reconnect=False)
@@ -386,6 +386,17 @@ class Engine:
 def _may_read_on(read: OverHttp, new: ChannelPlan | None) -> bool:
     old = read.channel
     return new is not None and new.contract == old.contract and new.membership == old.membership
+
+
+def _is_revoked(session: Session | OverHttp, revocation: Revocation) -> bool:
+    # Asked in this order so that the claims of hardly anyone have to be read.
+    if session.user_id is None:
+        return False
+    if revocation.token_id is None:
+        may_be = session.user_id == revocation.user
+    else:
+        may_be = not isinstance(session, Session) or session.may_claim(revocation.token_id)
+    return may_be and revocation.refuses(session.user_id, session.claims)
 
 
 def _may_go_on(session: Session, new: ChannelPlan) -> bool:

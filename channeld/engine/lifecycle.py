@@ -115,6 +115,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
     if session.is_in(State.OPENING):
         session.state = State.OPEN
         session.request = None
+        session.fold_claims(None if grant is None else grant.payload)
         log("connection_opened", **_who(session))
     elif session.is_in(State.CLOSED):
         await engine.hub.drop(session, channel.name, channel.presence)

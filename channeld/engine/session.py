@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from channeld.auth.authenticator import read_claims
 from channeld.broker.broker import Topic
 from channeld.config.model import Limits
 from channeld.engine.budgets import AccountKey
@@ -119,10 +120,11 @@ class Session(InRooms):
     """The engine's view of one connection."""
 
     __slots__ = (
+        "_claims",
+        "_params",
         "address",
         "aside",
         "channel",
-        "claims",
         "connect_called",
         "connection_id",
         "ends",
@@ -134,7 +136,6 @@ class Session(InRooms):
         "in_flight",
         "message_arrival",
         "opened_at",
-        "param_values",
         "peer",
         "query",
         "request",
@@ -160,8 +161,9 @@ class Session(InRooms):
         super().__init__()
         self.engine = engine
         self.channel = channel
-        # A dict of its own would be 184 bytes; `channel` knows the names.
-        self.param_values = tuple([params[name] for name in channel.param_names])
+        # A dict of its own would be 184 bytes; `channel` knows the names. And a tuple of one would be 48.
+        values = tuple([params[name] for name in channel.param_names])
+        self._params: Json | tuple[Json, ...] = values[0] if len(values) == 1 else values
         self.query = _query_of(channel, request)
         self.peer = peer
         self.request: Request | None = request
@@ -175,7 +177,8 @@ class Session(InRooms):
         self.turns: list[Event] | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
-        self.claims: Mapping[str, Any] = NO_CLAIMS
+        # As JSON from when it is open until they are asked for: a dict and its values take three times as much and more.
+        self._claims: Mapping[str, Any] | bytes = NO_CLAIMS
         self.expires: float | None = None
         self.ends: float | None = None
         # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
@@ -210,9 +213,36 @@ class Session(InRooms):
         return self.state in states
 
     @property
+    def claims(self) -> Mapping[str, Any]:
+        """The claims of its user."""
+        claims = self._claims
+        if isinstance(claims, bytes):
+            claims = self._claims = read_claims(claims)
+        return claims
+
+    @claims.setter
+    def claims(self, claims: Mapping[str, Any]) -> None:
+        self._claims = claims
+
+    def fold_claims(self, payload: bytes | None) -> None:
+        """Keep the claims as the JSON that they were read from, if they were, until they are asked for again."""
+        if payload is not None:
+            self._claims = payload
+
+    def may_claim(self, text: str) -> bool:
+        """Whether a text may be among its claims; if not, they need not be read."""
+        claims = self._claims
+        if not isinstance(claims, bytes) or b"\\" in claims:
+            return True
+        return text.encode(errors="surrogatepass") in claims
+
+    @property
     def params(self) -> Mapping[str, Json]:
         """Those of its path, made for each that asks."""
-        return dict(zip(self.channel.param_names, self.param_values, strict=True))
+        names, values = self.channel.param_names, self._params
+        if isinstance(values, tuple):
+            return dict(zip(names, values, strict=True))
+        return {names[0]: values}
 
     @property
     def limits(self) -> Limits:
