@@ -3,7 +3,7 @@
 Histories are bounded (`histories.py`); a presence goes with its last user, a subscription when it ends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -80,12 +80,40 @@ class _Here:
         return entry
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class _Presence:
-    """A topic's users, in the order of arrival, and the number of live connections."""
+    """A topic's users, in the order of arrival, and the number of live connections. A single user is kept without a dict."""
 
-    users: dict[str, _Here] = attrs.field(factory=dict)
+    _users: tuple[str, _Here] | dict[str, _Here] = attrs.field(factory=dict)
     alive: int = 0
+
+    def find(self, user: str) -> _Here | None:
+        """The user, if present."""
+        users = self._users
+        if isinstance(users, dict):
+            return users.get(user)
+        return users[1] if users[0] == user else None
+
+    def add(self, user: str, here: _Here) -> None:
+        """Add a user who was not present."""
+        users = self._users
+        if not users:
+            self._users = (user, here)
+            return
+        if isinstance(users, tuple):
+            users = self._users = dict([users])
+        users[user] = here
+
+    def remove(self, user: str) -> None:
+        """Remove a user who is present."""
+        if isinstance(self._users, dict):
+            del self._users[user]
+        else:
+            self._users = {}
+
+    def items(self) -> Collection[tuple[str, _Here]]:
+        """The users."""
+        return self._users.items() if isinstance(self._users, dict) else (self._users,)
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -195,9 +223,9 @@ class MemoryBroker:
         presence = self._here.get(topic)
         if presence is None:
             presence = self._here[topic] = _Presence()
-        here = presence.users.get(user)
+        here = presence.find(user)
         if here is None:
-            presence.users[user] = _Here(info, connection)
+            presence.add(user, _Here(info, connection))
             presence.alive += 1
             self._tell(topic, PresenceChange("join", user, info, connection))
             told(self._next_version())
@@ -213,7 +241,7 @@ class MemoryBroker:
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> None:
         """Stop counting a connection, but keep its user until `leave`."""
         presence = self._here.get(topic)
-        here = None if presence is None else presence.users.get(user)
+        here = None if presence is None else presence.find(user)
         if presence is not None and here is not None and here.alive(connection):
             here.note(connection, alive=False)
             here.show(here.info, here.live - 1)
@@ -222,7 +250,7 @@ class MemoryBroker:
     def leave(self, topic: Topic, user: str, connection: str, told: Told = tell_nobody) -> None:
         """Forget a connection; `told` is called if it was the user's last one, lingering ones included."""
         presence = self._here.get(topic)
-        here = None if presence is None else presence.users.get(user)
+        here = None if presence is None else presence.find(user)
         lived = None if here is None else here.alive(connection)
         if presence is None or here is None or lived is None:
             return
@@ -232,27 +260,29 @@ class MemoryBroker:
             here.show(here.info, here.live - lived)
             return
         self._histories.forget(topic, user)
-        del presence.users[user]
-        if not presence.users:
+        presence.remove(user)
+        if not presence.items():
             del self._here[topic]
         self._tell(topic, PresenceChange("leave", user, {}))
         told(self._next_version())
 
     def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
-        users = self._here.get(topic, _NOBODY).users
+        users = self._here.get(topic, _NOBODY).items()
         keeps = len(users) > _FEW
-        return [here.entry(user, keeps=keeps) for user, here in users.items() if user]
+        return [here.entry(user, keeps=keeps) for user, here in users if user]
 
     def entry(self, topic: Topic, user: str) -> PresenceEntry | None:
         """How one user is shown there."""
-        here = self._here.get(topic, _NOBODY).users.get(user)
+        here = self._here.get(topic, _NOBODY).find(user)
         return None if here is None else here.entry(user, keeps=False)
 
     def count(self, topic: Topic) -> PresenceCount:
         """How many are there."""
         presence = self._here.get(topic, _NOBODY)
-        return PresenceCount(len(presence.users) - ("" in presence.users), presence.alive)
+        return PresenceCount(
+            len(presence.items()) - (presence.find("") is not None), presence.alive
+        )
 
     def _next_version(self) -> Position:
         self._turnouts += 1
