@@ -51,7 +51,7 @@ def _refuse(constant: str) -> None:
 _JSON: Final = json.JSONDecoder(parse_constant=_refuse)
 
 
-def read_claims(payload: bytes) -> Any:
+def read_claims(payload: bytes) -> Json:
     """The claims in a token's payload; whatever else it is, if it is not an object.
 
     Raises:

@@ -14,7 +14,7 @@ import enum
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 from channeld.auth.authenticator import read_claims
 from channeld.broker.broker import Topic
@@ -67,6 +67,7 @@ class HeldStates:
         self.timer: Timer | None = None
 
 
+Claims: TypeAlias = Mapping[str, Any]
 NO_FIELDS: Final[Mapping[str, object]] = {}
 
 MOST_REFUSALS: Final = 5
@@ -178,7 +179,7 @@ class Session(InRooms):
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
         # As JSON from when it is open until they are asked for: a dict and its values take three times as much and more.
-        self._claims: Mapping[str, Any] | bytes = NO_CLAIMS
+        self._claims: Claims | bytes = NO_CLAIMS
         self.expires: float | None = None
         self.ends: float | None = None
         # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
@@ -213,15 +214,15 @@ class Session(InRooms):
         return self.state in states
 
     @property
-    def claims(self) -> Mapping[str, Any]:
+    def claims(self) -> Claims:
         """The claims of its user."""
         claims = self._claims
         if isinstance(claims, bytes):
-            claims = self._claims = read_claims(claims)
+            claims = self._claims = cast("Claims", read_claims(claims))
         return claims
 
     @claims.setter
-    def claims(self, claims: Mapping[str, Any]) -> None:
+    def claims(self, claims: Claims) -> None:
         self._claims = claims
 
     def fold_claims(self, payload: bytes | None) -> None:
@@ -470,7 +471,7 @@ def _query_of(channel: ChannelPlan, request: Request) -> Mapping[str, Json]:
 
 
 NO_QUERY: Mapping[str, Json] = {}
-NO_CLAIMS: Mapping[str, Any] = {}
+NO_CLAIMS: Claims = {}
 
 
 def is_id(id: object) -> bool:
