@@ -8,7 +8,7 @@ from typing import Final
 from channeld.broker.broker import BrokerUnavailable, History, Page, Position, Topic
 from channeld.engine.errors import refuse_for
 from channeld.engine.hook_calls import call_hook
-from channeld.engine.session import NO_FIELDS, Origin, Session, State
+from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import Catching, Info, with_position
 from channeld.later import resolved, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
@@ -24,6 +24,8 @@ FRAMES_AT_ONCE: Final = 500
 
 LARGE: Final = 8 * 1024
 """Bytes of a token or an answer that take 0.1 ms and more to verify, or to put together and send."""
+
+_NOTHING: Final[Info] = {}
 
 
 def wanted(session: Session) -> list[str] | None:
@@ -176,11 +178,11 @@ async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
 
 
 def _info(session: Session, plan: PresencePlan) -> Info:
-    info = plan.info(session, {}) if session.user_id is not None else NO_FIELDS
+    info = plan.info(session, {}) if session.user_id is not None else _NOTHING
     # Who cannot be shown must not be counted, or everybody's list would fail.
     encode(dict(info))
     # Most channels show nothing: that is one mapping for all.
-    return info or NO_FIELDS
+    return info or _NOTHING
 
 
 async def _show_state(session: Session, topic: Topic) -> None:
