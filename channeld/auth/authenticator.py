@@ -13,7 +13,7 @@ import attrs
 
 from channeld.config.model import HookRef, Jwks
 from channeld.hooks import User
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.schema.violations import Validator
 
 Declared = TypeVar("Declared")
@@ -24,10 +24,13 @@ _LATEST: Final = 2**53
 RETRY_AFTER: Final = 5.0
 """Seconds after which a client may come again that nothing could be verified for."""
 
-Refuses: TypeAlias = Callable[[str, Mapping[str, Any], float], bool]
+Refuses: TypeAlias = Callable[[str, Mapping[str, Json], float], bool]
 """Whether a token of a user with these claims is revoked, at a moment (Unix seconds)."""
 
-UserTemplate: TypeAlias = Callable[[Any, Frame], Any]
+PyJwtKey: TypeAlias = Any
+"""What PyJWT takes to verify with. Each algorithm takes another class, and it looks at that itself."""
+
+UserTemplate: TypeAlias = Callable[[CheckedJson, Frame], CheckedJson]
 
 
 @attrs.frozen(slots=True)
@@ -123,7 +126,7 @@ class Key(Protocol):
     """One public key of a set: what PyJWT takes, and the algorithms it may be used with."""
 
     @property
-    def key(self) -> Any:
+    def key(self) -> PyJwtKey:
         """The key object."""
 
     @property
@@ -158,7 +161,7 @@ class Verifier(Protocol):
     async def verify(self, token: str, wall: float) -> Grant | Denied:
         """Verify a token at time `wall` (Unix seconds). Waits only for a key set."""
 
-    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+    def vouch(self, user: str, claims: Mapping[str, Json], wall: float) -> Grant | Denied:
         """The result of a valid token of that user, for tests that have none."""
 
 
@@ -226,7 +229,7 @@ class Authenticator(Generic[Declared]):
         """AsyncAPI's hint at the token's format; empty for an opaque one."""
         return ""
 
-    def compare(self, name: str, now: Any) -> Iterator[AuthChange]:
+    def compare(self, name: str, now: Declared) -> Iterator[AuthChange]:
         """What a newer declaration of the same type and name changes; `claims` are compared elsewhere."""
         return iter(())
 

@@ -4,10 +4,12 @@ Fetching and refreshing sets is done elsewhere.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import orjson
+
+from channeld.auth.authenticator import PyJwtKey
 
 SMALLEST_RSA: Final = 2048
 
@@ -33,7 +35,7 @@ class Jwk:
     """One public key: what PyJWT takes, and the algorithms it may be used with."""
 
     kid: str | None
-    key: Any = attrs.field(repr=False)
+    key: PyJwtKey = attrs.field(repr=False)
     algorithms: tuple[str, ...]
 
 

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import jwt
@@ -24,6 +24,7 @@ from channeld.auth.authenticator import (
     Grant,
     Key,
     KeySet,
+    PyJwtKey,
     Refuses,
     accept_user,
     is_time,
@@ -43,7 +44,7 @@ REMEMBERED: Final = 10_000
 class _ClaimsScope:
     """A template scope with only claims, for `user: "{claims.sub}"`."""
 
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Json]
     params: Mapping[str, Json] = attrs.field(factory=dict)
     user_id: str | None = None
     connection_id: str = ""
@@ -174,7 +175,7 @@ class JwtVerifier:
         self._key_set = keys
         self._is_revoked = is_revoked
         self._algorithms = list(declared.algorithms)
-        self._static: list[Any] = [_Secret.of(secret.text) for secret in declared.secrets]
+        self._static: list[PyJwtKey] = [_Secret.of(secret.text) for secret in declared.secrets]
         if declared.public_key is not None:
             algorithm = get_default_algorithms()[declared.algorithms[0]]
             self._static.append(algorithm.prepare_key(declared.public_key))
@@ -188,7 +189,9 @@ class JwtVerifier:
             segment = token.split(".")[1]
             payload = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
             return self._worth(payload, wall)
-        keys: list[tuple[Any, Sequence[str]]] = [(key, self._algorithms) for key in self._static]
+        keys: list[tuple[PyJwtKey, Sequence[str]]] = [
+            (key, self._algorithms) for key in self._static
+        ]
         found: tuple[str | None, Key] | None = None
         if self._key_set is not None:
             of_set = await self._find_key(self._key_set, token)
@@ -257,12 +260,12 @@ class JwtVerifier:
         reason = _meant_for_us(self._declared, claims)
         return self._grant(claims, wall, payload) if reason is None else Denied(reason)
 
-    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+    def vouch(self, user: str, claims: Mapping[str, Json], wall: float) -> Grant | Denied:
         """The result of a token with these claims and `user` as its `sub`."""
         return self._grant({"sub": user, **claims}, wall)
 
     def _grant(
-        self, claims: Mapping[str, Any], wall: float, payload: bytes | None = None
+        self, claims: Mapping[str, Json], wall: float, payload: bytes | None = None
     ) -> Grant | Denied:
         declared = self._declared
         reason = _time_reason(declared, claims, wall)
@@ -280,13 +283,14 @@ class JwtVerifier:
         is_revoked = reason is None and self._is_revoked(user.id, claims, wall)
         if reason is not None or is_revoked:
             return Denied(reason or "token is revoked", of_claims=not is_revoked)
-        expires = claims.get("exp")
+        exp = claims.get("exp")
+        expires = exp if is_time(exp) else None
         if expires is None or declared.on_expiry == "ignore":
             return Grant(user, expires, payload=payload)
         return Grant(user, expires, expires + declared.leeway, payload)
 
 
-def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Any]) -> str | None:
+def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Json]) -> str | None:
     """Why a token is not for this service, or is malformed (RFC 7519 section 4.1)."""
     for name in ("sub", "jti"):
         if not isinstance(claims.get(name, ""), str):
@@ -304,7 +308,7 @@ def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _time_reason(declared: JwtAuth, claims: Mapping[str, Any], wall: float) -> str | None:
+def _time_reason(declared: JwtAuth, claims: Mapping[str, Json], wall: float) -> str | None:
     expires, starts = claims.get("exp"), claims.get("nbf", 0)
     if expires is None and declared.expiry == "required":
         return "token has no exp"

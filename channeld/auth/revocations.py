@@ -8,11 +8,12 @@ are at most `MOST`.
 import hashlib
 import heapq
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from channeld.auth.authenticator import is_time
+from channeld.protocol.frames import Json
 
 MOST: Final = 100_000
 
@@ -47,7 +48,7 @@ class Revocation:
         """Its id, which is the same for the same user or token."""
         return revocation_id(self.user, self.token_id)
 
-    def refuses(self, user: str | None, claims: Mapping[str, Any]) -> bool:
+    def refuses(self, user: str | None, claims: Mapping[str, Json]) -> bool:
         """Whether a user with these claims is refused."""
         if self.token_id is not None:
             return claims.get("jti") == self.token_id
@@ -118,7 +119,7 @@ class Revocations:
         """Remove a revocation; returns whether there was one."""
         return self._by_id.pop(id, None) is not None
 
-    def refuse(self, user: str, claims: Mapping[str, Any], wall: float) -> bool:
+    def refuse(self, user: str, claims: Mapping[str, Json], wall: float) -> bool:
         """Whether a token of that user with these claims is revoked."""
         if not self._by_id:
             return False

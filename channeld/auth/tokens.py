@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from channeld.auth.authenticator import (
     AuthChange,
@@ -18,6 +17,7 @@ from channeld.auth.authenticator import (
 from channeld.auth.places import compare_places, words_for
 from channeld.config.model import TokenEntry, TokensAuth
 from channeld.hooks import User
+from channeld.protocol.frames import Json
 from channeld.schema.words import choices
 
 
@@ -96,7 +96,7 @@ class _TokensVerifier:
         user = self._users.get(_digest(token))
         return Denied("unknown token") if user is None else self._grant(user)
 
-    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+    def vouch(self, user: str, claims: Mapping[str, Json], wall: float) -> Grant | Denied:
         return self._grant(User(user, claims))
 
     def _grant(self, user: User) -> Grant | Denied:

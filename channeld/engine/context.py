@@ -17,6 +17,7 @@ from channeld.engine.session import Session
 from channeld.hooks import Server, User
 from channeld.later import Later, Pending, resolved
 from channeld.protocol.codes import may_close_with
+from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.telemetry import bound
 
 
@@ -52,7 +53,7 @@ class _BaseContext:
         return self._session.channel.name
 
     @property
-    def params(self) -> Mapping[str, Any]:
+    def params(self) -> Mapping[str, Json]:
         return self._session.params
 
     @property
@@ -61,7 +62,7 @@ class _BaseContext:
         return None if session.user_id is None else User(session.user_id, session.claims)
 
     @property
-    def claims(self) -> Mapping[str, Any]:
+    def claims(self) -> Mapping[str, Json]:
         return self._session.claims
 
     @property
@@ -111,11 +112,11 @@ class _BaseContext:
             )
         return session
 
-    def _send(self, frame: Mapping[str, Any]) -> None:
+    def _send(self, frame: Mapping[str, CheckedJson]) -> None:
         session = self._here()
         session.peer.send(publishing.encoded(publishing.check_event(session.channel, frame)))
 
-    def _reply(self, frame: Mapping[str, Any]) -> None:
+    def _reply(self, frame: Mapping[str, CheckedJson]) -> None:
         if self._answer.id is not None:
             fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
             reply = publishing.encoded({"type": "reply", "id": self._answer.id, **fields})
@@ -123,7 +124,7 @@ class _BaseContext:
             self._answer.take()
 
     def _published(
-        self, channel: str | None, frame: Mapping[str, Any], **to: str
+        self, channel: str | None, frame: Mapping[str, CheckedJson], **to: str
     ) -> Later[Position | None]:
         engine, name = self._here().engine, channel or self.channel
         return publishing.publish(
@@ -156,23 +157,23 @@ class AsyncContext(_BaseContext):
 
     __slots__ = ()
 
-    async def send(self, frame: Mapping[str, Any]) -> None:
+    async def send(self, frame: Mapping[str, CheckedJson]) -> None:
         self._send(frame)
 
-    async def reply(self, frame: Mapping[str, Any]) -> None:
+    async def reply(self, frame: Mapping[str, CheckedJson]) -> None:
         self._reply(frame)
 
     async def to_room(
-        self, room: str, frame: Mapping[str, Any], *, channel: str | None = None
+        self, room: str, frame: Mapping[str, CheckedJson], *, channel: str | None = None
     ) -> None:
         await self._publish(channel, frame, room=self._named(room))
 
     async def to_user(
-        self, user: str, frame: Mapping[str, Any], *, channel: str | None = None
+        self, user: str, frame: Mapping[str, CheckedJson], *, channel: str | None = None
     ) -> None:
         await self._publish(channel, frame, user=self._named(user))
 
-    async def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+    async def to_all(self, frame: Mapping[str, CheckedJson], *, channel: str | None = None) -> None:
         await self._publish(channel, frame)
 
     async def join(self, room: str) -> None:
@@ -187,20 +188,22 @@ class AsyncContext(_BaseContext):
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self._close(code, reason)
 
-    async def presence(self, room: str) -> list[dict[str, Any]]:
+    async def presence(self, room: str) -> list[Frame]:
         topic = self._session.channel.presence_topic(room)
         return await Pending(self._session.engine.hub.presence.users(topic))
 
     async def online(self, user: str) -> bool:
         return await Pending(resolved(self._session.engine.online(self.channel, user)))
 
-    async def history(self, room: str, limit: int = 50) -> list[dict[str, Any]]:
+    async def history(self, room: str, limit: int = 50) -> list[Frame]:
         session = self._session
         hub = session.engine.hub
         page = await Pending(publishing.history(hub, session.channel, room, limit))
         return [orjson.loads(payload) for payload in page.payloads]
 
-    async def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
+    async def _publish(
+        self, channel: str | None, frame: Mapping[str, CheckedJson], **to: str
+    ) -> None:
         # `Pending`, so that the verbs may also be used in a task that the hook started.
         await Pending(resolved(self._published(channel, frame, **to)))
 
@@ -257,19 +260,23 @@ class InlineContext(_BaseContext):
         self._later = later
         self._loop = loop
 
-    def send(self, frame: Mapping[str, Any]) -> None:
+    def send(self, frame: Mapping[str, CheckedJson]) -> None:
         self._do(lambda: self._send(frame))
 
-    def reply(self, frame: Mapping[str, Any]) -> None:
+    def reply(self, frame: Mapping[str, CheckedJson]) -> None:
         self._do(lambda: self._reply(frame))
 
-    def to_room(self, room: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+    def to_room(
+        self, room: str, frame: Mapping[str, CheckedJson], *, channel: str | None = None
+    ) -> None:
         self._publish(channel, frame, room=self._named(room))
 
-    def to_user(self, user: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+    def to_user(
+        self, user: str, frame: Mapping[str, CheckedJson], *, channel: str | None = None
+    ) -> None:
         self._publish(channel, frame, user=self._named(user))
 
-    def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+    def to_all(self, frame: Mapping[str, CheckedJson], *, channel: str | None = None) -> None:
         self._publish(channel, frame)
 
     def join(self, room: str) -> None:
@@ -284,7 +291,7 @@ class InlineContext(_BaseContext):
     def close(self, code: int = 1000, reason: str = "") -> None:
         self._do(lambda: self._close(code, reason))
 
-    def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
+    def _publish(self, channel: str | None, frame: Mapping[str, CheckedJson], **to: str) -> None:
         async def publish() -> None:
             await resolved(self._published(channel, frame, **to))
 

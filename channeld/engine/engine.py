@@ -5,7 +5,7 @@ It stands above the other modules of this package, which see it as `ports.Surrou
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -281,7 +281,7 @@ class Engine:
             self.hub.presence.lost(topic, user, version)
 
     def on_presence_back(
-        self, topic: Topic, user: str, info: Mapping[str, Any], version: Position
+        self, topic: Topic, user: str, info: Mapping[str, Json], version: Position
     ) -> None:
         """A user (or a room's member) was counted out while this node was cut off, but is still here."""
         if topic.kind == "occupied":

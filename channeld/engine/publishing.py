@@ -6,7 +6,6 @@ its own schema (`receive.py`), and what a message emits by the schema of its eve
 
 import math
 from collections.abc import Awaitable, Mapping
-from typing import Any
 
 import attrs
 
@@ -170,7 +169,7 @@ class _Nobody:
 
     query: Mapping[str, Json] = {}
     params: Mapping[str, Json] = {}
-    claims: Mapping[str, Any] = {}
+    claims: Mapping[str, Json] = {}
     user_id: str | None = None
     connection_id = ""
 

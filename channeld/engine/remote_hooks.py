@@ -22,7 +22,7 @@ from channeld.engine.publishing import FrameRefused
 from channeld.engine.session import Session
 from channeld.hooks import Reject, Request, User
 from channeld.plan.plan import Hook, RemoteHook
-from channeld.protocol.frames import Frame, encode, integers_fit
+from channeld.protocol.frames import CheckedJson, Frame, encode, integers_fit
 from channeld.telemetry import log
 
 # Kind of hook → the keys that its answer may have.
@@ -50,7 +50,7 @@ class _BadAnswer(Exception):
 @attrs.frozen(slots=True)
 class _Published:
     to: str
-    event: Mapping[str, Any]
+    event: Mapping[str, CheckedJson]
     name: str | None
     channel: str | None
 
@@ -240,7 +240,7 @@ def _mapping(said: Frame, key: str) -> Frame | None:
     return value
 
 
-def _rejected(fields: Mapping[str, Any]) -> Reject:
+def _rejected(fields: Mapping[str, CheckedJson]) -> Reject:
     rest = {key: value for key, value in fields.items() if key not in ("message", "code", "close")}
     try:
         return Reject(
@@ -252,7 +252,7 @@ def _rejected(fields: Mapping[str, Any]) -> Reject:
         raise _BadAnswer(f"`reject`: {error}") from error
 
 
-def _user(fields: Mapping[str, Any]) -> User:
+def _user(fields: Mapping[str, CheckedJson]) -> User:
     _refuse_others(fields, _USER, "user")
     id, claims, expires = fields.get("id"), fields.get("claims"), fields.get("expires")
     if not isinstance(id, str) or not 1 <= len(id) <= 128:
@@ -264,7 +264,7 @@ def _user(fields: Mapping[str, Any]) -> User:
     return User(id, claims or {}, expires=expires)
 
 
-def _publications(said: Mapping[str, Any], session: Session) -> list[_Published]:
+def _publications(said: Mapping[str, CheckedJson], session: Session) -> list[_Published]:
     listed = said.get("publish")
     if listed is not None and not isinstance(listed, list):
         raise _BadAnswer("`publish` is not a list")
@@ -299,7 +299,7 @@ def _publication(one: object, where: str) -> _Published:
     return _Published(to, event, name, channel)
 
 
-def _refuse_others(fields: Mapping[str, Any], known: Collection[str], where: str) -> None:
+def _refuse_others(fields: Mapping[str, CheckedJson], known: Collection[str], where: str) -> None:
     """A key that means nothing there is a misspelt one, or one of another place."""
     for key, value in fields.items():
         if key not in known and value is not None:

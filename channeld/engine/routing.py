@@ -6,7 +6,7 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import attrs
 
@@ -22,7 +22,7 @@ from channeld.engine.turns import settled
 from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
 from channeld.plan.plan import MISSING, Hook, MessagePlan, NotInRoom, TargetPlan
-from channeld.protocol.frames import Frame, encode, is_finite
+from channeld.protocol.frames import CheckedJson, Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
@@ -243,7 +243,7 @@ def _violation_of(message: MessagePlan, changed: Frame) -> str | None:
     return None if is_finite(changed) else "a number in the result is not finite"
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: CheckedJson) -> CheckedJson:
     if isinstance(value, dict):
         return {key: _copy(child) for key, child in value.items()}
     if isinstance(value, list):

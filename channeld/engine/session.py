@@ -67,7 +67,7 @@ class HeldStates:
         self.timer: Timer | None = None
 
 
-Claims: TypeAlias = Mapping[str, Any]
+Claims: TypeAlias = Mapping[str, Json]
 NO_FIELDS: Final[Mapping[str, object]] = {}
 
 MOST_REFUSALS: Final = 5

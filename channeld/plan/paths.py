@@ -8,12 +8,12 @@ a refused one means no match.
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from channeld.plan.path_syntax import PathParam, PathPattern, Rest, Segment, decode
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.protocol.names import is_plain, nfc
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class PathTable(Generic[T]):
                 node = node.literals.setdefault(segment, _Node())
         node.end = (pattern, target)
 
-    def match(self, path: str) -> tuple[T, dict[str, Any]] | None:
+    def match(self, path: str) -> tuple[T, dict[str, CheckedJson]] | None:
         """The most specific target of a raw URL path, and its params; None if nothing matches."""
         segments = split(path)
         if segments is None:
@@ -165,7 +165,7 @@ class PathTable(Generic[T]):
         if found is None:
             return None
         pattern, target = found
-        params: dict[str, Any] = {}
+        params: dict[str, CheckedJson] = {}
         for position, name, is_rest, read in self._params[pattern.text]:
             value = read("/".join(segments[position:]) if is_rest else segments[position])
             if value is _REFUSED:

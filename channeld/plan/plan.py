@@ -26,7 +26,7 @@ from channeld.config.model import (
 )
 from channeld.plan.path_syntax import parse_path
 from channeld.plan.sensitive import SensitiveFrames
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.protocol.names import Topic
 from channeld.schema.violations import Validator
 
@@ -39,7 +39,7 @@ class Scope(Protocol):
 
     query: Mapping[str, Json]
     user_id: str | None
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Json]
     connection_id: str
     room: str | None
 
@@ -61,7 +61,7 @@ class _Missing(enum.Enum):
 MISSING: Final = _Missing.MISSING
 """What a template gives when an optional expression has no value: the field is left out."""
 
-Template: TypeAlias = Callable[[Scope, Frame], Any]
+Template: TypeAlias = Callable[[Scope, Frame], CheckedJson]
 """A compiled template: a JSON value, or MISSING. Cannot fail on what the compiler admitted."""
 
 

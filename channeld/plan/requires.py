@@ -8,7 +8,7 @@ mapping is a JSON Schema that the claim must satisfy.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
@@ -19,7 +19,7 @@ from channeld.plan.plan import MISSING, Require, Requirement, Scope, Template
 from channeld.plan.template_scope import SCALARS, Claim, TemplateScope
 from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.pointer import at, leaves
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.schema.cases import identity, type_of
 from channeld.schema.schemas import Schemas
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
@@ -327,7 +327,7 @@ def unmet(require: Require, scope: Scope, frame: Frame | None = None) -> str | N
 
 
 def _is_met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
-    claim: Any = scope.claims
+    claim: CheckedJson = scope.claims
     for step in requirement.path:
         name = step if isinstance(step, str) else step(scope, frame)
         if not isinstance(name, str):

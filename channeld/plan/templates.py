@@ -8,7 +8,7 @@ object field or list element that holds the expression is then left out.
 import datetime as dt
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 import orjson
@@ -33,7 +33,7 @@ from channeld.plan.expressions import (
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.template_scope import SCALARS, Resolved, TemplateError, TemplateScope, resolve
 from channeld.pointer import at, leaves, value_at
-from channeld.protocol.frames import HIGHEST, LOWEST, Frame, Json
+from channeld.protocol.frames import HIGHEST, LOWEST, CheckedJson, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
 from channeld.schema.words import types_in_words
@@ -244,7 +244,7 @@ def build(node: Node) -> Template:
             return _build_array([build(element) for element in elements])
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """A scalar as text: strings as they are, everything else as JSON."""
     if type(value) is str:
         return value
@@ -265,7 +265,7 @@ def _same(value: Json) -> Template:
 def _build_text(parts: Sequence[str | Expression]) -> Template:
     pieces = [part if isinstance(part, str) else build(part) for part in parts]
 
-    def render(scope: Scope, frame: Frame) -> Any:
+    def render(scope: Scope, frame: Frame) -> object:
         texts = []
         for piece in pieces:
             if isinstance(piece, str):
@@ -284,7 +284,7 @@ def _build_each(parts: Sequence[str | Expression]) -> Template:
     """Build a list of texts: one for each element of the list that the template names."""
     pieces = [part if isinstance(part, str) else build(part) for part in parts]
 
-    def render(scope: Scope, frame: Frame) -> Any:
+    def render(scope: Scope, frame: Frame) -> object:
         texts = [""]
         for piece in pieces:
             value = piece if isinstance(piece, str) else piece(scope, frame)
@@ -302,7 +302,7 @@ def _build_object(entries: Sequence[tuple[str, Node]]) -> Template:
     model = {key: node.value if isinstance(node, Literal) else None for key, node in entries}
     live = [(key, build(node)) for key, node in entries if not isinstance(node, Literal)]
 
-    def render(scope: Scope, frame: Frame) -> Any:
+    def render(scope: Scope, frame: Frame) -> object:
         rendered = model.copy()
         for key, template in live:
             value = template(scope, frame)
@@ -316,7 +316,7 @@ def _build_object(entries: Sequence[tuple[str, Node]]) -> Template:
 
 
 def _build_array(templates: Sequence[Template]) -> Template:
-    def render(scope: Scope, frame: Frame) -> Any:
+    def render(scope: Scope, frame: Frame) -> object:
         values = (template(scope, frame) for template in templates)
         return [value for value in values if value is not MISSING]
 
@@ -361,8 +361,8 @@ def _walk(path: Sequence[str]) -> Template:
         first, second = path
         return lambda scope, frame: frame[first][second]
 
-    def render(scope: Scope, frame: Frame) -> Any:
-        value: Any = frame
+    def render(scope: Scope, frame: Frame) -> object:
+        value: CheckedJson = frame
         for name in path:
             value = value[name]
         return value
@@ -375,8 +375,8 @@ def _walk_optional(path: Sequence[str]) -> Template:
         (only,) = path
         return lambda scope, frame: frame.get(only, MISSING)
 
-    def render(scope: Scope, frame: Frame) -> Any:
-        value: Any = frame.get(path[0], MISSING)
+    def render(scope: Scope, frame: Frame) -> object:
+        value: CheckedJson = frame.get(path[0], MISSING)
         for name in path[1:]:
             if not isinstance(value, dict):
                 return MISSING
@@ -390,7 +390,7 @@ def _elements(path: Sequence[str]) -> Template:
     """The elements of a list that can be part of a name; others are skipped."""
     walk = _walk_optional(path)
 
-    def render(scope: Scope, frame: Frame) -> Any:
+    def render(scope: Scope, frame: Frame) -> object:
         value = walk(scope, scope.claims)  # type: ignore[arg-type]
         elements = value if isinstance(value, list) else ()
         return [one for one in elements if isinstance(one, str) and 1 <= len(one) <= 128]
@@ -399,7 +399,7 @@ def _elements(path: Sequence[str]) -> Template:
 
 
 def _as_text(template: Template) -> Template:
-    def render(scope: Scope, frame: Frame) -> Any:
+    def render(scope: Scope, frame: Frame) -> object:
         value = template(scope, frame)
         return value if value is MISSING or type(value) is str else text_of(value)
 

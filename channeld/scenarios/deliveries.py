@@ -1,7 +1,6 @@
 """Who must get a message: worked out from the plan alone, for clients that are known from outside."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import attrs
 
@@ -21,7 +20,7 @@ class Known:
     channel: ChannelPlan
     params: Mapping[str, Json]
     user: str | None
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Json]
     query: Mapping[str, Json] = attrs.field(factory=dict)
     room: str | None = None
     home: str | None = None

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import orjson
@@ -24,7 +24,7 @@ from channeld.dev.claims import claims_meeting
 from channeld.dev.client import Line, LineClosed, speak_on
 from channeld.dev.mint import choose
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import Frame, Json
 from channeld.scenarios.deliveries import Known, Receivers, is_checkable
 from channeld.scenarios.inbox import SPOKEN
 from channeld.scenarios.load_rooms import LoadRooms, routed_fields
@@ -264,7 +264,7 @@ class _Client:
         self.is_connected = False
         self.expected: Counter[str] = Counter()
         self.came: Counter[str] = Counter()
-        self._answer: tuple[str, trio.Event, list[dict[str, Any]]] | None = None
+        self._answer: tuple[str, trio.Event, list[Frame]] | None = None
 
     # ------------------------------------------------------------------------------------------------- before
 
@@ -371,7 +371,7 @@ class _Client:
         number, id_ = shared.number, f"b{shared.number}"
         frame = _marked(kind, number)
         kind.turn += 1
-        answers: list[dict[str, Any]] = []
+        answers: list[Frame] = []
         self._answer = (id_, trio.Event(), answers)
         started = trio.current_time()
         shared.sent_at[number] = started

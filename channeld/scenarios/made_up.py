@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any, Final, TypeGuard, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 import attrs
 import jsonschema_rs
@@ -206,7 +206,7 @@ def _smaller_objects(value: dict[str, Json]) -> Iterator[Json]:
         yield from ({**value, name: one} for one in _smaller(held))
 
 
-def _smaller_lists(value: list[Any]) -> Iterator[Json]:
+def _smaller_lists(value: list[Json]) -> Iterator[Json]:
     if value:
         yield []
     for index in range(len(value)):

@@ -7,12 +7,12 @@ takes is put into a mapping of the caller's, who keeps it only if everything mat
 import json
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
 from channeld.pointer import at
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.compiled import compiled
 
 LONGEST = 120
@@ -46,7 +46,7 @@ class Env:
     taken: MutableMapping[str, Json] = attrs.field(factory=dict)
     schemas: Mapping[str, Json] = attrs.field(factory=dict)
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str) -> CheckedJson:
         """A captured value, or MISSING."""
         return self.taken.get(name, self.captured.get(name, MISSING))
 
@@ -130,7 +130,7 @@ def _compare_list(
 
 # -------------------------------------------------------------------------------------------------------- matchers
 
-Matcher: TypeAlias = Callable[[Any, Any, Env, str], list[Deviation]]
+Matcher: TypeAlias = Callable[[CheckedJson, CheckedJson, Env, str], list[Deviation]]
 """`(argument, value, env, path)` → how the value differs; empty when it matches."""
 
 TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -175,12 +175,12 @@ def _len(argument: Json, value: object, env: Env, path: str) -> list[Deviation]:
     return [attrs.evolve(one, expected=f"length {one.expected}") for one in found]
 
 
-def _gt(argument: Any, value: Any, env: Env, path: str) -> list[Deviation]:
+def _gt(argument: CheckedJson, value: CheckedJson, env: Env, path: str) -> list[Deviation]:
     is_more = _comparable(argument, value) and value > argument
     return _unless(is_more, path, f"more than {shown(argument)}", value)
 
 
-def _lt(argument: Any, value: Any, env: Env, path: str) -> list[Deviation]:
+def _lt(argument: CheckedJson, value: CheckedJson, env: Env, path: str) -> list[Deviation]:
     is_less = _comparable(argument, value) and value < argument
     return _unless(is_less, path, f"less than {shown(argument)}", value)
 
@@ -189,7 +189,7 @@ def _comparable(one: object, other: object) -> bool:
     return _are_numbers(one, other) or (isinstance(one, str) and isinstance(other, str))
 
 
-def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Deviation]:
+def _schema(argument: Json, value: CheckedJson, env: Env, path: str) -> list[Deviation]:
     if value is MISSING:
         return _unless(False, path, "a value that the schema accepts", value)
     named: dict[str, Json] = {"schemas": dict(env.schemas)}
@@ -212,7 +212,7 @@ def _exact(argument: Json, value: object, env: Env, path: str) -> list[Deviation
     return compare(argument, value, env, path, exact=True)
 
 
-def _capture(argument: str, value: Any, env: Env, path: str) -> list[Deviation]:
+def _capture(argument: str, value: CheckedJson, env: Env, path: str) -> list[Deviation]:
     if value is not MISSING:
         env.taken[argument] = value
     return _unless(value is not MISSING, path, "anything", value)
@@ -240,7 +240,7 @@ MATCHERS: Final[Mapping[str, Matcher]] = {
 }
 
 
-def fill(template: Json, env: Env) -> Any:
+def fill(template: Json, env: Env) -> CheckedJson:
     """A value to send: each `{$ref: NAME}` in it is what was captured under that name."""
     if isinstance(template, dict):
         if template.keys() == {"$ref"}:

@@ -6,7 +6,7 @@ before there is anything behind it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import orjson
@@ -69,7 +69,7 @@ class _AnyToken:
         claims = claims_in(token)
         return self.vouch(str(claims.get("sub", token[:128])), claims, wall)
 
-    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+    def vouch(self, user: str, claims: Mapping[str, Json], wall: float) -> Grant | Denied:
         """The user, if the claims are such as the authenticator's schema wants; missing ones are made up."""
         schema = self.auth.compiled.claims
         known = {"sub": user, "exp": _NEVER, **likely_claims(schema, user), **claims}

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.scenarios.outcome import FileResult
 from channeld.schema.sensitive import scrubbed
 
@@ -37,7 +37,7 @@ def without(result: FileResult, secrets: Collection[str]) -> FileResult:
     return attrs.evolve(result, text=text, outcomes=outcomes)
 
 
-def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
+def scrub(value: CheckedJson, secrets: tuple[str, ...]) -> CheckedJson:
     """A value with the secrets masked in every text in it: of lists, tuples, mappings' values and attrs classes."""
     if type(value) is str:
         return scrubbed(value, secrets)

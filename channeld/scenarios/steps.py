@@ -1,14 +1,14 @@
 """Steps and clients of a scenario: what each verb takes, read from the file."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from channeld.config.language import joined
 from channeld.pointer import at
 from channeld.protocol.codes import REFUSALS
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import CheckedJson, Json
 from channeld.scenarios.model import (
     Absent,
     Advance,
@@ -72,7 +72,9 @@ def read_client(
     if "token" in written and "user" in written:
         message = "a client comes with a `token`, or is let in as a `user`, not both"
         reader.find("CH805", message, at(pointer, "token"), "keep one", key=True)
-    changed: dict[str, Any] = {key: value for key, value in read.items() if value is not None}
+    changed: dict[str, CheckedJson] = {
+        key: value for key, value in read.items() if value is not None
+    }
     return attrs.evolve(before, **changed)
 
 

@@ -5,7 +5,7 @@ the compiled plan that it asked. Values that a schema marks as sensitive are in 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
 import attrs
@@ -37,7 +37,7 @@ from channeld.plan.plan import (
 from channeld.plan.requires import unmet
 from channeld.pointer import at
 from channeld.protocol.codes import ErrorCode
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.protocol.names import Topic
 from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, HookWitness, instrument, rebuilt
 from channeld.scenarios.mock import agreeing
@@ -513,7 +513,7 @@ def _carried(channel: ChannelPlan, token: str | None) -> Carried:
     return Carried(query=query, headers=headers, subprotocols=tuple(subprotocols))
 
 
-def _decoded(text: str) -> Any:
+def _decoded(text: str) -> CheckedJson:
     try:
         return orjson.loads(text)
     except ValueError:

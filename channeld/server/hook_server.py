@@ -22,6 +22,7 @@ from channeld.hooks import Server
 from channeld.later import Pending, resolved
 from channeld.plan.plan import ChannelPlan, Hook
 from channeld.protocol.codes import CloseCode
+from channeld.protocol.frames import Frame
 from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 
@@ -157,7 +158,7 @@ class HookServer:
         """Whether a user has a connection on a channel, on any node."""
         return await Pending(resolved(self._engine.online(self._channel(channel).name, user)))
 
-    async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
+    async def presence(self, channel: str, room: str) -> list[Frame]:
         """Who is in a room."""
         topic = self._channel(channel).presence_topic(room)
         return await Pending(self._engine.hub.presence.users(topic))
@@ -169,7 +170,7 @@ class HookServer:
         topic = check_state(self._channel(channel), room, state)
         return await self._cluster.show(topic, user, state)
 
-    async def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
+    async def history(self, channel: str, room: str, limit: int = 50) -> list[Frame]:
         """The latest frames of a room, oldest first."""
         page = await Pending(self._engine.history(self._channel(channel), room, limit))
         return [orjson.loads(payload) for payload in page.payloads]

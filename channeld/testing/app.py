@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 
 import attrs
@@ -24,7 +23,7 @@ from channeld.hooks import Request, User
 from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
 from channeld.plan.plan import ChannelPlan, Match, Plan
-from channeld.protocol.frames import Frame
+from channeld.protocol.frames import CheckedJson, Frame
 from channeld.server.handshake import read_cookies
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.testing.client import ClaimsRefused, Client, Refused
@@ -38,7 +37,7 @@ class TestRequest(Request):
     __test__ = False
 
     user: str | None = None
-    claims: Mapping[str, Any] = attrs.field(factory=dict)
+    claims: Mapping[str, CheckedJson] = attrs.field(factory=dict)
 
 
 async def find_test_user(
@@ -92,7 +91,7 @@ class TestApp:
         path: str,
         *,
         user: str | None = None,
-        claims: Mapping[str, Any] | None = None,
+        claims: Mapping[str, CheckedJson] | None = None,
         expires: float | None = 3600.0,
         token: str | None = None,
         since: str | None = None,
@@ -166,7 +165,7 @@ class TestApp:
         client.start(client.session.open(self.runtime.clock.monotonic()))
         return client
 
-    async def publish(self, channel: str, frame: Mapping[str, Any], **to: str) -> None:
+    async def publish(self, channel: str, frame: Mapping[str, CheckedJson], **to: str) -> None:
         """Publish as the control API would: `room=`, `user=`, or neither for everyone.
 
         Raises:

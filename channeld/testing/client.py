@@ -3,13 +3,13 @@
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 import trio.testing
 
 from channeld.engine.receive import Receiver
-from channeld.protocol.frames import Frame
+from channeld.protocol.frames import CheckedJson, Frame
 from channeld.testing.virtual import VirtualRuntime
 
 MOST_LISTED: Final = 10
@@ -58,7 +58,7 @@ class Client:
 
     # --------------------------------------------------------------------------------------- for the test
 
-    async def send(self, frame: Mapping[str, Any]) -> None:
+    async def send(self, frame: Mapping[str, CheckedJson]) -> None:
         """Send a frame; as with a real client, it is on its way when this returns."""
         await self.send_raw(json.dumps(frame))
 

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import attrs
 import trio
@@ -496,7 +496,7 @@ class RedisBroker(SingleCalls):
             found.update((entry.user, entry) for entry in entries)
         return list(found.values())
 
-    def _tell(self, topic: Topic, script: Script, told: Told = tell_nobody) -> Answer[Any]:
+    def _tell(self, topic: Topic, script: Script, told: Told = tell_nobody) -> Answer[Reply]:
         script.read = partial(self._read_change, topic, told, None)
         # The record says so already: if Redis is not told, only a new session makes the two agree.
         script.answer.on_failure = self._doubt_presence

@@ -12,7 +12,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from socket import IPPROTO_TCP, TCP_NODELAY, socket
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 import hiredis
 import trio
@@ -166,7 +166,7 @@ class Connection:
     """Made with what `connect` gave. `on_push` gets the pushes; `timeout` seconds without an answer are a fault."""
 
     def __init__(self, wire: RedisWire, timeout: float, turn: Turn) -> None:
-        self.on_push: Callable[[list[Any]], object] = lambda _push: None
+        self.on_push: Callable[[list[Reply]], object] = lambda _push: None
         self.fault: Lost | None = None
         self._wire = wire
         self._timeout = timeout

@@ -15,9 +15,10 @@ from coredis.pool import ConnectionPool
 
 from channeld.broker.redis.connection import Location
 from channeld.broker.redis.encoding import Names, slot_of
+from channeld.broker.redis.queue import Reply
 
 # Sends one command over a connection of its own: (where, credentials of the Sentinels or not, the words) -> the reply.
-Ask: TypeAlias = Callable[[Location, bool, tuple[bytes, ...]], Awaitable[Any]]
+Ask: TypeAlias = Callable[[Location, bool, tuple[bytes, ...]], Awaitable[Reply]]
 Finder: TypeAlias = Callable[[Ask], Awaitable[Location]]
 
 # coredis knows TLS by the scheme's name alone.
@@ -145,7 +146,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
     return Target(find=find, names=names, pool=_pool(plain), url=plain, is_cluster=True)
 
 
-def _node(entry: Sequence[Any], asked: TCPLocation) -> TCPLocation:
+def _node(entry: Sequence[Reply], asked: TCPLocation) -> TCPLocation:
     # A node that does not know its own address leaves it out: it is the one that was asked.
     return TCPLocation(entry[0].decode() if entry[0] else asked.host, int(entry[1]))
 

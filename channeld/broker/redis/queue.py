@@ -139,7 +139,7 @@ class Script:
     name: str
     keys: Sequence[str]
     arguments: Sequence[Argument]
-    read: Callable[[Reply], Any]
+    read: Callable[[Reply], object]
     answer: Answer[Any] = attrs.field(factory=Answer)
     size: int = 100
     bound: bool = False

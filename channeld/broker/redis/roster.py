@@ -8,7 +8,6 @@ here: the broker asks what `question` says and passes the replies in.
 """
 
 from collections.abc import Callable, Generator
-from typing import Any
 
 import attrs
 import orjson
@@ -214,7 +213,7 @@ class Roster:
             yield from self._changed.wait().__await__()
 
 
-def _shown(entries: dict[str, PresenceEntry]) -> dict[str, Any]:
+def _shown(entries: dict[str, PresenceEntry]) -> dict[str, object]:
     return {user: entry.info for user, entry in entries.items()}
 
 

@@ -99,12 +99,12 @@ class Dialler:
             await connection.ask("SELECT", options["db"])
         return connection
 
-    async def _ask(self, location: Location, of_sentinel: bool, words: tuple[bytes, ...]) -> Any:
+    async def _ask(self, location: Location, of_sentinel: bool, words: tuple[bytes, ...]) -> Reply:
         options = self._options
         if of_sentinel:
             options = options | {"username": None, "password": None, "db": 0}
             options |= self._target.sentinel_options
-        reply: Any = None
+        reply: Reply = None
         try:
             async with trio.open_nursery() as nursery:
                 connection = await self._open(nursery, location, options, (_no_turn, _no_turn))
@@ -118,7 +118,7 @@ class Dialler:
 async def _demand_primary(connection: Connection, location: Location) -> None:
     """A replica takes no frames; where a name or a Sentinel still leads to one, there will be a primary soon."""
     try:
-        role: Any = await connection.ask("ROLE")
+        role: Reply = await connection.ask("ROLE")
     except RedisError:
         # Not allowed to this user; then the scripts' refusal says it.
         return
@@ -333,7 +333,7 @@ class Session:
         """Pass what comes to the inbox; say when the echo channel is open, and when something came on it."""
         of_message, of_subscribe = self.dialect.message, self.dialect.subscribe.lower()
 
-        def take(push: list[Any]) -> None:
+        def take(push: list[Reply]) -> None:
             # Those of pub/sub are three long; the third of an acknowledgement is a number, and not asked for.
             kind, channel, data = push
             if kind == of_message and channel != echo:

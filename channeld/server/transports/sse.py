@@ -10,13 +10,14 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import attrs
 import orjson
 
 from channeld.engine.ports import Event
 from channeld.protocol.codes import may_come_back
+from channeld.protocol.frames import Json
 from channeld.protocol.places import Places
 from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
 from channeld.server.exchange import Refuse, RequestHead, accepts, refuse
@@ -101,7 +102,7 @@ class EventStream:
         self._inside: tuple[str, ...] = ()
         self._shared = shared
         self._held: list[bytes] | None = []
-        self._error: Mapping[str, Any] | None = None
+        self._error: Mapping[str, Json] | None = None
         self._is_told = False
         # Where the client was. In rooms that it returns to, the missed frames advance it.
         came_from = Places.parse(since or "")
