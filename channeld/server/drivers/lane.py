@@ -38,7 +38,7 @@ import trio
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection
 from channeld.server.drivers.crowds import FEW, Crowds
-from channeld.server.drivers.tls import TlsSocket
+from channeld.server.drivers.tls import TlsBuffers, TlsSocket
 from channeld.server.flow import Flow, flow_of
 from channeld.server.state import State
 from channeld.telemetry import log
@@ -82,7 +82,7 @@ class _LaneSocket:
         self.epoll = lane.arrivals
         self.socket = sock
         self.mask = 0
-        self.tls = None if context is None else TlsSocket(sock, context, self.want_write)
+        self.tls = None if context is None else TlsSocket(sock, context, lane.tls, self)
         sends, secure = self.tls or sock, context is not None
         self.connection = Connection(lane.admission, self, sends, address, secure=secure)
 
@@ -202,6 +202,7 @@ class Lane:
     def __init__(self, admission: Admission, most: int) -> None:
         self.admission = admission
         self.epoll, self.arrivals = select.epoll(), select.epoll()
+        self.tls = TlsBuffers()
         self._arrivals_fd = self.arrivals.fileno()
         self.epoll.register(self._arrivals_fd, _IN)
         self._most = most

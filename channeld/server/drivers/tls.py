@@ -3,16 +3,34 @@
 OpenSSL works on two memory buffers, so it never waits. Its own output (handshake, key update, alert) is sent by the next
 `flush`, and what the kernel does not accept is kept. Plaintext that `send` has taken is encrypted and sent in order;
 `unsent` holds what has not been sent yet.
+
+All connections of a lane share the two buffers, which would be 2.4 KiB of each: both are empty between any two calls.
 """
 
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from typing import Protocol
 
 _RECORD = 16384
 # Bytes of plaintext encrypted between two writes to the kernel.
 _PIECE = 65536
+
+
+class TlsBuffers:
+    """What OpenSSL reads from and writes to, for all connections of one thread."""
+
+    __slots__ = ("incoming", "outgoing")
+
+    def __init__(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+
+
+class WantsWrite(Protocol):
+    """Who waits until the kernel accepts more."""
+
+    def want_write(self) -> None:
+        """It accepts no more: call `flush` when it does again."""
 
 
 class TlsSocket:
@@ -21,7 +39,8 @@ class TlsSocket:
     Args:
         sock: connected and non-blocking; the caller closes it.
         context: a server's.
-        want_write: called when the kernel accepts no more; call `flush` when it does again.
+        buffers: those of its lane.
+        driver: told when the kernel accepts no more.
 
     Attributes:
         ended: the peer sends no more.
@@ -30,24 +49,25 @@ class TlsSocket:
     """
 
     __slots__ = (
-        "_incoming",
+        "_buffers",
+        "_driver",
         "_is_shaken",
         "_object",
-        "_outgoing",
         "_sock",
-        "_want_write",
         "ended",
         "is_half_closed",
         "unsent",
     )
 
     def __init__(
-        self, sock: socket.socket, context: ssl.SSLContext, want_write: Callable[[], None]
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        buffers: TlsBuffers,
+        driver: WantsWrite,
     ) -> None:
-        self._sock = sock
-        self._want_write = want_write
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._sock, self._buffers, self._driver = sock, buffers, driver
+        self._object = context.wrap_bio(buffers.incoming, buffers.outgoing, server_side=True)
         self._is_shaken = self.ended = self.is_half_closed = False
         self.unsent = b""
 
@@ -61,7 +81,7 @@ class TlsSocket:
         if not self.ended:
             data = self._sock.recv(size)
             self.ended = not data
-            self._incoming.write(data)
+            self._buffers.incoming.write(data)
         parts: list[bytes] = []
         try:
             self._read(parts)
@@ -70,7 +90,11 @@ class TlsSocket:
         except ssl.SSLZeroReturnError:
             self.ended = True
         finally:
+            if self._buffers.incoming.pending:
+                # It has ended or is broken: the rest means nothing, least of all to the next connection.
+                self._buffers.incoming.read()
             # Whatever happened, send OpenSSL's own output: its part of the handshake, or an alert.
+            self._take_output()
             self.flush()
         if not parts and not self.ended:
             raise BlockingIOError
@@ -80,7 +104,8 @@ class TlsSocket:
         if not self._is_shaken:
             self._object.do_handshake()
             self._is_shaken = True
-        while self._incoming.pending or self._object.pending():
+        incoming = self._buffers.incoming
+        while incoming.pending or self._object.pending():
             part = self._object.read(_RECORD)
             if not part:
                 self.ended = True
@@ -101,17 +126,28 @@ class TlsSocket:
         size = len(data)
         if size <= _RECORD:
             # Nearly always: a room's frames, for each member.
-            self._object.write(data)
-            self._push(self._outgoing.read())
+            try:
+                self._object.write(data)
+            finally:
+                output = self._buffers.outgoing.read()
+            self._push(output)
             return size
         view, taken = memoryview(data), 0
         while taken < size:
             end = min(taken + _PIECE, size)
-            while taken < end:
-                taken += self._object.write(view[taken:end])
+            try:
+                while taken < end:
+                    taken += self._object.write(view[taken:end])
+            finally:
+                self._take_output()
             if not self.flush():
                 break
         return taken
+
+    def _take_output(self) -> None:
+        """Take what OpenSSL has written, before it writes for another peer."""
+        if self._buffers.outgoing.pending:
+            self.unsent += self._buffers.outgoing.read()
 
     def flush(self) -> bool:
         """Send pending ciphertext; returns whether all of it was sent.
@@ -119,8 +155,7 @@ class TlsSocket:
         Raises:
             OSError: the connection is lost.
         """
-        data = self.unsent + self._outgoing.read() if self._outgoing.pending else self.unsent
-        return not data or self._push(data)
+        return not self.unsent or self._push(self.unsent)
 
     def _push(self, data: bytes) -> bool:
         try:
@@ -131,13 +166,15 @@ class TlsSocket:
             self.unsent = b""
             return True
         self.unsent = data[sent:]
-        self._want_write()
+        self._driver.want_write()
         return False
 
     def shut(self) -> None:
         """Send `close_notify`. Never raises."""
         with contextlib.suppress(OSError, ValueError):
             # It would wait for the peer's own, which is not asked for (RFC 8446 section 6.1).
-            with contextlib.suppress(ssl.SSLError):
+            try:
                 self._object.unwrap()
-            self.flush()
+            finally:
+                self._take_output()
+                self.flush()

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from channeld.server.drivers.lane import Lane
-from channeld.server.drivers.tls import TlsSocket
+from channeld.server.drivers.tls import TlsBuffers, TlsSocket
 from tests.server.kit import (
     Client,
     RecordingEngine,
@@ -28,13 +28,13 @@ from tests.server.kit import (
 class Pair:
     """A TLS socket of ours, and a client that is driven by hand over the same socket pair."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: TlsBuffers | None = None) -> None:
         server, client = tls_contexts()
         near, far = socket.socketpair()
         for sock in (near, far):
             sock.setblocking(False)
         self.near, self.far, self.wanted = near, far, 0
-        self.tls = TlsSocket(far, server, self.want_write)
+        self.tls = TlsSocket(far, server, buffers or TlsBuffers(), self)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = client.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
 
@@ -97,6 +97,54 @@ def test_nothing_yet_is_no_end(pair: Pair) -> None:
         pair.tls.recv(1000)
     pair.near.send(record[7:])
     assert pair.receive() == b"x" * 100
+
+
+def test_connections_share_buffers_and_nothing_of_each_other() -> None:
+    buffers = TlsBuffers()
+    pairs = [Pair(buffers) for _ in range(3)]
+    for _ in range(6):
+        # In turn, and in halves, so that each has part of a flight or of a record when the next one has its turn.
+        for pair in pairs:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                pair.client.do_handshake()
+            flight = pair.outgoing.read()
+            for half in (flight[: len(flight) // 2], flight[len(flight) // 2 :]):
+                if half:
+                    pair.near.send(half)
+                    pair.receive()
+                    assert (buffers.incoming.pending, buffers.outgoing.pending) == (0, 0)
+        for pair in pairs:
+            pair.pump()
+    records = []
+    for number, pair in enumerate(pairs):
+        pair.client.write(b"from %d" % number)
+        records.append(pair.outgoing.read())
+        pair.near.send(records[number][:9])
+        assert pair.receive() == b""
+    for number, pair in enumerate(pairs):
+        assert pair.tls.send(b"to %d" % number) == 4
+        pair.near.send(records[number][9:])
+        assert pair.receive() == b"from %d" % number
+        pair.pump()
+        assert pair.client.read(100) == b"to %d" % number
+        pair.close()
+
+
+def test_what_breaks_one_connection_leaves_nothing_to_the_next() -> None:
+    buffers = TlsBuffers()
+    broken, other = Pair(buffers).shake(), Pair(buffers).shake()
+    broken.client.write(b"x")
+    broken.near.send(b"\x17\x03\x03\x00\x20" + bytes(32) + broken.outgoing.read())
+    with pytest.raises(ssl.SSLError):
+        broken.tls.recv(1000)
+    assert (buffers.incoming.pending, buffers.outgoing.pending) == (0, 0)
+    other.client.write(b"good")
+    other.pump()
+    assert other.receive() == b"good"
+    broken.tls.shut()
+    assert buffers.outgoing.pending == 0
+    for pair in (broken, other):
+        pair.close()
 
 
 def test_several_records_in_one_read_are_all_given(pair: Pair) -> None:
