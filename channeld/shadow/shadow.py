@@ -1,20 +1,26 @@
-"""The shadow as the server uses it: creates sessions, counts, logs examples and a summary."""
+"""The shadow as the server uses it: sessions that consult it, counts, examples in the log, and a summary.
 
-from collections.abc import Iterator, Mapping
+Only accepted frames count: a frame that is refused anyway is not reported. A frame is evaluated before it is handled (it
+may be modified later), and the result is reported once it has been handled.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from channeld.auth.authenticator import KeySet
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Peer, Surroundings
-from channeld.engine.session import State
+from channeld.engine.receive import Receiver
+from channeld.engine.session import NO_FIELDS, State
 from channeld.hooks import Request
-from channeld.later import start
-from channeld.plan.plan import ChannelPlan, Plan
+from channeld.later import Continuation, Pending, start
+from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.codes import CloseCode
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import BadFrame, Frame, Json, decode
+from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.shadow.judge import Crowd, Judge, ShadowSession, Turned
-from channeld.shadow.receiver import ShadowedReceiver
 from channeld.shadow.tally import HANDSHAKE, Tally, TallyKey
 from channeld.telemetry import Sample, log
 
@@ -43,7 +49,7 @@ class Shadow:
         clock = engine.runtime.clock
         self.tally = Tally(clock, clock.wall())
         self._of_users: dict[tuple[str, str], list[ShadowedReceiver]] = {}
-        engine.make_session = self._make_session
+        engine.make_session = partial(ShadowedReceiver, self)
 
     def begin(self) -> None:
         """Log which configurations are compared: at the start and after a reload."""
@@ -59,25 +65,17 @@ class Shadow:
         """The metrics."""
         return self.tally.samples()
 
-    def _make_session(
-        self,
-        engine: Surroundings,
-        channel: ChannelPlan,
-        params: Mapping[str, Json],
-        request: Request,
-        peer: Peer,
-    ) -> ShadowedReceiver:
-        return ShadowedReceiver(engine, channel, params, request, peer, self)
-
     # ------------------------------------------------------------------------------------------ asked by sessions
 
-    def admit(self, session: ShadowedReceiver, request: Request, token: str | None) -> None:
+    def admit(self, session: "ShadowedReceiver", request: Request, token: str | None) -> None:
         """The client was let in: find out whether it would be there, and set `shadow` where it would."""
         rest = start(self._admit(session, request, token))
         if rest is not None:
             self._engine.runtime.spawn(rest)
 
-    async def _admit(self, session: ShadowedReceiver, request: Request, token: str | None) -> None:
+    async def _admit(
+        self, session: "ShadowedReceiver", request: Request, token: str | None
+    ) -> None:
         try:
             outcome = await self.judge.admit(request, session, token)
         except BrokerUnavailable:
@@ -94,13 +92,13 @@ class Shadow:
         else:
             self._turn(session, HANDSHAKE, outcome)
 
-    def renew(self, session: ShadowedReceiver, token: str) -> None:
+    def renew(self, session: "ShadowedReceiver", token: str) -> None:
         """A new token was taken: ask whether it would have been, and take `shadow` away where not."""
         rest = start(self._renew(session, token))
         if rest is not None:
             self._engine.runtime.spawn(rest)
 
-    async def _renew(self, session: ShadowedReceiver, token: str) -> None:
+    async def _renew(self, session: "ShadowedReceiver", token: str) -> None:
         if session.shadow is None:
             return
         try:
@@ -111,7 +109,7 @@ class Shadow:
         if refusal is not None:
             self._turn(session, "authenticate", refusal)
 
-    def _replace_oldest(self, session: ShadowedReceiver, shadow: ShadowSession) -> None:
+    def _replace_oldest(self, session: "ShadowedReceiver", shadow: ShadowSession) -> None:
         """Count a user's oldest connection over `connections_per_user`, which would have been closed."""
         most = shadow.channel.limits.connections_per_user
         if most is None or shadow.user_id is None:
@@ -123,7 +121,7 @@ class Shadow:
             if oldest.is_in(State.OPEN):
                 self._turn(oldest, HANDSHAKE, _REPLACED)
 
-    def _turn(self, session: ShadowedReceiver, kind: str, refusal: Turned) -> None:
+    def _turn(self, session: "ShadowedReceiver", kind: str, refusal: Turned) -> None:
         """Count a connection that would not exist, log an example, and stop evaluating it."""
         self.leave(session, self._engine.runtime.clock.monotonic())
         key = TallyKey(session.channel.name, kind, refusal.reason)
@@ -139,7 +137,7 @@ class Shadow:
             connection=session.connection_id,
         )
 
-    def leave(self, session: ShadowedReceiver, now: float) -> None:
+    def leave(self, session: "ShadowedReceiver", now: float) -> None:
         """The connection has ended, or would have: its shadow goes."""
         shadow, session.shadow = session.shadow, None
         if shadow is None:
@@ -152,7 +150,7 @@ class Shadow:
         if not others:
             self._of_users.pop(user, None)
 
-    def tell(self, session: ShadowedReceiver, kind: str, frame: Frame, reason: str) -> None:
+    def tell(self, session: "ShadowedReceiver", kind: str, frame: Frame, reason: str) -> None:
         """A frame was taken that would have been refused: count it, and show one a minute of each kind."""
         key, shadow = TallyKey(session.channel.name, kind, reason), session.shadow
         if not self.tally.count(key) or shadow is None:
@@ -169,10 +167,160 @@ class Shadow:
             connection=session.connection_id,
         )
 
-    def give_up(self, session: ShadowedReceiver, error: Exception) -> None:
+    def give_up(self, session: "ShadowedReceiver", error: Exception) -> None:
         """The judge has failed: the connection is not asked about any more."""
         self.leave(session, self._engine.runtime.clock.monotonic())
         log("shadow_failed", channel=session.channel.name, exception=error)
+
+
+class ShadowedReceiver(Receiver):
+    """A receiver with a shadow session, once that is known."""
+
+    __slots__ = ("_asked", "_handshake", "_refusals", "_text", "_token", "shadow")
+
+    def __init__(
+        self,
+        asked: Shadow,
+        engine: Surroundings,
+        channel: ChannelPlan,
+        params: Mapping[str, Json],
+        request: Request,
+        peer: Peer,
+    ) -> None:
+        super().__init__(engine, channel, params, request, peer)
+        self.shadow: ShadowSession | None = None
+        self._asked = asked
+        self._handshake: Request | None = request
+        self._refusals = 0
+        self._text = b""
+        self._token: str | None = None
+
+    def open(self, now: float) -> Pending[None] | None:
+        """Opens as usual; then evaluates the handshake."""
+        return _after(super().open(now), self._opened)
+
+    def receive(self, text: bytes, now: float) -> Pending[None] | Continuation | None:
+        """Receives as usual, keeping the text for its size. A queued message is not measured."""
+        self._text = text
+        pending = super().receive(text, now)
+        self._text = b""
+        return pending
+
+    def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:
+        """Closes as usual, and drops the shadow."""
+        pending = super().closed(code, reason, now)
+        self._handshake = None
+        self._asked.leave(self, now)
+        return pending
+
+    def refuse(
+        self,
+        code: str,
+        message: str,
+        id: str | int | None = None,
+        fields: Mapping[str, object] = NO_FIELDS,
+    ) -> None:
+        """Refuses as usual, and records that."""
+        self._refusals += 1
+        super().refuse(code, message, id, fields)
+
+    # -------------------------------------------------------------------------------------------------- asking
+
+    def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
+        if self.state is State.AUTHENTICATING:
+            self._token = _token_of(text, self.channel.limits.json_depth)
+        return _after(super()._receive_early(text, now), self._opened)
+
+    def _opened(self) -> None:
+        request = self._handshake
+        if request is not None and self.state is State.OPEN:
+            token, self._token, self._handshake = self._token, None, None
+            self._asked.admit(self, request, token)
+
+    def _receive_message(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | Continuation | None:
+        reason, before = self._ask(message.type, frame, now), self._refusals
+        pending = super()._receive_message(message, frame, id, now)
+        return (
+            pending if reason is None else self._tell(pending, message.type, reason, before, frame)
+        )
+
+    def _take_steps(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        reason, before = self._ask(message.type, frame, now), self._refusals
+        pending = super()._take_steps(message, frame, id, now)
+        return (
+            pending if reason is None else self._tell(pending, message.type, reason, before, frame)
+        )
+
+    def _receive_control(
+        self, kind: str, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        if kind == "authenticate":
+            token = frame.get("token")
+            return _after(
+                super()._receive_control(kind, frame, id, now), lambda: self._renewed(token)
+            )
+        asks = kind in RESERVED_CLIENT and kind != "ping"
+        reason, before = self._ask(kind, frame, now) if asks else None, self._refusals
+        pending = super()._receive_control(kind, frame, id, now)
+        return pending if reason is None else self._tell(pending, kind, reason, before, frame)
+
+    def _ask(self, kind: str, frame: Frame, now: float) -> str | None:
+        shadow, asked = self.shadow, self._asked
+        if shadow is None:
+            return None
+        asked.tally.messages += 1
+        try:
+            if kind in RESERVED_CLIENT:
+                return asked.judge.refuses_verb(shadow, self, kind, frame)
+            return asked.judge.refuses(shadow, self, kind, frame, self._text, now)
+        except Exception as error:  # the shadow must never affect serving
+            asked.give_up(self, error)
+            return None
+
+    def _renewed(self, token: Json) -> None:
+        if self.shadow is not None and self.state is State.OPEN and isinstance(token, str):
+            self._asked.renew(self, token)
+
+    def _tell(
+        self,
+        pending: Pending[None] | Continuation | None,
+        kind: str,
+        reason: str,
+        refusals: int,
+        frame: Frame,
+    ) -> Pending[None] | None:
+        """Report the frame once it has been handled, unless it was refused."""
+
+        def handled() -> None:
+            if self._refusals == refusals and self.shadow is not None:
+                self._asked.tell(self, kind, frame, reason)
+
+        return _after(pending, handled)
+
+
+def _token_of(text: bytes, depth: int) -> str | None:
+    frame = decode(text, depth)
+    token = None if isinstance(frame, BadFrame) else frame.get("token")
+    return token if isinstance(token, str) else None
+
+
+def _after(
+    pending: Pending[None] | Continuation | None, call: Callable[[], None]
+) -> Pending[None] | None:
+    """Call something when what is pending has ended; at once if nothing is."""
+    if pending is None:
+        call()
+        return None
+    return Pending(_await_then(pending, call))
+
+
+async def _await_then(pending: Awaitable[None], call: Callable[[], None]) -> None:
+    await pending
+    call()
 
 
 def _hooks(channel: ChannelPlan) -> list[object]:

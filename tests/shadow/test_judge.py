@@ -1,7 +1,7 @@
 import jwt
 import pytest
 
-from channeld.shadow.receiver import ShadowedReceiver
+from channeld.shadow.shadow import ShadowedReceiver
 from channeld.shadow.tally import TallyKey
 from channeld.testing import TestApp
 from tests.shadow.conftest import HEAD, Compare
