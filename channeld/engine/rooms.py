@@ -14,7 +14,7 @@ from channeld.later import resolved, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.names import is_room_name, room_name
+from channeld.protocol.names import is_plain, is_room_name, room_name
 
 AT_ONCE: Final = 100
 """Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
@@ -56,7 +56,9 @@ def _named(rendered: list[object]) -> Iterator[str]:
     for room in rendered:
         if isinstance(room, list):
             # Entries of a token's list that cannot be names are skipped, so that the valid ones still work.
-            yield from filter(is_room_name, map(room_name, dict.fromkeys(room)))
+            # First without those that are cheap to skip: a token may have thousands.
+            plain = filter(is_plain, dict.fromkeys(room))
+            yield from filter(is_room_name, map(room_name, plain))
         elif room is not MISSING:
             yield room_name(str(room))
 
