@@ -4,7 +4,7 @@ Each verb is written once, for brokers that answer at once and for those that do
 through `deliver`, even those that started on this node, so there is one way in and one order.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -373,9 +373,19 @@ class Hub:
         elif topic in self._rooms:
             self.presence.changed(topic, delivered)
 
-    def tell(self, topic: Topic, payload: bytes, skip: str | None) -> None:
-        """Give a frame of the server's own, as its JSON, to this node's members of a topic."""
-        self._deliver(topic, Publication(payload, None, skip))
+    def tell(self, topic: Topic, payload: bytes, *skips: str | None) -> None:
+        """Give a frame of the server's own, as its JSON, to this node's members of a topic, but not to these connections."""
+        room = self._rooms.get(topic)
+        if len(skips) <= 1 or room is None:
+            self._deliver(topic, Publication(payload, None, skips[0] if skips else None))
+            return
+        apart = {self._peers.get(connection or "") for connection in skips}
+        others = [peer for peer in room.recipients if peer not in apart]
+        self._deliveries += len(others)
+        self._fanout.publish(others, payload)
+        self._deliver_late(room, None, payload, apart)
+        for watcher in list(room.watchers or ()):
+            watcher.send(payload)
 
     def _deliver(self, topic: Topic, publication: Publication) -> None:
         room = self._rooms.get(topic)
@@ -394,17 +404,21 @@ class Hub:
         self._deliveries += len(room.recipients)
         self._fanout.publish(room.recipients, payload, skip)
         if room.catching_up:
-            self._deliver_late(room, position, payload, skip)
+            self._deliver_late(room, position, payload, (skip,))
         if room.watchers:
             for watcher in list(room.watchers):
                 watcher.send(payload)
 
     def _deliver_late(
-        self, room: Room, position: Position | None, frame: bytes, skip: Recipient | None
+        self,
+        room: Room,
+        position: Position | None,
+        frame: bytes,
+        skips: Collection[Recipient | None],
     ) -> None:
         catching_up = room.catching_up or {}
         for peer, entry in list(catching_up.items()):
-            if peer is skip:
+            if peer in skips:
                 continue
             if entry.top is None:
                 entry.keep(position, frame)

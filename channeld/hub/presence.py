@@ -4,7 +4,7 @@ The rules of this file. The broker decides, over all nodes, whose first connecti
 node in one order; each node tells its own members. A user whose last connection on this node goes *lingers*: the broker
 still counts the user as there until `grace` is over (longer for one who was sent away to another node); one who comes back to any node before that has neither left nor
 joined. With `batch`, the joins and leaves of an interval are one frame, and a user who came and went within it is not
-mentioned. If changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
+mentioned; who came meanwhile is told only what its `state` did not show. If changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
 not do it at once. Anonymous connections are counted (user ""), never announced.
 """
 
@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 from channeld.broker.broker import (
     Broker,
@@ -34,7 +35,17 @@ ANONYMOUS = ""
 AWAY = 10.0
 """Seconds in which anyone who was sent away, and asked to come back, is expected at the latest."""
 
-Tell = Callable[[Topic, bytes, str | None], None]
+MOST_APART = 2000
+"""Joins and leaves that are written once more for those who came within a batch; with more of them, they get what all get."""
+
+
+class Tell(Protocol):
+    """Gives a frame's JSON to this node's members of a topic."""
+
+    def __call__(self, topic: Topic, payload: bytes, *skips: str | None) -> None:
+        """To all of them but the connections `skips`."""
+
+
 OnChange = Callable[[Topic, str, Mapping[str, Json] | None, Position], None]
 Spawn = Callable[[Awaitable[object]], None]
 
@@ -48,17 +59,21 @@ class _Lingering:
 
 
 class _Batch:
-    __slots__ = ("joins", "leaves")
+    """What happened, numbered, and which members came after how many of it; of a leave also when its user came, 0: before."""
+
+    __slots__ = ("count", "joins", "leaves", "newcomers")
 
     def __init__(self) -> None:
-        self.joins: dict[str, Frame] = {}
-        self.leaves: set[str] = set()
+        self.count = 0
+        self.joins: dict[str, tuple[int, str | None, Frame]] = {}
+        self.leaves: dict[str, tuple[int, int]] = {}
+        self.newcomers: dict[str, tuple[Member, int]] = {}
 
 
 class Presence:
     """The presence of this node's members.
 
-    `tell(topic, frame, skip)` gives a frame's JSON to this node's members of a topic, but not to the connection `skip`. `spawn`
+    `tell(topic, frame, *skips)` gives a frame's JSON to this node's members of a topic, but not to the connections `skips`. `spawn`
     runs what a timer started and could not finish at once. Set `plan_of(channel)`, which returns the channel's current presence
     plan. `on_change(topic, user, info, version)` may be set: it is called at once, not in batches, for a user who came (with `info`)
     or left (None) on any node.
@@ -90,6 +105,7 @@ class Presence:
         """
         user = member.user_id or ANONYMOUS
         key = (topic, user)
+        is_new = not self._is_here(key, member.connection_id)
         self._remember(key, member.connection_id)
         try:
             shown = await self._with_state(topic, member, info)
@@ -99,6 +115,11 @@ class Presence:
         except BrokerUnavailable:
             self._forget(key, member.connection_id)
             raise
+        plan = self.plan_of(topic.channel)
+        if is_new and plan is not None and plan.events and plan.batch > 0:
+            # What has been gathered so far is in the `state` that it gets next.
+            batch = self._batch(topic, plan)
+            batch.newcomers[member.connection_id] = (member, batch.count)
         if shown.by is None and self._states.get(key) == member.connection_id:
             # It had set a state, which a reload removes; the broker has told the others.
             del self._states[key]
@@ -270,19 +291,21 @@ class Presence:
 
     def _gather(self, topic: Topic, plan: PresencePlan, change: PresenceChange) -> None:
         batch, user = self._batch(topic, plan), change.user
+        batch.count += 1
         shown = Shown.fields_of(change.info)
         if change.event == "leave":
-            if batch.joins.pop(user, None) is None:
-                batch.leaves.add(user)
+            came = batch.joins.pop(user)[0] if user in batch.joins else 0
+            batch.leaves[user] = came, batch.count
         elif change.event == "update" and user not in batch.joins:
             frame = _presence(topic, event="update", user=user, **shown)
             self._tell(topic, encode(frame), change.skip)
-        elif user in batch.leaves:
+        elif user in batch.leaves and not batch.leaves[user][0]:
             # Nobody was told that the user left, so to them it is still there, perhaps with other info.
-            batch.leaves.discard(user)
-            self._tell(topic, encode(_presence(topic, event="update", user=user, **shown)), None)
+            del batch.leaves[user]
+            self._tell(topic, encode(_presence(topic, event="update", user=user, **shown)))
         else:
-            batch.joins[user] = shown
+            batch.leaves.pop(user, None)
+            batch.joins[user] = batch.count, change.skip, shown
 
     def _tell_state_soon(self, topic: Topic) -> None:
         if topic in self._missed:
@@ -295,7 +318,7 @@ class Presence:
 
     async def _tell_state(self, topic: Topic) -> None:
         self._missed.discard(topic)
-        self._tell(topic, await self.state(topic), None)
+        self._tell(topic, await self.state(topic))
 
     async def end_grace(self) -> None:
         """Let everyone leave who only lingers: their last connection on this node has gone."""
@@ -335,12 +358,17 @@ class Presence:
 
     def _flush(self, topic: Topic) -> None:
         batch = self._batches.pop(topic)
-        if not batch.joins and not batch.leaves:
-            return
-        joins = [{"user": user, **shown} for user, shown in batch.joins.items()]
-        leaves = [{"user": user} for user in sorted(batch.leaves)]
-        frame = _presence(topic, event="changes", joins=joins, leaves=leaves)
-        self._tell(topic, encode(frame), None)
+        apart, size = batch.newcomers, len(batch.joins) + len(batch.leaves)
+        if len(apart) * size > MOST_APART:
+            # A leave of somebody unknown does no harm, and a newcomer may know them.
+            apart, batch.leaves = {}, {user: (0, at) for user, (_, at) in batch.leaves.items()}
+        if (frame := _changes(topic, batch)) is not None:
+            self._tell(topic, encode(frame), *apart)
+        for connection, (member, seen) in apart.items():
+            if self._is_here((topic, member.user_id or ANONYMOUS), connection):
+                frame = _changes(topic, batch, seen, connection)
+                if frame is not None:
+                    member.peer.send(encode(frame))
 
     async def state(self, topic: Topic) -> bytes:
         """The `presence` frame that says who is there, as its JSON."""
@@ -361,6 +389,20 @@ class Presence:
         """The `presence` frame that says how many are there; anonymous connections are connections as well."""
         count = await resolved(self._broker.count(topic))
         return _presence(topic, event="count", users=count.users, connections=count.connections)
+
+
+def _changes(topic: Topic, batch: _Batch, seen: int = 0, own: str = "") -> Frame | None:
+    """What a connection that came after the first `seen` things is to hear, without its `own` join; None: nothing."""
+    joins = [
+        {"user": user, **shown}
+        for user, (at, of, shown) in batch.joins.items()
+        if at > seen and (not own or of != own)
+    ]
+    left = [user for user, (came, at) in batch.leaves.items() if came <= seen < at]
+    if not joins and not left:
+        return None
+    leaves = [{"user": user} for user in sorted(left)]
+    return _presence(topic, event="changes", joins=joins, leaves=leaves)
 
 
 def nobody_in(topic: Topic) -> Frame:

@@ -147,6 +147,47 @@ def test_a_batch_is_told_when_its_time_is_over_and_not_before() -> None:
     assert [join["user"] for join in changes["joins"]] == ["bob"]
 
 
+def test_who_comes_within_a_batch_is_told_what_came_after() -> None:
+    kit, plan = Kit(), presence(grace=0, batch=1)
+    members = [enter(kit, plan, user[0], user) for user in ("ann", "bob", "cid")]
+    again = enter(kit, plan, "b2", "bob")
+    kit.advance(1)
+    told = [[[join["user"] for join in frame["joins"]] for frame in m.peer.take()] for m in members]
+    # The second connection of bob's has other info.
+    assert told == [[["bob", "cid"]], [["bob", "cid"]], [["bob"]]]
+    assert again.peer.take() == []
+    enter(kit, plan, "d", "dan")
+    kit.advance(1)
+    [frame] = members[0].peer.take()
+    assert [join["user"] for join in frame["joins"]] == ["dan"]
+
+
+@pytest.mark.parametrize("others", [0, 60])
+def test_who_saw_somebody_that_came_and_went_within_a_batch_is_told(others: int) -> None:
+    kit, plan = Kit(), presence(grace=0, batch=1)
+    ann = enter(kit, plan, "a", "ann")
+    kit.advance(1)
+    bob = enter(kit, plan, "b", "bob")
+    cid = enter(kit, plan, "c", "cid")
+    for number in range(others):
+        enter(kit, plan, f"c{number}", f"u{number}")
+    run_sync(kit.hub.drop(bob, CHANNEL, plan))
+    kit.advance(1)
+    [frame] = cid.peer.take()
+    assert frame["leaves"] == [{"user": "bob"}]
+    [frame] = ann.peer.take()
+    assert "bob" not in [join["user"] for join in frame["joins"]]
+
+
+def test_of_many_who_come_at_once_each_is_told_all() -> None:
+    kit, plan = Kit(), presence(grace=0, batch=1)
+    members = [enter(kit, plan, f"c{n}", f"u{n}") for n in range(50)]
+    kit.advance(1)
+    for member in members:
+        [frame] = member.peer.take()
+        assert len(frame["joins"]) == 50
+
+
 def test_other_info_of_a_user_who_is_there_is_told_as_an_update() -> None:
     kit, plan = Kit(), presence()
     ann, first = enter(kit, plan, "a", "ann"), enter(kit, plan, "b1", "bob")
