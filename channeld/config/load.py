@@ -1,15 +1,15 @@
 """Loads a configuration from its files into the model: read, check, structure, rules, in this order."""
 
 import glob
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import attrs
 
 from channeld.config.model import Config
 from channeld.config.rules import check
-from channeld.config.source import Sources, read_sources
+from channeld.config.source import FileSystem, Sources, read_sources
 from channeld.config.structure import structure
 from channeld.diagnostics.diagnostic import Report
 
@@ -31,36 +31,25 @@ class Loaded:
     report: Report
 
 
-class FileSystem(NamedTuple):
-    """File access: `read` returns bytes or raises OSError, `list_files` returns what a pattern matches."""
-
-    read: Callable[[str], bytes]
-    list_files: Callable[[str], list[str]]
-
-
 def load(
     file: str,
-    *,
+    files: FileSystem,
     environ: Mapping[str, str],
-    read: Callable[[str], bytes],
-    list_files: Callable[[str], list[str]],
+    *,
     missing_is_error: bool = False,
 ) -> Loaded:
     """Load a configuration. All errors go to the report; nothing is raised.
 
     Args:
         file: the main file.
+        files: where it and what it names is.
         environ: the variables for `${NAME}`.
-        read: returns a file's bytes; may raise OSError.
-        list_files: the files that match an include pattern.
         missing_is_error: whether an unset variable or absent secrets file is an error (to run) or a warning (to validate).
     """
     report = Report()
-    sources = read_sources(
-        file, read, environ, report, list_files=list_files, missing_is_error=missing_is_error
-    )
+    sources = read_sources(file, files, environ, report, missing_is_error=missing_is_error)
     found = Report()
-    config = structure(sources, found, read=read, missing_is_error=missing_is_error)
+    config = structure(sources, found, missing_is_error=missing_is_error)
     sources.is_sound = not (report.errors or found.errors)
     if config is not None:
         found.extend(check(config, sources))

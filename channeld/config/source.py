@@ -3,6 +3,7 @@
 import hashlib
 import posixpath
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import attrs
 
@@ -42,7 +43,7 @@ class Sources:
     refused: set[str] = attrs.field(factory=set)
     from_environment: set[str] = attrs.field(factory=set)
     unreadable: dict[str, str] = attrs.field(factory=dict)
-    _read: Callable[[str], bytes] = attrs.field(repr=False)
+    read: Callable[[str], bytes] = attrs.field(repr=False)
     _trees: dict[str, Tree | None] = attrs.field(factory=dict, repr=False)
     _texts: dict[str, str] = attrs.field(factory=dict, repr=False)
     _shown: dict[str, str] = attrs.field(factory=dict, repr=False)
@@ -129,7 +130,7 @@ class Sources:
         """
         if file not in self._trees and file not in self.unreadable:
             try:
-                data = self._read(file)
+                data = self.read(file)
             except OSError as problem:
                 self.unreadable[file] = problem.strerror or str(problem)
             else:
@@ -138,29 +139,34 @@ class Sources:
         return self._trees.get(file)
 
 
+class FileSystem(NamedTuple):
+    """File access: `read` returns bytes or raises OSError, `list_files` what a pattern matches."""
+
+    read: Callable[[str], bytes]
+    list_files: Callable[[str], list[str]]
+
+
 def read_sources(
     file: str,
-    read: Callable[[str], bytes],
+    files: FileSystem,
     environ: Mapping[str, str],
     report: Report,
     *,
-    list_files: Callable[[str], list[str]],
     missing_is_error: bool,
 ) -> Sources:
     """Read a configuration and all that it includes. All errors go to `report`; nothing is raised.
 
     Args:
         file: the main file, as the user named it.
-        read: gives a file's bytes; may raise OSError.
+        files: where it and what it names is.
         environ: the variables that `${NAME}` may name.
         report: receives the findings.
-        list_files: the files that match an include pattern, relative to the working folder.
         missing_is_error: whether an unset variable is an error (to run) or a warning (to validate).
 
     Returns:
         What was read. If its `readable` is false, the report says why, and nothing can be checked.
     """
-    sources = Sources(root=file, report=report, read=read)
+    sources = Sources(root=file, report=report, read=files.read)
     main = sources.read_document(file)
     if main is None:
         if (reason := sources.unreadable.get(file)) is not None:
@@ -170,7 +176,7 @@ def read_sources(
     environment = Environment(variables=environ, report=report, missing_is_error=missing_is_error)
     sources.unset |= main.unknown
     value = _value(main, environment)
-    included = _included(sources, main, list_files)
+    included = _included(sources, main, files.list_files)
     if isinstance(value, dict):
         for tree in included:
             _merge(sources, value, tree, environment)

@@ -37,7 +37,6 @@ def structure(
     sources: Sources,
     report: Report,
     *,
-    read: Callable[[str], bytes],
     missing_is_error: bool = False,
 ) -> Config | None:
     """The model of a configuration, as far as it can be understood.
@@ -47,7 +46,6 @@ def structure(
     Args:
         sources: from `read_sources`.
         report: receives CH101 to CH110, CH118 to CH124, CH601 and CH605.
-        read: returns the bytes of a file that a value names; may raise OSError.
         missing_is_error: whether an absent secrets file is an error (to run) or a warning (to validate).
 
     Returns:
@@ -68,7 +66,7 @@ def structure(
     checker = Checker(
         place=lambda pointer, key: sources.place(pointer, key=key),
         report=report,
-        files=_Files(sources=sources, read=read, missing_is_error=missing_is_error),
+        files=_Files(sources=sources, missing_is_error=missing_is_error),
         notations=NOTATIONS,
         normalizers=NORMALIZERS,
         silent=frozenset(sources.unset),
@@ -139,12 +137,11 @@ class _Files:
     """The files that values name, each read once."""
 
     sources: Sources
-    read: Callable[[str], bytes]
     missing_is_error: bool
 
     def text(self, checker: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
         try:
-            data = self.read(path)
+            data = self.sources.read(path)
         except (OSError, ValueError) as problem:  # ValueError: a path that no file system can have
             reason = getattr(problem, "strerror", None) or "it cannot be read"
             return self._unreadable(checker, path, pointer, reason, may_be_absent)

@@ -14,7 +14,8 @@ from typing import Final
 
 import attrs
 
-from channeld.config.load import MAX_BYTES, FileSystem, file_system
+from channeld.config.load import MAX_BYTES, file_system
+from channeld.config.source import FileSystem
 from channeld.plan.load import STDIN, with_stdin
 
 _SECONDS: Final = 60.0

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from channeld.config.load import FileSystem, load
+from channeld.config.load import load
 from channeld.config.model import Config
-from channeld.config.source import Sources
+from channeld.config.source import FileSystem, Sources
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.plan.sensitive import hide_examples
 from channeld.pointer import value_at
@@ -84,7 +84,7 @@ def load_side(
         prefix: what goes before file names where they are shown, such as `main:`.
         environ: the variables for `${NAME}`.
     """
-    loaded = load(file, environ=environ, read=files.read, list_files=files.list_files)
+    loaded = load(file, files, environ)
     sources = loaded.sources
     report = Report()
     report.extend(loaded.report)

@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from channeld.config.load import MAX_BYTES, FileSystem, file_system
+from channeld.config.load import MAX_BYTES, file_system
+from channeld.config.source import FileSystem
 from channeld.diagnostics.diagnostic import Place
 
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.load import FileSystem
+from channeld.config.source import FileSystem
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.lsp.blocks import WHOLE, Blocks
 from channeld.lsp.buffers import overlaid, shown_name

@@ -136,7 +136,7 @@ def read(projects: Projects, name: str, text: str) -> View | None:
         return None if tree is None else View(name=name, root=root, tree=tree)
     files_of = projects.configuration_files(root)
     files = projects.around(root, name).with_text(name, text)
-    loaded = load(root, environ=os.environ, read=files.read, list_files=files.list_files)
+    loaded = load(root, files, os.environ)
     own = loaded.sources.tree(name) or parse(text, name, Report())
     if own is None:
         return None

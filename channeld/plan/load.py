@@ -10,9 +10,9 @@ from typing import Final
 import attrs
 
 from channeld.config.ignores import apply_ignores
-from channeld.config.load import MAX_BYTES, FileSystem, Loaded, file_system, load
+from channeld.config.load import MAX_BYTES, Loaded, file_system, load
 from channeld.config.model import Config
-from channeld.config.source import Sources
+from channeld.config.source import FileSystem, Sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 
@@ -66,13 +66,7 @@ def check(
     name = STDIN if file == "-" else file
     if files is None:
         files = with_stdin() if file == "-" else file_system()
-    loaded = load(
-        name,
-        environ=environ,
-        read=files.read,
-        list_files=files.list_files,
-        missing_is_error=missing_is_error,
-    )
+    loaded = load(name, files, environ, missing_is_error=missing_is_error)
     plan, report = _compiled(loaded, import_hooks, fresh)
     return Checked(
         file=name,

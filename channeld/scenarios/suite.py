@@ -11,7 +11,8 @@ from typing import Final
 
 import attrs
 
-from channeld.config.load import FileSystem, file_system
+from channeld.config.load import file_system
+from channeld.config.source import FileSystem
 from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report

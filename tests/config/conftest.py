@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from channeld.config.load import Loaded, load
+from channeld.config.source import FileSystem
 
 ENVIRONMENT = {
     "CHANNELD_JWT_SECRET": "a secret of more than thirty-two bytes",
@@ -30,9 +31,8 @@ def load_text(
 
     return load(
         "conf/channels.yaml",
-        environ=ENVIRONMENT if environ is None else environ,
-        read=read,
-        list_files=lambda pattern: [name for name in held if name == pattern],
+        FileSystem(read, lambda pattern: [name for name in held if name == pattern]),
+        ENVIRONMENT if environ is None else environ,
         missing_is_error=missing_is_error,
     )
 

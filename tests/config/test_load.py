@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from channeld.config.ignores import apply_ignores
 from channeld.config.load import Loaded, file_system, load
+from channeld.config.source import FileSystem
 from channeld.diagnostics.diagnostic import Severity
 
 Load = Callable[..., Loaded]
@@ -58,7 +59,7 @@ def test_a_file_that_is_not_there_is_a_finding() -> None:
     def read(file: str) -> bytes:
         raise FileNotFoundError(2, "No such file or directory")
 
-    loaded = load("channels.yaml", environ={}, read=read, list_files=lambda pattern: [])
+    loaded = load("channels.yaml", FileSystem(read, lambda pattern: []), {})
     assert loaded.config is None
     assert [d.code for d in loaded.report] == ["CH117"]
 
@@ -145,13 +146,8 @@ def test_the_real_file_system(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     part = "channels: {feed: {path: /feed, auth: none, description: d, events: {a: {}}}}"
     (tmp_path / "parts" / "feed.yaml").write_text(part, encoding="utf-8")
-    read, list_files = file_system()
-    loaded = load(
-        str(tmp_path / "channels.yaml"),
-        environ={"CHANNELD_JWT_SECRET": "x" * 32, "SENSOR_TOKEN": "y" * 16},
-        read=read,
-        list_files=list_files,
-    )
+    environ = {"CHANNELD_JWT_SECRET": "x" * 32, "SENSOR_TOKEN": "y" * 16}
+    loaded = load(str(tmp_path / "channels.yaml"), file_system(), environ)
     assert list(loaded.report) == []
     assert loaded.config is not None
     assert list(loaded.config.channels) == ["room", "feed"]

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 import attrs
 import pytest
 
-from channeld.config.source import Sources, read_sources
+from channeld.config.source import FileSystem, Sources, read_sources
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 
 MAIN = "include: [rooms/*.yaml]\nchannels:\n  lobby: {path: /chat}\n"
@@ -40,10 +40,9 @@ def read(
     report = Report()
     sources = read_sources(
         root,
-        read_file,
+        FileSystem(read_file, lambda pattern: [name for name in files if fnmatch(name, pattern)]),
         environ or {},
         report,
-        list_files=lambda pattern: [name for name in files if fnmatch(name, pattern)],
         missing_is_error=False,
     )
     return Read(sources, list(report))

@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 import pytest
 
 from channeld.config.ignores import apply_ignores
-from channeld.config.source import read_sources
+from channeld.config.source import FileSystem, read_sources
 from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Report
 
@@ -40,10 +40,9 @@ def codes(example: str) -> list[str]:
     report = Report()
     sources = read_sources(
         "channels.yaml",
-        read,
+        FileSystem(read, lambda pattern: [name for name in files if fnmatch(name, pattern)]),
         {},
         report,
-        list_files=lambda pattern: [name for name in files if fnmatch(name, pattern)],
         missing_is_error=False,
     )
     return [diagnostic.code for diagnostic in apply_ignores(report, sources.ignores)]

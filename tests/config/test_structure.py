@@ -29,7 +29,7 @@ from channeld.config.model import (
     Subscribe,
     TokensAuth,
 )
-from channeld.config.source import read_sources
+from channeld.config.source import FileSystem, read_sources
 from channeld.config.structure import structure
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 
@@ -657,10 +657,10 @@ def structured(value: dict[str, Any]) -> tuple[Config | None, Report]:
 
     report = Report()
     sources = read_sources(
-        "channels.yaml", read, {}, report, list_files=lambda _: [], missing_is_error=False
+        "channels.yaml", FileSystem(read, lambda _: []), {}, report, missing_is_error=False
     )
     sources.value = value
-    return structure(sources, report, read=read), report
+    return structure(sources, report), report
 
 
 @settings(max_examples=60, deadline=None)

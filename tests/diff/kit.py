@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from fnmatch import fnmatch
 
-from channeld.config.load import FileSystem
 from channeld.config.model import Config
-from channeld.config.source import read_sources
+from channeld.config.source import FileSystem, read_sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import Joined
 from channeld.diff.accept import accept
@@ -86,10 +85,9 @@ def node_of(schema: Json, schemas: Mapping[str, Json] | None = None) -> Node:
     named = {"it": schema, **(schemas or {})}
     sources = read_sources(
         "channels.yaml",
-        lambda _: b"channeld: 1",
+        FileSystem(lambda _: b"channeld: 1", lambda _: []),
         {},
         Report(),
-        list_files=lambda _: [],
         missing_is_error=False,
     )
     found = Schemas(Config(schemas=named), sources, Report())

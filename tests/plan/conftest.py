@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from channeld.config.load import load
-from channeld.config.source import Sources, read_sources
+from channeld.config.source import FileSystem, Sources, read_sources
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.plan.compile import Compiled, compile  # noqa: A004 - the word for it
 from channeld.plan.templates import TemplateCompiler
@@ -52,7 +52,7 @@ def compile_text() -> Compile:
                 raise FileNotFoundError(2, "no such file", name)
             return known[name]
 
-        loaded = load("channels.yaml", environ=ENVIRON, read=read, list_files=lambda pattern: [])
+        loaded = load("channels.yaml", FileSystem(read, lambda pattern: []), ENVIRON)
         assert loaded.config is not None, [d.message for d in loaded.report]
         assert loaded.sources is not None
         compiled = compile(loaded.config, loaded.sources, import_hooks=import_hooks, hook_root=root)
@@ -67,10 +67,9 @@ def templates() -> TemplateCompiler:
     report = Report()
     sources = read_sources(
         "channels.yaml",
-        lambda _: b"channeld: 1",
+        FileSystem(lambda _: b"channeld: 1", lambda _: []),
         {},
         report,
-        list_files=lambda pattern: [],
         missing_is_error=True,
     )
     return TemplateCompiler(sources, report)

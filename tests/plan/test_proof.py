@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channeld.config.load import load
+from channeld.config.source import FileSystem
 from channeld.diagnostics.diagnostic import Severity
 from channeld.plan.compile import compile  # noqa: A004 - the word for it
 from channeld.plan.plan import Plan
@@ -170,7 +171,7 @@ def configurations(draw: st.DrawFn) -> str:
 
 
 def plan_of(text: str) -> Plan | None:
-    loaded = load("c.yaml", environ={}, read=lambda _: text.encode(), list_files=lambda _: [])
+    loaded = load("c.yaml", FileSystem(lambda _: text.encode(), lambda _: []), {})
     if loaded.config is None or any(f.severity is Severity.ERROR for f in loaded.report):
         return None
     compiled = compile(loaded.config, loaded.sources)

@@ -3,7 +3,7 @@
 import pytest
 
 from channeld.config.model import Config
-from channeld.config.source import read_sources
+from channeld.config.source import FileSystem, read_sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
@@ -22,7 +22,7 @@ def _bundle(schema: Json, broken: frozenset[tuple[str, str]] = frozenset()) -> J
     report = Report()
     files = {**FILES, "c.yaml": b"channeld: 1\n"}
     sources = read_sources(
-        "c.yaml", files.__getitem__, {}, report, list_files=lambda _: [], missing_is_error=False
+        "c.yaml", FileSystem(files.__getitem__, lambda _: []), {}, report, missing_is_error=False
     )
     documents = Documents(Config(schemas=NAMED), sources)
     return bundle(SchemaTarget(documents.inline("/here", schema), ""), documents, broken)

@@ -3,7 +3,7 @@
 import pytest
 
 from channeld.config.model import Config
-from channeld.config.source import read_sources
+from channeld.config.source import FileSystem, read_sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
@@ -25,7 +25,7 @@ def _documents() -> Documents:
         return FILES[name]
 
     sources = read_sources(
-        "conf/c.yaml", read, {}, report, list_files=lambda _: [], missing_is_error=False
+        "conf/c.yaml", FileSystem(read, lambda _: []), {}, report, missing_is_error=False
     )
     schemas: dict[str, Json] = {"a": {"$defs": {"x": {}}}}
     return Documents(Config(schemas=schemas), sources)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from channeld.config.model import Channel, ChannelAuth, Config, Event, Message
-from channeld.config.source import read_sources
+from channeld.config.source import FileSystem, read_sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.schema.schemas import Schemas, declared_schemas
 
@@ -43,7 +43,7 @@ def _read(schema: str, **files: str) -> tuple[Schemas, Report]:
 
     report = Report()
     sources = read_sources(
-        "conf/channels.yaml", read, {}, report, list_files=lambda _: [], missing_is_error=False
+        "conf/channels.yaml", FileSystem(read, lambda _: []), {}, report, missing_is_error=False
     )
     assert isinstance(sources.value, dict)
     return Schemas(_config(sources.value), sources, report), report
@@ -237,7 +237,7 @@ def _bundled(schema: Any) -> tuple[Schemas, Report]:
 
     report = Report()
     sources = read_sources(
-        "c.yaml", read, {}, report, list_files=lambda _: [], missing_is_error=False
+        "c.yaml", FileSystem(read, lambda _: []), {}, report, missing_is_error=False
     )
     return Schemas(Config(schemas={"it": schema}), sources, report), report
 
