@@ -26,7 +26,7 @@ from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
-from channeld.later import Later, Pending, resolved, start, yield_to_task
+from channeld.later import Later, Pending, resolved, start
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Json, encode
 from channeld.protocol.names import EVERYONE
@@ -197,8 +197,7 @@ class Hub:
         try:
             answer = await resolved(asked)
             if entering is not None:
-                await yield_to_task()
-                await entering
+                await entering.inside()
         finally:
             if entering is not None:
                 entering.close()

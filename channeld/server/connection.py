@@ -5,7 +5,7 @@ from functools import partial
 
 import attrs
 
-from channeld.later import Continuation
+from channeld.later import Continuation, Pending
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission, Seat
@@ -399,12 +399,12 @@ class Connection(WatchedOutbox):
         if isinstance(pending, Continuation):
             pending.then(self._go_on)
         else:
-            self._admission.runtime.spawn(self._wait(pending))
+            rest = pending if isinstance(pending, Pending) else Pending(_awaited(pending))
+            rest.go_on(self._admission.runtime.spawn, self._waited)
 
-    async def _wait(self, pending: Awaitable[None]) -> None:
-        try:
-            await pending
-        except Exception as error:  # a bug above ends this connection, not the server
+    def _waited(self, error: Exception | None) -> None:
+        if error is not None:
+            # A bug above ends this connection, not the server.
             self._fail(error)
         self._go_on()
 
@@ -517,3 +517,7 @@ class Connection(WatchedOutbox):
         connection = self._session.connection_id if self._session is not None else None
         log("connection_failed", connection=connection, exception=error)
         self.close(CloseCode.INTERNAL_ERROR, "internal error")
+
+
+async def _awaited(pending: Awaitable[None]) -> None:
+    await pending

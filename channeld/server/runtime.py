@@ -135,8 +135,10 @@ class TrioRuntime:
         await trio.lowlevel.checkpoint()
 
     def spawn(self, pending: Awaitable[object]) -> None:
-        """Await it in a task of its own; exceptions are logged. Dropped once `run` has ended."""
-        if self._nursery is not None:
+        """Await it in a task of its own, if it needs one; exceptions are logged. Dropped once `run` has ended."""
+        if self._nursery is not None and isinstance(pending, Pending):
+            pending.go_on(self._spawn, self._note)
+        elif self._nursery is not None:
             self._nursery.start_soon(self._contain, pending)
         elif isinstance(pending, Coroutine | Pending):
             pending.close()
@@ -165,6 +167,16 @@ class TrioRuntime:
             self.timers.run(trio.current_time(), _TIMERS_A_TURN)
         except Exception as error:  # what a timer raised; the others were still called
             log("task_failed", task="timers", exception=error)
+
+    def _spawn(self, pending: Awaitable[object]) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._contain, pending)
+        elif isinstance(pending, Coroutine):
+            pending.close()
+
+    def _note(self, error: Exception | None) -> None:
+        if error is not None:
+            log("task_failed", task=None, exception=error)
 
     async def _contain(self, pending: Awaitable[object]) -> None:
         try:

@@ -30,7 +30,7 @@ from channeld.broker.broker import (
 )
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.broker.redis.connection import Lost
-from channeld.broker.redis.encoding import Epochs, place
+from channeld.broker.redis.encoding import Epochs, fresh_letters, place
 from channeld.broker.redis.entries import Entries, Leases, read_version
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.outlet import TOPS_OUTLIVE, Outlet
@@ -522,7 +522,7 @@ class RedisBroker(SingleCalls):
     ) -> Answer[Page]:
         ttl = max(1, round(keep.ttl * 1000))
         lifetime = ttl + TOPS_OUTLIVE * 1000
-        arguments = (secrets.token_hex(6), max(1, keep.size), ttl, lifetime, *where)
+        arguments = (fresh_letters(), max(1, keep.size), ttl, lifetime, *where)
         keys = (self._names.state, *self._names.history(topic))
         script = Script(name, keys, arguments, read)
         self._put(script)

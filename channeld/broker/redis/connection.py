@@ -10,9 +10,9 @@ own limit. hiredis parses. After the first fault the connection is closed, and e
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from socket import IPPROTO_TCP, TCP_NODELAY, socket
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, cast
 
 import hiredis
 import trio
@@ -31,6 +31,8 @@ Turn: TypeAlias = tuple[Callable[[], object], Callable[[], object]]
 """What begins and what ends the turn around a read."""
 
 _NOTHING = object()
+# Its own annotation is of a tuple of one.
+_packed = cast("Callable[[tuple[Argument, ...]], bytes]", hiredis.pack_command)
 
 
 class Lost(Exception):
@@ -179,7 +181,7 @@ class Connection:
         self._unsent = b""
         self._blocked = trio.Event()
 
-    def call(self, words: Sequence[Argument], then: Then) -> None:
+    def call(self, words: tuple[Argument, ...], then: Then) -> None:
         """Queue a command; `then` gets the reply, which is a `RedisError` or `Lost` where that is the answer."""
         if self.fault is not None:
             then(self.fault)
@@ -189,7 +191,7 @@ class Connection:
         self._waiting.append(then)
         self._out.append(_packed(words))
 
-    def tell(self, words: Sequence[Argument]) -> None:
+    def tell(self, words: tuple[Argument, ...]) -> None:
         """Queue a command that is answered by a push for each word after the first: call `acknowledged` for each."""
         if self.fault is None:
             self._told += len(words) - 1
@@ -308,11 +310,3 @@ class Connection:
             await trio.sleep(self._timeout / 4)
             if self._waiting and trio.current_time() - self._progress > self._timeout:
                 self.fail("no answer in time")
-
-
-def _packed(words: Sequence[Argument]) -> bytes:
-    out = [b"*%d\r\n" % len(words)]
-    for word in words:
-        data = word if type(word) is bytes else str(word).encode()
-        out.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(out)

@@ -39,10 +39,10 @@ class Dialect:
 
     def words(
         self, script: str, keys: Sequence[str], arguments: Sequence[Argument]
-    ) -> list[Argument]:
+    ) -> tuple[Argument, ...]:
         """A call of a script."""
-        named = (*keys, *self.guard)
-        return [b"EVALSHA", self.digests[script], len(named), *named, *arguments]
+        count = len(keys) + len(self.guard)
+        return (b"EVALSHA", self.digests[script], count, *keys, *self.guard, *arguments)
 
 
 PLAIN = Dialect(SCRIPTS, b"SUBSCRIBE", b"UNSUBSCRIBE", b"message")

@@ -6,6 +6,7 @@ envelope holds one or more publications of one topic; anyone who can write to Re
 
 import binascii
 import hashlib
+import random
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -44,6 +45,11 @@ def topic_key(topic: Topic) -> str:
     """A fixed-size name that no two topics share."""
     text = f"{len(topic.kind)}:{topic.kind}{len(topic.channel)}:{topic.channel}{topic.name}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def fresh_letters() -> str:
+    """Twelve letters that tell what begins now from all that began before. They are no secret."""
+    return f"{random.getrandbits(48):012x}"
 
 
 class Names:

@@ -3,13 +3,13 @@
 What comes while a batch is under way makes the next one. So a lone publication leaves at once, and under load many go together.
 """
 
-import secrets
 from collections.abc import Callable
 from itertools import groupby
 from operator import itemgetter
 
 import attrs
 
+from channeld.broker.redis.encoding import fresh_letters
 from channeld.broker.redis.queue import Outgoing, commands, plain_runs
 from channeld.broker.redis.session import Session
 
@@ -88,7 +88,7 @@ class Outlet:
         if runs is not None:
             session.publish(runs, self._sent)
         else:
-            opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
+            opening = (fresh_letters(), TOPS_OUTLIVE * 1000)
             session.perform(commands(batch, self._state, opening), self._sent)
 
     def _sent(self) -> None:

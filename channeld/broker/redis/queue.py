@@ -33,7 +33,7 @@ class Answer(Generic[T]):
 
     def __init__(self) -> None:
         self.done = False
-        self._then: Callable[[Exception | None], object] | None = None
+        self._then: list[Callable[[Exception | None], object]] | None = None
         self.on_failure: Callable[[], None] | None = None
         self._event: trio.Event | None = None
         self._value: T | None = None
@@ -52,11 +52,13 @@ class Answer(Generic[T]):
         self._finish()
 
     def then(self, call: Callable[[Exception | None], object]) -> None:
-        """Call `call(error)`, with None for a value, when it is here; one call at most can be left."""
+        """Call `call(error)`, with None for a value, when it is here."""
         if self.done:
             call(self._error)
+        elif self._then is None:
+            self._then = [call]
         else:
-            self._then = call
+            self._then.append(call)
 
     def __await__(self) -> Generator[object, object, T]:
         if not self.done:
@@ -74,9 +76,10 @@ class Answer(Generic[T]):
         self.done = True
         if self._event is not None:
             self._event.set()
-        if self._then is not None:
+        calls, self._then = self._then or (), None
+        for call in calls:
             try:
-                self._then(self._error)
+                call(self._error)
             except Exception as error:  # a bug of one who asked is not the fault of the connection
                 log("task_failed", task="answer", exception=error)
 
@@ -193,13 +196,15 @@ class Outgoing:
 
     def fail(self, error: BrokerUnavailable, *, bound_only: bool = False) -> None:
         """Answer with an error what waits: all of it, or what belongs to the session that ended."""
-        waiting, self._waiting, self._bytes = self._waiting, deque(), 0
+        waiting, self._waiting = self._waiting, deque[Publish | Script]()
+        failed: list[Publish | Script] = []
         for entry in waiting:
-            if bound_only and not (isinstance(entry, Script) and entry.bound):
-                self._waiting.append(entry)
-                self._bytes += entry.size
-            else:
-                entry.answer.fail(error)
+            stays = bound_only and not (isinstance(entry, Script) and entry.bound)
+            (self._waiting if stays else failed).append(entry)
+        self._bytes = sum(entry.size for entry in self._waiting)
+        # Those who are told may ask again at once.
+        for entry in failed:
+            entry.answer.fail(error)
 
 
 def plain_runs(batch: Sequence[Publish | Script]) -> list[list[Publish]] | None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 
 import attrs
 import orjson
-import trio
 
 from channeld.broker.broker import (
     BrokerUnavailable,
@@ -22,7 +21,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.redis.encoding import NumberedChange, topic_key
-from channeld.broker.redis.queue import Argument, Reply, Script
+from channeld.broker.redis.queue import Answer, Argument, Reply, Script
 
 PAGE = 500
 # More than these while a roster is being read, and it is read again.
@@ -57,7 +56,7 @@ class Roster:
     _read: dict[str, PresenceEntry] = attrs.field(factory=dict, init=False)
     _read_from: Position | None = attrs.field(default=None, init=False)
     _after: bytes = attrs.field(default=b"", init=False)
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _changed: Answer[None] = attrs.field(factory=Answer, init=False)
     _error: BrokerUnavailable | None = attrs.field(default=None, init=False)
 
     @property
@@ -198,8 +197,20 @@ class Roster:
             # Later versions have it as well, also those of another epoch.
             self._floor = None
         if self.is_current or self._error is not None:
-            self._changed.set()
-            self._changed = trio.Event()
+            changed, self._changed = self._changed, Answer()
+            changed.resolve(None)
+
+    @property
+    def done(self) -> bool:
+        """Whether it is current, or could not be read."""
+        return self.is_current or self._error is not None
+
+    def then(self, call: Callable[[Exception | None], object]) -> None:
+        """Call `call(error)` when it is done."""
+        if self.done:
+            call(None if self.is_current else self._error)
+        else:
+            self._changed.then(lambda _error: self.then(call))
 
     def __await__(self) -> Generator[object, object, None]:
         """Wait until it is current.
@@ -210,7 +221,7 @@ class Roster:
         while not self.is_current:
             if self._error is not None:
                 raise BrokerUnavailable(self._error.retry_after)
-            yield from self._changed.wait().__await__()
+            yield from self._changed.__await__()
 
 
 def _shown(entries: dict[str, PresenceEntry]) -> dict[str, object]:
@@ -222,6 +233,15 @@ class Listing:
     """Who is there, at the moment when the waiting task goes on: later changes come after it."""
 
     _roster: Roster
+
+    @property
+    def done(self) -> bool:
+        """Whether it is here."""
+        return self._roster.done
+
+    def then(self, call: Callable[[Exception | None], object]) -> None:
+        """Call `call(error)` when it is here."""
+        self._roster.then(call)
 
     def __await__(self) -> Generator[object, object, list[PresenceEntry]]:
         yield from self._roster.__await__()

@@ -7,7 +7,6 @@ own echo. Script calls and what was subscribed to come over the one connection, 
 import hashlib
 import secrets
 import ssl
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -132,8 +131,8 @@ class Session:
 
     connection: Connection
     dialect: Dialect = PLAIN
-    # Channels that were asked for no more, until that is acknowledged.
-    _left: Counter[bytes] = attrs.field(factory=Counter, init=False)
+    # Channels that were asked for no more, and how often, until that is acknowledged.
+    _left: dict[bytes, int] = attrs.field(factory=dict, init=False)
     # What was refused and not done, since when, for how long that is borne, and what is to be done after it: a slot moves, or
     # the scripts were forgotten, all of them.
     _again: list[Command] = attrs.field(factory=list, init=False)
@@ -316,7 +315,8 @@ class Session:
 
     def unsubscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels no more, with the next `flush` or `perform`. Nothing when the session has ended."""
-        self._left.update(channels)
+        for channel in channels:
+            self._left[channel] = self._left.get(channel, 0) + 1
         self._tell(self.dialect.unsubscribe, channels)
 
     def _tell(self, verb: bytes, channels: Sequence[bytes]) -> None:
@@ -332,6 +332,7 @@ class Session:
     ) -> None:
         """Pass what comes to the inbox; say when the echo channel is open, and when something came on it."""
         of_message, of_subscribe = self.dialect.message, self.dialect.subscribe.lower()
+        of_unsubscribe = self.dialect.unsubscribe.lower()
 
         def take(push: list[Reply]) -> None:
             # Those of pub/sub are three long; the third of an acknowledgement is a number, and not asked for.
@@ -346,18 +347,19 @@ class Session:
                     opened.set()
                 else:
                     inbox.acknowledged(channel)
-            elif kind == self.dialect.unsubscribe.lower():
+            elif kind == of_unsubscribe:
                 self._unsubscribed(channel)
 
         self.connection.on_push = take
 
     def _unsubscribed(self, channel: bytes) -> None:
-        if self._left[channel]:
-            self.connection.acknowledged()
-            self._left[channel] -= 1
-            self._left += Counter()  # without those that are at zero
-        else:
+        left = self._left.pop(channel, 0)
+        if not left:
             self.connection.fail("the slot has moved to another node")
+            return
+        self.connection.acknowledged()
+        if left > 1:
+            self._left[channel] = left - 1
 
 
 def _marking(mark: bytes) -> bytes:

@@ -129,7 +129,8 @@ class Inbox:
 
     def disconnect(self) -> None:
         """The connection is gone: nobody waits for its acknowledgements; what is wanted is remembered."""
-        for subscription in self._wanted.values():
+        # Those who are told may ask for more at once.
+        for subscription in list(self._wanted.values()):
             subscription.ready.resolve(None)
             if subscription.roster is not None:
                 subscription.roster.give_up(BrokerUnavailable())
