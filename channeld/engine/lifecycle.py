@@ -167,10 +167,9 @@ async def _join_rooms(session: Session, wanted: list[str], heard: list[Later[Non
     channel = session.channel
     text = session.request.query.get("since") if session.request is not None else None
     since = since_of(text, wanted)
-    for done, room in enumerate(wanted):
+    for done in range(0, len(wanted), rooms.JOINS_AT_ONCE):
         await rooms.share_turn(session, done)
-        if session.is_in(State.OPENING):
-            await rooms.join(session, room, since.get(room), asked=channel.history is not None)
+        await rooms.join_all(session, wanted[done : done + rooms.JOINS_AT_ONCE], since)
     presence = channel.presence
     if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
         await rooms.enter(session, Topic("channel", channel.name, ""), presence)

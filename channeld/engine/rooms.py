@@ -1,6 +1,6 @@
 """A connection's rooms: joining (what was missed, who is there), leaving, and presence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Final
@@ -10,7 +10,7 @@ from channeld.engine.errors import refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import Catching, Info, with_position
-from channeld.later import resolved, yield_to_task
+from channeld.later import Pending, resolved, start, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
@@ -18,6 +18,9 @@ from channeld.protocol.names import is_plain, is_room_name, room_name
 
 AT_ONCE: Final = 100
 """Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
+
+JOINS_AT_ONCE: Final = 20
+"""Rooms of one connection that the broker is asked for before the first answer is waited for; a part of `AT_ONCE`."""
 
 FRAMES_AT_ONCE: Final = 500
 """Frames of a history that are sent in one turn: they take about a millisecond."""
@@ -129,6 +132,27 @@ async def join(
     except BrokerUnavailable:
         await _put_out(session, topic, is_told=asked)
         raise
+
+
+async def join_all(session: Session, names: Sequence[str], since: Mapping[str, str]) -> None:
+    """Put a connection that opens into rooms: all are asked for at once, and told of one after the other.
+
+    Raises:
+        BrokerUnavailable: it is not in one of them, nor in those after it.
+    """
+    asked = session.channel.history is not None
+    joining: list[Pending[None]] = []
+    try:
+        for room in names:
+            if session.is_in(State.OPENING):
+                rest = start(join(session, room, since.get(room), asked=asked))
+                if rest is not None:
+                    joining.append(rest)
+        while joining:
+            await joining.pop(0).inside()
+    finally:
+        for rest in joining:
+            rest.close()
 
 
 async def _put_out(session: Session, topic: Topic, *, is_told: bool) -> None:

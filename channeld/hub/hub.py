@@ -238,9 +238,18 @@ class Hub:
         for topic in (*rooms, *_own_topics(member, channel)):
             self._remove(topic, member)
         failed: BrokerUnavailable | None = None
+        leaving: list[Pending[None]] = []
         for topic in (*rooms, Topic("channel", channel, "")):
             try:
-                await self.presence.leave(topic, plan, member, away)
+                rest = start(self.presence.leave(topic, plan, member, away))
+            except BrokerUnavailable as error:
+                failed = error
+            else:
+                leaving += () if rest is None else (rest,)
+        # The broker has been asked for all.
+        for rest in leaving:
+            try:
+                await rest.inside()
             except BrokerUnavailable as error:
                 failed = error
         if failed is not None:

@@ -8,8 +8,9 @@ import orjson
 import pytest
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, Page
+from channeld.broker.broker import BrokerUnavailable, Page, Topic
 from channeld.broker.publish_options import PublishOptions
+from channeld.broker.redis.queue import Answer
 from channeld.testing import Client, TestApp
 from channeld.testing.client import ClientPeer
 from tests.engine.conftest import ROOM, Serve, joined
@@ -372,3 +373,70 @@ async def test_who_cannot_be_given_the_next_page_is_put_out(serve: Serve) -> Non
         assert bob.closed == (1013, "try again later")
         await app.advance(60)
         assert [f["event"] for f in await ann.received() if f["type"] == "presence"][-1] == "leave"
+
+
+SEVERAL = """
+  board:
+    path: /board
+    auth: session
+    rooms: {join: [a, b, c]}
+    history: {size: 5, ttl: 1m}
+    presence: {grace: 0s}
+    messages:
+      say: {schema: true, route: {to: room, room: a}}
+"""
+
+
+class LateHistory:
+    """The broker's histories: asked for at once, answered when the test says so."""
+
+    def __init__(self, app: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.since = app.engine.hub.broker.since
+        self.answers: dict[str, Answer[Any]] = {}
+        self.pages: dict[str, Any] = {}
+        monkeypatch.setattr(app.engine.hub.broker, "since", self.ask)
+
+    def ask(self, topic: Topic, *arguments: Any) -> Answer[Any]:
+        self.pages[topic.name] = self.since(topic, *arguments)
+        self.answers[topic.name] = Answer()
+        return self.answers[topic.name]
+
+    def answer(self, name: str) -> None:
+        self.answers[name].resolve(self.pages[name])
+
+
+def told(frames: list[dict[str, Any]]) -> list[str]:
+    return [f"{frame['type']} {frame['room']}" for frame in frames if "room" in frame]
+
+
+async def test_rooms_to_join_are_asked_for_at_once_and_told_of_in_order(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(SEVERAL) as app:
+        histories = LateHistory(app, monkeypatch)
+        client = await app.connect("/board", user="ann")
+        await app.rest()
+        assert list(histories.answers) == ["a", "b", "c"]
+        for name in "bc":
+            histories.answer(name)
+        assert told(await client.received()) == []
+        histories.answer("a")
+        frames = [f"{kind} {name}" for name in "abc" for kind in ("subscribed", "presence")]
+        assert told(await client.received()) == frames
+
+
+async def test_one_room_that_cannot_be_joined_leaves_nobody_in_the_others(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(SEVERAL) as app:
+        histories = LateHistory(app, monkeypatch)
+        client = await app.connect("/board", user="ann")
+        await app.rest()
+        histories.answers["b"].fail(BrokerUnavailable())
+        histories.answer("a")
+        await app.rest()
+        assert (await client.wait_closed())[0] == 1013
+        histories.answer("c")
+        await app.rest()
+        assert "subscribed c" not in told(await client.received())
+        assert app.engine.hub.statistics().rooms == 0

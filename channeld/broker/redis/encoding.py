@@ -48,7 +48,7 @@ def topic_key(topic: Topic) -> str:
 
 
 def fresh_letters() -> str:
-    """Twelve letters that tell what begins now from all that began before. They are no secret."""
+    """Twelve letters that tell what begins now from all that began before. They need not be secret."""
     return f"{random.getrandbits(48):012x}"
 
 
