@@ -7,6 +7,7 @@ that are too large, and messages in unreasonably many pieces.
 
 from collections.abc import Awaitable
 
+import trio
 from wsproto.connection import SERVER, Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.extensions import Extension
@@ -20,6 +21,10 @@ from channeld.server.transports.deflate import PerMessageDeflate
 # Maximum number of fragments of a message, and for large messages one per this many bytes.
 MOST_FRAGMENTS = 1024
 _BYTES_A_FRAGMENT = 64
+# Seconds of the only thread for a frame that brings next to nothing: a smaller fragment, a control frame.
+_PIECE_S = 13e-6
+# What a client's such frames and inflating may take of one core, and the seconds of it that they may take at once.
+_SHARE, _BURST_S = 0.1, 0.05
 
 
 class _Guard(Extension):
@@ -35,6 +40,8 @@ class _Guard(Extension):
         self._opcode = Opcode.CONTINUATION
         self._coming = self._before = self._fragments = 0
         self.close: Closing | None = None
+        # Seconds spent on frames that bring next to nothing, until the reader charges them.
+        self.spent = 0.0
 
     def offer(self) -> bool | str:
         """Never offered: it is internal."""
@@ -80,10 +87,17 @@ class _Guard(Extension):
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         """Count a complete frame."""
-        if not self._opcode.iscontrol():
+        is_control = self._opcode.iscontrol()
+        if is_control or (self._coming < _BYTES_A_FRAGMENT and not fin):
+            self.spent += _PIECE_S
+        if not is_control:
             self._fragments = 0 if fin else self._fragments + 1
             self._before = 0 if fin else self._before + self._coming
         return None
+
+
+async def _pause(seconds: float) -> None:
+    await trio.sleep(seconds)
 
 
 class FallbackReader:
@@ -100,6 +114,7 @@ class FallbackReader:
         "_guard",
         "_largest",
         "_message",
+        "_paid_at",
         "_receiver",
         "_responder",
         "_wsproto",
@@ -121,6 +136,8 @@ class FallbackReader:
         # Created when there is something to read: most connections that the server closes only send a Close.
         self._wsproto: Connection | None = None
         self._message = bytearray()
+        # When everything spent on this client is within its share.
+        self._paid_at = 0.0
         self.open = before.open
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
@@ -142,10 +159,22 @@ class FallbackReader:
             stop = self._take(event, now)
             if stop is not Stop.MORE:
                 return stop
+            if self._is_over_share(now):
+                self.pending = _pause(self._paid_at - now - _BURST_S / _SHARE / 2)
+                return Stop.PENDING
             budget -= 1
             if not budget:
                 return Stop.BUDGET
         return Stop.MORE
+
+    def _is_over_share(self, now: float) -> bool:
+        """Whether the client must wait: it costs far more than it sends, 13 µs for 6 bytes, 150 for 115 that are inflated."""
+        spent, self._guard.spent = self._guard.spent, 0.0
+        if self._deflate is not None:
+            spent, self._deflate.spent = spent + self._deflate.spent, 0.0
+        if spent:
+            self._paid_at = max(self._paid_at, now) + spent / _SHARE
+        return self._paid_at - now > _BURST_S / _SHARE
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
         """Ignored here: the guard refuses binary messages unless `takes_binary`."""

@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Awaitable
 
 import pytest
+import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +37,15 @@ class Heard:
 
     def feed(self, data: bytes, budget: int = MANY) -> Stop:
         return self.fallback.feed(data, 0.0, budget)
+
+    async def feed_all(self, data: bytes) -> float:
+        """As a connection does it, waiting where it is told to; the seconds that this took."""
+        began = trio.current_time()
+        while self.fallback.feed(data, trio.current_time(), MANY) is Stop.PENDING:
+            data = b""
+            assert self.fallback.pending is not None
+            await self.fallback.pending
+        return trio.current_time() - began
 
 
 def test_fragments_become_one_message() -> None:
@@ -186,10 +197,11 @@ def test_a_message_may_have_as_many_fragments_as_allowed() -> None:
 
 
 def test_large_messages_may_have_more_fragments() -> None:
-    heard = Heard(largest=64 * 2000)
-    heard.feed(frame(b"a", 0x01) + frame(b"", 0x00) * 1998)
+    # No more than the burst of tiny frames, so that none of them has to wait.
+    heard = Heard(largest=64 * 1500)
+    heard.feed(frame(b"a", 0x01) + frame(b"", 0x00) * 1498)
     assert heard.feed(frame(b"z", 0x80) + frame(b"a", 0x01)) is Stop.MORE
-    assert heard.feed(frame(b"", 0x00) * 2000) is Stop.VIOLATION
+    assert heard.feed(frame(b"", 0x00) * 1500) is Stop.VIOLATION
     assert heard.messages == [b"az"]
 
 
@@ -299,3 +311,43 @@ def outcome(chunks: list[bytes], *, fast: bool) -> object:
         if stop is not Stop.MORE:
             break
     return stop, heard.messages, heard.answers, reader.close
+
+
+def deflated(payload: bytes, count: int) -> bytes:
+    """A client's compressed message, over and over, without a context."""
+    deflater = zlib.compressobj(wbits=-9)
+    data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    return frame(data[:-4], 0xC1) * count
+
+
+async def test_a_flood_of_tiny_pieces_is_slowed_and_loses_none(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    heard = Heard()
+    cut = frame(b"a", 0x01) + frame(b"p", PING) + frame(b"b", 0x00) + frame(b"c", 0x80)
+    seconds = await heard.feed_all(cut * 10_000)
+    assert heard.messages == [b"abc"] * 10_000
+    assert len(heard.answers) == 10_000
+    # Three of each four frames bring next to nothing: a tenth of a core is enough for 7,700 a second.
+    assert 3 < seconds < 4
+
+
+async def test_what_is_inflated_is_charged_by_its_size(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bomb = deflated(b"x" * 60_000, 1000)
+    assert len(bomb) < 200_000
+    heard = Heard(65536, PerMessageDeflate(Deflate(client_no_context_takeover=True), 65536))
+    seconds = await heard.feed_all(bomb)
+    assert len(heard.messages) == 1000
+    assert 0.6 < seconds < 1.0
+
+
+@pytest.mark.parametrize(
+    "wire", [frame(b"whole") * 20_000, (frame(b"x" * 64, 0x01) + frame(b"y", 0x80)) * 10_000]
+)
+async def test_whole_messages_and_fragments_of_a_size_are_not_charged(
+    wire: bytes, autojump_clock: trio.testing.MockClock
+) -> None:
+    heard = Heard()
+    assert await heard.feed_all(wire) == 0
