@@ -1,7 +1,9 @@
 """Attacks of clients that were let in: each sends what it should not, and returns what it was answered."""
 
 import itertools
+import json
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 
@@ -127,6 +129,49 @@ def who_is_here(ground: Ground, count: int) -> Answers:
     for member in members:
         member.pour([GOODBYE])
     all_answers(members)
+    return answers
+
+
+def bombs(ground: Ground, count: int) -> Answers:
+    """64 KiB in about a hundred bytes each, most of them over the rate."""
+    text = json.dumps({"type": "echo", "text": "x" * (64 * _KIB - 40)}).encode()
+    deflater = zlib.compressobj(wbits=-15)
+    bomb = frame((deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 0xC1)
+    offer = (
+        "Sec-WebSocket-Extensions: permessage-deflate; "
+        "server_no_context_takeover; client_no_context_takeover"
+    )
+    with ground.raw().open("/narrow", offer) as client:
+        client.pour(itertools.chain(packed(bomb, count), [GOODBYE]))
+        return client.read_out().answers
+
+
+def flapping(ground: Ground, count: int) -> Answers:
+    """In and out of a room whose hundred members are told each time."""
+    members = [ground.raw().open(f"/lobby?token={token(str(user))}") for user in range(100)]
+    for member in members:
+        member.pour([say("subscribe", room="flat")])
+        member.read_until("subscribed")
+    piece = say("subscribe", room="flat") + say("unsubscribe", room="flat")
+    answers = flood(ground, f"/lobby?token={token('restless')}", packed(piece, count))
+    for member in members:
+        member.pour([GOODBYE])
+    all_answers(members)
+    return answers
+
+
+def recoveries(ground: Ground, count: int) -> Answers:
+    """The same history recovered over and over, and nothing of it is awaited."""
+    room = f"/archive/{ground.pid}-recovered"
+    with ground.raw().open(room) as writer:
+        writer.pour(itertools.repeat(say("say", text="x" * 8 * _KIB), 100))
+        writer.read_until("say", count=100)
+    answers: Answers = Counter()
+    for _ in range(count):
+        with ground.raw(buffer=4096).open(f"{room}?since=0") as client:
+            client.read_until("subscribed")
+            answers += client.answers
+            client.reset()
     return answers
 
 

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,15 +116,24 @@ channels:
   private:
     path: /private
     auth: session
+  lobby:
+    path: /lobby
+    auth: session
+    rooms: {{subscribe: {{allow: ["*"]}}}}
+    presence: true
   crowd:
     path: /crowd
     auth: session
     rooms: crowd
     presence: true
 """
-SHIPPED = ""
+SHIPPED = """\
+server:
+  compression: true
+"""
 BRISK = """\
 server:
+  compression: true
   ping: {interval: 1s, timeout: 1s}
   limits: {handshake_timeout: 1s, auth_timeout: 1s}
 """
@@ -207,6 +217,12 @@ class Ground:
             files=sum(1 for _ in proc.joinpath("fd").iterdir()),
             cpu=(int(times[11]) + int(times[12])) / _TICKS,
         )
+
+    def read_settled(self) -> None:
+        """Wait until the server has nothing to do: what was sent to it has been taken."""
+        before = -1.0
+        while before != (before := self.read().cpu):
+            threading.Event().wait(0.2)
 
     def closed_with(self, code: int, start: int = 0) -> int:
         """How many connections the log says were closed with a code, from its line number `start` on."""

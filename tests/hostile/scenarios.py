@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from tests.hostile import floods, handshakes, twins
+from tests.hostile import floods, handshakes, requests, twins
 from tests.hostile.ground import Ground
 from tests.hostile.wire import Answers
 
@@ -109,7 +109,7 @@ SCENARIOS = (
     _row(floods.fragments, (20_000, 1_000_000), None, "HTTP 101, close 1008", may="end, reset"),
     _row(
         floods.chopped,
-        (100, 5000),
+        (100, 1000),
         twins.as_many_frames,
         f"{_LET_IN}, echo, PONG, close 1000",
         may="RATE_LIMITED",
@@ -128,6 +128,55 @@ SCENARIOS = (
         f"{_LET_IN}, authenticated, presence, close 1000",
         may="RATE_LIMITED",
         lines=300,
+    ),
+    _row(
+        floods.bombs,
+        (300, 5000),
+        twins.large_echoes,
+        "HTTP 101, echo, RATE_LIMITED",
+        may="close 1000, disconnect, close 4429, end, reset",
+    ),
+    _row(
+        floods.flapping,
+        (100, 2000),
+        None,
+        f"{_LET_IN}, authenticated, subscribed, unsubscribed, close 1000",
+        may="RATE_LIMITED, presence",
+        lines=300,
+    ),
+    _row(floods.recoveries, (20, 500), twins.visits, "HTTP 101, subscribed", may="say", lines=1100),
+    _row(requests.event_streams, (50, 3000), twins.short_visits, "HTTP 200", lines=6100),
+    _row(
+        requests.long_polls,
+        (50, 2000),
+        None,
+        f"{_LET_IN}, HTTP 200, subscribed, say, close 1000",
+        lines=200,
+    ),
+    _row(
+        requests.dribbled_bodies,
+        (50, 500),
+        None,
+        "end",
+        may="reset",
+        brisk=True,
+        lines=600,
+    ),
+    _row(
+        requests.smuggled_heads,
+        (30, 3000),
+        twins.short_visits,
+        "HTTP 400, end",
+        may="HTTP 411, HTTP 413, reset",
+        lines=3100,
+    ),
+    _row(
+        requests.unanswered_closes,
+        (50, 1000),
+        twins.short_visits,
+        f"{_LET_IN}, close 1000, close 1003",
+        may="reset",
+        lines=2100,
     ),
     _row(handshakes.preflights, (300, 10_000), twins.short_visits, "HTTP 204", may="end, reset"),
     _row(floods.binary, (100, 10_000), None, "HTTP 101, close 1003", may="end, reset"),

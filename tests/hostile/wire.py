@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import time
+import zlib
 from collections.abc import Iterable
 from typing import Self
 
@@ -15,6 +16,7 @@ import orjson
 PATIENCE = 60.0
 """Seconds until an attacker stops waiting for what must come."""
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+_COMPRESSED = TEXT | 0x40
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _TCP_REPAIR = 19
 _IP_BIND_ADDRESS_NO_PORT = 24
@@ -204,7 +206,9 @@ class Raw:
 def _name(first: int, payload: bytes) -> str:
     if first == CLOSE:
         return f"close {int.from_bytes(payload[:2], 'big')}"
-    if first != TEXT:
+    if first not in (TEXT, _COMPRESSED):
         return {PING: "PING", PONG: "PONG"}.get(first, hex(first))
+    if first == _COMPRESSED:
+        payload = zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
     content = orjson.loads(payload)
     return str(content["code"] if content["type"] == "error" else content["type"])
