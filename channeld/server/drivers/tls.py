@@ -15,6 +15,12 @@ from typing import Protocol
 _RECORD = 16384
 # Bytes of plaintext encrypted between two writes to the kernel.
 _PIECE = 65536
+# How a record of less than 256 bytes begins (RFC 8446 section 5.1). One that brings no data, such as a key update, costs 20 µs;
+# OpenSSL counts none of them, and reads on for as long as there are more.
+_SMALL_RECORD = b"\x17\x03\x03\x00"
+_MOST_WITHOUT_DATA = 128
+# More such records than this are decrypted in pieces of this many bytes.
+_FEW, _LITTLE = 64, 2048
 
 
 class TlsBuffers:
@@ -54,6 +60,7 @@ class TlsSocket:
         "_is_shaken",
         "_object",
         "_sock",
+        "_without_data",
         "ended",
         "is_half_closed",
         "unsent",
@@ -69,6 +76,7 @@ class TlsSocket:
         self._sock, self._buffers, self._driver = sock, buffers, driver
         self._object = context.wrap_bio(buffers.incoming, buffers.outgoing, server_side=True)
         self._is_shaken = self.ended = self.is_half_closed = False
+        self._without_data = 0
         self.unsent = b""
 
     def recv(self, size: int) -> bytes:
@@ -78,15 +86,17 @@ class TlsSocket:
             BlockingIOError: nothing yet.
             OSError: the connection is lost, or the bytes are not TLS (`ssl.SSLError`); the peer has been sent an alert.
         """
+        data = b""
         if not self.ended:
             data = self._sock.recv(size)
             self.ended = not data
-            self._buffers.incoming.write(data)
         parts: list[bytes] = []
         try:
-            self._read(parts)
-        except ssl.SSLWantReadError:
-            pass
+            if len(data) > _LITTLE and data.count(_SMALL_RECORD) > _FEW:
+                for start in range(0, len(data), _LITTLE):
+                    self._take(data[start : start + _LITTLE], parts)
+            else:
+                self._take(data, parts)
         except ssl.SSLZeroReturnError:
             self.ended = True
         finally:
@@ -99,6 +109,17 @@ class TlsSocket:
         if not parts and not self.ended:
             raise BlockingIOError
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take(self, data: bytes, parts: list[bytes]) -> None:
+        """Decrypt what came into parts, one for each record that brings data."""
+        records = data.count(_SMALL_RECORD) + len(parts) if self._is_shaken else 0
+        self._buffers.incoming.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._read(parts)
+        # What one call brings of a record, and the next one its rest, is counted up, and down again.
+        self._without_data = max(0, self._without_data + records - len(parts))
+        if self._without_data > _MOST_WITHOUT_DATA:
+            raise ssl.SSLError(f"more than {_MOST_WITHOUT_DATA} records without data")
 
     def _read(self, parts: list[bytes]) -> None:
         if not self._is_shaken:

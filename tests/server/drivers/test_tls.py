@@ -343,3 +343,42 @@ async def test_keys_may_be_updated() -> None:
                 assert await client.fill(), client.data
         process.terminate()
         await process.wait()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
+async def test_keys_may_not_be_updated_without_end() -> None:
+    async with serving("tls") as served:
+        process = await trio.lowlevel.open_process(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{served.port}", "-tls1_3"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        client = Client(trio.StapledStream(process.stdin, process.stdout))
+        updates = 0
+        with contextlib.suppress(trio.BrokenResourceError):
+            while served.admission.sockets or not updates:
+                await client.send(b"k\n")
+                updates += 1
+                while client.data.count(b"KEYUPDATE") < updates and await client.fill():
+                    pass
+        await process.wait()
+        # What is between the command and the server's end of the connection is not counted exactly.
+        assert 128 < updates < 140
+        await served.until(lambda: served.admission.sockets == 0)
+
+
+@pytest.mark.parametrize("size", [1, 27, 2047, 2048, 4099, 65536])
+def test_small_records_are_not_taken_for_ones_without_data(pair: Pair, size: int) -> None:
+    pair.shake()
+    for number in range(3000):
+        pair.client.write(b"%06d" % number)
+    wire = pair.outgoing.read()
+    got = b""
+    for start in range(0, len(wire), size):
+        pair.near.send(wire[start : start + size])
+        with contextlib.suppress(BlockingIOError):
+            got += pair.tls.recv(65536)
+    assert got == b"".join(b"%06d" % number for number in range(3000))
