@@ -36,7 +36,7 @@ def away(error: BrokerUnavailable) -> Problem:
     if error.is_unknown:
         detail = "the broker did not answer; it may have been done"
         return Problem(503, detail, headers=headers, outcome="unknown")
-    return Problem(503, "the broker is away; try again", headers=headers)
+    return Problem(503, "the broker is unreachable; try again", headers=headers)
 
 
 def once_for(channel: str, key: str) -> Once:

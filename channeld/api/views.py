@@ -159,7 +159,7 @@ async def ready(control: Control, _ask: ApiRequest) -> Json:
     if control.is_draining():
         raise Problem(503, "draining", headers={"retry-after": "10"})
     if not control.is_broker_up():
-        raise Problem(503, "the broker is away", headers={"retry-after": "1"})
+        raise Problem(503, "the broker is unreachable", headers={"retry-after": "1"})
     shards: Json = {name: "up" if is_up else "away" for name, is_up in control.shards().items()}
     others: Json = {node: list(some) for node, some in control.cluster.plans.differing.items()}
     more = {name: found for name, found in (("shards", shards), ("other_plans", others)) if found}

@@ -59,7 +59,7 @@ def read_keys(content: bytes, allowed: Iterable[str]) -> KeysFound:
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise ValueError(f"the set is no JSON: {error.msg}") from None
+        raise ValueError(f"the key set is not JSON: {error.msg}") from None
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise ValueError("the set has no list of `keys` (RFC 7517 section 5)")  # noqa: TRY004 - it is a text's fault

@@ -139,7 +139,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         secret = self.declared.secrets[0].text if self.declared.secrets else ""
         if not secret:
             raise CannotMint(
-                f"the secret of '{name}' is empty; set its environment variable, or start `channeld run --dev`, which makes one up"
+                f"the secret of '{name}' is empty; set its environment variable, or start `channeld run --dev`, which generates one"
             )
         if len(secret.encode()) < SHORTEST_SECRET:
             raise CannotMint(

@@ -47,7 +47,7 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         was = self.declared.tokens
         gone = [e for e in was if (e.token and e.token.text, e.sha256) not in known]
         if gone:
-            message = f"{len(gone)} of the tokens of `{name}` no longer open anything"
+            message = f"{len(gone)} of the tokens of `{name}` are no longer accepted"
             yield AuthChange(code="D413", level="dangerous", message=message, key="tokens")
         yield from _changed(name, self.declared, now)
 
@@ -58,7 +58,7 @@ def _changed(name: str, was: TokensAuth, now: TokensAuth) -> Iterator[AuthChange
     for entry in now.tokens:
         known = before.get(_entry_digest(entry))
         if known is None:
-            message = f"a new token of `{name}` lets in `{entry.user}`"
+            message = f"`{name}` has a new token for `{entry.user}`"
             yield AuthChange(
                 code="D404", level="safe", message=message, key="tokens", security=True
             )
@@ -66,7 +66,7 @@ def _changed(name: str, was: TokensAuth, now: TokensAuth) -> Iterator[AuthChange
         if (known.user, known.claims) == (entry.user, entry.claims):
             continue
         if known.user != entry.user:
-            message = f"a token of `{name}` lets in `{entry.user}` now"
+            message = f"a token of `{name}` is for `{entry.user}` now"
             label = f"`{known.user}` before"
         else:
             message = f"the token of `{entry.user}` in `{name}` has other claims now"

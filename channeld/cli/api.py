@@ -76,7 +76,9 @@ def _words(error: Any) -> str:
     problem = error.problem
     lines = [problem.detail or problem.title or f"HTTP {problem.status}"]
     if problem.status == 401:
-        lines = ["the server knows another key; give it with --key, or set CHANNELD_API_KEY"]
+        lines = [
+            "the server does not accept this key; give another with --key, or set CHANNELD_API_KEY"
+        ]
     lines += [f"  {one.path or '/'}: {one.message}" for one in problem.errors]
     return "\n".join(lines)
 

@@ -77,7 +77,7 @@ def _loaded(
 ) -> LoadResult:
     base = _base(url, anywhere=anywhere) if url is not None else None
     if base is None and file == "-":
-        raise click.UsageError("the server that is loaded reads the file itself; give its name")
+        raise click.UsageError("the benchmarked server reads the file itself; give a file name")
     environ = DevEnvironment(environ_of(file) if base is not None else os.environ)
     plan = demand_valid(check(file, environ=environ, import_hooks=False))
     channels = _channels(plan, names)
@@ -277,5 +277,5 @@ def _text(result: LoadResult) -> str:
     lines += [f"  refused     {count:>9}  {code}" for code, count in result.errors.most_common()]
     lines += [f"  closed      {count:>9}  {code}" for code, count in result.closed.most_common()]
     if told["away"]:
-        lines.append("  the server was away")
+        lines.append("  the server was unreachable")
     return "\n".join(lines)

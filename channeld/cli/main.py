@@ -55,7 +55,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 _FILE_FIRST: Final = (
-    " The file has no option: write it behind the command, as in 'run channels.yaml'."
+    " The file has no option: write it after the command, as in 'run channels.yaml'."
 )
 _OTHER_OPTIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("--config", "--file", "-c", "-f"), _FILE_FIRST),
@@ -194,7 +194,7 @@ def _status(error: BaseException, *, debug: bool) -> int:
             status = _failed(f"{error.filename}: {error.strerror}")
         case UnicodeEncodeError(reason="surrogates not allowed"):
             # Python's stand-ins for bytes of the command line, or of standard input, that no text has.
-            status = _failed("what was given is not UTF-8 text")
+            status = _failed("the arguments are not UTF-8 text")
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
             _drop_output()
             status = _failed(f"the output cannot be written: {error.strerror}")

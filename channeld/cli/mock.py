@@ -46,7 +46,7 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
         raise click.BadParameter(f"'{bind}' is not HOST:PORT", param_hint="--bind")
     if address.host not in _LOOPBACK and not public:
         raise click.UsageError(
-            f"{bind} can be reached from other machines, and a mock lets anyone in: add --public if that is meant"
+            f"{bind} can be reached from other machines, and a mock accepts anyone: add --public if that is intended"
         )
     plan = demand_valid(check(file, environ=DevEnvironment(os.environ), import_hooks=False))
     configure("auto", "warning")

@@ -57,7 +57,7 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
 
 def _habits(manner: Manner) -> Iterator[str]:
     if manner.generated:
-        yield f"Secrets made up until it stops: {', '.join(manner.generated)}."
+        yield f"Secrets generated for this run: {', '.join(manner.generated)}."
     if manner.reloads:
         yield "Changed files are loaded again."
     if manner.dev:

@@ -344,7 +344,7 @@ def _demand_valid(checked: Checked, *, dev: bool) -> Plan:
         return demand_valid(checked)
     except click.ClickException:
         if not dev and any(found.code == UNSET_VARIABLE for found in checked.report.errors):
-            hint = "For development, `channeld run --dev` makes up each secret that is not set."
+            hint = "For development, `channeld run --dev` generates each secret that is not set."
             click.echo(hint + "\n", err=True)
         raise
 

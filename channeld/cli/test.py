@@ -211,6 +211,7 @@ def _status(
     if whole >= least:
         return 0
     click.echo(
-        f"coverage is {whole:g} %, and {least:g} % is wanted (--coverage lists the rest)", err=True
+        f"coverage is {whole:g} %, and {least:g} % is required (--coverage lists the rest)",
+        err=True,
     )
     return 1

@@ -43,7 +43,7 @@ class DurationType(_Seconds):
         if isinstance(seconds, BadScalar):
             self.fail(f"{value!r} {seconds.why}: {seconds.write}", param, ctx)
         if seconds <= 0:
-            self.fail("a duration is longer than nothing", param, ctx)
+            self.fail("a duration must be greater than zero", param, ctx)
         return seconds
 
 

@@ -34,7 +34,7 @@ def worker_command(file: str, options: Sequence[str]) -> list[str]:
         click.UsageError: the configuration comes from standard input.
     """
     if file == "-":
-        raise click.UsageError("several workers read the file themselves; give its name")
+        raise click.UsageError("each worker reads the file itself; give a file name")
     # `python -m channeld` has the current folder on its path, the installed script does not.
     safe = [] if sys.path and sys.path[0] in ("", str(Path.cwd())) else ["-P"]
     return [sys.executable, *safe, "-m", "channeld", "run", file, *options, "--worker"]

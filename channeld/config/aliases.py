@@ -182,11 +182,11 @@ NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
     ),
     **dict.fromkeys(
         ("join_leave", "force_push_join_leave"),
-        (Note("remove it: `presence` tells who comes and goes"),),
+        (Note("remove it: `presence` announces who joins and leaves"),),
     ),
     **dict.fromkeys(
         ("recover", "recovery", "force_recovery"),
-        (Note("remove it: `history` gives recovery to clients that say where they stopped"),),
+        (Note("remove it: `history` lets clients recover from their last position"),),
     ),
     **dict.fromkeys(
         ("client_events", "enable_client_messages"),
@@ -197,7 +197,7 @@ NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
         (Note("remove it: what is delivered is declared with `emit`, and `ack` is the answer"),),
     ),
     "server_name": (Note("remove it: every host name is served; `allowed_origins` lists pages"),),
-    "enabled": (Note("remove it: what stands in the file is on"),),
+    "enabled": (Note("remove it: everything in the file is enabled"),),
     "name": (
         Note("remove it: the key is the channel's name", "channels"),
         Note("remove it: the key is the message's type", "messages"),

@@ -137,7 +137,7 @@ def _auth(value: Json, key: str) -> Meant | None:
     if isinstance(value, list):
         return _named(value, "auth", _JWT)
     if value == "none":
-        help = "remove it: `auth: none` stands in each channel"
+        help = "remove it and write `auth: none` in each channel"
         return Meant("declares authenticators, and there are none", help)
     if not isinstance(value, dict):
         return None

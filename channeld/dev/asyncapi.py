@@ -274,7 +274,7 @@ class _Reader:
         segments = path.split("/")
         for segment in segments:
             if "{" in segment and segments.count(segment) > 1:
-                self.problems.append(f"{where}: in {address} a parameter stands twice")
+                self.problems.append(f"{where}: in {address} a parameter occurs twice")
             name = segment.strip("{}")
             if set("{}") & set(segment) and (
                 f"{{{name}}}" != segment or not _PARAM_NAME.fullmatch(name)

@@ -169,18 +169,18 @@ def _presence(
     comparison: Comparison, was: Presence, now: Presence, pointer: str
 ) -> Iterator[Change]:
     if was.scope != now.scope:
-        message = f"presence is told per {now.scope} now"
+        message = f"presence is counted per {now.scope} now"
         label = f"per {was.scope} before"
         yield comparison.change("D505", _B, message, at(pointer, "scope"), label=label)
     if was.events and not now.events:
-        message = "who comes and goes is not told any more"
+        message = "presence changes are no longer announced"
         yield comparison.change("D505", _B, message, at(pointer, "events"))
     if now.events and not was.events:
-        message = "who comes and goes is told now"
+        message = "presence changes are announced now"
         yield comparison.change("D509", _D, message, at(pointer, "events"))
     if bool(was.batch) != bool(now.batch) and was.events and now.events:
         form = "`changes` frames" if now.batch else "`join` and `leave` frames"
-        message = f"who comes and goes is told in {form} now"
+        message = f"presence changes are announced in {form} now"
         yield comparison.change("D505", _B, message, at(pointer, "batch"))
 
 

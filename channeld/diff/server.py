@@ -44,7 +44,7 @@ def backends(comparison: Comparison) -> Iterator[Change]:
         if was is not None and was.on_failure != now.on_failure:
             passes = now.on_failure == "accept"
             done = "passes" if passes else "is refused"
-            message = f"what hooks of the backend `{name}` judge {done} now while it is away"
+            message = f"while the backend `{name}` is unreachable, what its hooks check {done} now"
             pointer = at("/backends", name, "on_failure")
             yield comparison.change("D701", Level.DANGEROUS, message, pointer, security=passes)
 

@@ -131,7 +131,7 @@ async def _show(session: Session, topic: Topic, frame: Frame, id: str | int | No
         raise Forbidden("You have no state here", frame.get("room"))
     if "only" in frame:
         return session.refuse_message(
-            [Violation("/only", "must not stand beside `set`", "not")], id
+            [Violation("/only", "must not be used together with `set`", "not")], id
         )
     if state is not None and type(state) is not dict:
         return session.refuse_message([Violation("/set", "must be an object", "type")], id)

@@ -1,4 +1,4 @@
-"""Answers to the editor's questions, as the protocol writes them: what the other modules know, in its words and units."""
+"""Answers the editor's requests: converts the other modules' results to the protocol's types and units."""
 
 from collections.abc import Callable
 from typing import Final
@@ -28,7 +28,7 @@ _SYMBOLS: Final = {
 
 @attrs.define(eq=False)
 class Answers:
-    """Answers about open documents, and about files that are not open. One that is not there has none."""
+    """Answers about documents, open or not. A missing file gives no answers."""
 
     projects: Projects
     uri_of: Callable[[str], str]

@@ -1,8 +1,8 @@
-"""A configuration's text cut into the parts that are edited one at a time, so that a key stroke costs one of them.
+"""Splits a configuration's text into blocks that are edited one at a time, so that a keystroke costs only one of them.
 
 A block is one entry of `channels`, or anything else at the top level as a whole. `reduced` is the text with other blocks
-blanked: lines and columns stay what they are, and reading it takes as long as what is left in it. What a channel means does
-not depend on other channels, apart from those that it names and the few codes of `WHOLE`.
+blanked: lines and columns stay the same, and parsing takes only as long as what is left. A channel's meaning does not
+depend on other channels, except those that it names and the few codes of `WHOLE`.
 """
 
 import re
@@ -42,7 +42,7 @@ class Blocks:
     cuts: Sequence[Cut]
 
     def at(self, first: int, last: int | None = None) -> list[int]:
-        """The blocks that hold some of these lines."""
+        """The blocks that contain some of these lines."""
         last = first if last is None else last
         return [i for i, cut in enumerate(self.cuts) if cut.start <= last and first < cut.end]
 
@@ -56,13 +56,13 @@ class Blocks:
         return "\n".join(self.lines[self.cuts[index].start : self.cuts[index].end])
 
     def mentioning(self, words: Iterable[str]) -> list[int]:
-        """The channels in whose text one of these words stands; a few at most."""
+        """The channels whose text contains one of these words; a few at most."""
         wanted = [word for word in words if word]
         found = [i for i in self.channels.values() if any(word in self.text(i) for word in wanted)]
         return found[:_MOST_NAMED]
 
     def reduced(self, focus: Collection[int]) -> str:
-        """The text without the channels that neither are in `focus` nor are named there."""
+        """The text without channels that are neither in `focus` nor named there."""
         kept = {i for i, cut in enumerate(self.cuts) if cut.name is None} | set(focus)
         known = self.channels
         spoken = {word for i in focus for word in _WORD.findall(self.text(i))}
@@ -77,7 +77,7 @@ class Blocks:
         return "\n".join(parts)
 
     def _anchoring(self, kept: Collection[int]) -> set[int]:
-        """The blocks that define what aliases in the kept ones repeat."""
+        """The blocks with the anchors of aliases in the kept ones."""
         aliases = {name for i in kept for name in _ALIAS.findall(self.text(i))}
         if not aliases:
             return set()
@@ -86,7 +86,7 @@ class Blocks:
 
 
 def cut(lines: Sequence[str]) -> Blocks:
-    """Cut a text into blocks. Where it is not written in the usual way, a block is larger than it could be."""
+    """Split a text into blocks. With unusual formatting, blocks may be larger than necessary."""
     tops = [i for i, line in enumerate(lines) if _TOP.match(line)]
     starts = [_with_comments(lines, i, 0) for i in tops]
     cuts: list[Cut] = []
@@ -129,7 +129,7 @@ def _entries(lines: Sequence[str], top: int, start: int, end: int) -> list[Cut]:
 
 
 def _with_comments(lines: Sequence[str], line: int, least: int) -> int:
-    """Where the comments above a line begin: they belong to it."""
+    """Where the comments above a line begin; they belong to it."""
     while line > least and lines[line - 1].lstrip().startswith("#"):
         line -= 1
     return line

@@ -1,8 +1,8 @@
-r"""The texts of open documents: changed as the client says, and positions in the units that were agreed on.
+r"""The texts of open documents: with the client's edits, and positions in the negotiated units.
 
 Everything here and above it counts lines from 0 and columns in code points; only `Buffer` knows UTF-16. Line breaks are
-`\n`, `\r\n` and `\r`, as the protocol says, and are not told apart. A byte order mark is a column of the first line
-for the client, and for nobody else.
+`\n`, `\r\n` and `\r`, as the protocol says, and are equivalent. A byte order mark counts as a column of the first line for
+the client only.
 """
 
 import os
@@ -25,14 +25,14 @@ _BREAKS: Final = re.compile(r"\r\n?")
 
 
 class Caret(NamedTuple):
-    """A place between two characters: a line from 0, and the code points of it that come before."""
+    """A position between two characters: a line (from 0) and a number of code points."""
 
     line: int
     column: int
 
 
 class TextSpan(NamedTuple):
-    """What lies between two carets."""
+    """The range between two carets."""
 
     start: Caret
     end: Caret
@@ -51,7 +51,7 @@ class TextSpan(NamedTuple):
 
 @attrs.define(eq=False)
 class Buffer:
-    """One document as the client has it. Columns beyond a line's end mean its end, lines beyond the last the text's."""
+    """One document as the client has it. Positions beyond the end of a line or of the text mean that end."""
 
     lines: list[str]
     encoding: Encoding = "utf-16"
@@ -72,7 +72,7 @@ class Buffer:
         return "\n".join(self.lines)
 
     def change(self, start: Caret, end: Caret, text: str) -> int:
-        """Put a text in place of what lies between two carets; how many lines more there are."""
+        """Replace the text between two carets; returns how many lines were added."""
         before = self.lines[start.line][: start.column]
         after = self.lines[end.line][end.column :]
         new = _BREAKS.sub("\n", before + text + after).split("\n")
@@ -95,7 +95,7 @@ class Buffer:
         return Caret(line, column)
 
     def position(self, caret: Caret) -> tuple[int, int]:
-        """A caret as the client counts: line and units."""
+        """A caret in the client's units."""
         line = min(caret.line, len(self.lines) - 1)
         text = self.lines[line][: caret.column]
         units = len(text) if text.isascii() else sum(map(self._width, text))
@@ -112,7 +112,7 @@ class Buffer:
 
 
 def name_of(uri: str) -> str:
-    """A document's name as the rest of channeld speaks of files: relative to the working folder where it lies in it.
+    """A document's file name, relative to the working folder if it is in it.
 
     A document that is not a file keeps its URI as its name.
     """
@@ -124,7 +124,7 @@ def name_of(uri: str) -> str:
 
 
 def shown_name(path: str) -> str:
-    """A path relative to the working folder where it lies in it, else absolute; a URI as it is."""
+    """A path, relative to the working folder if it is in it; a URI unchanged."""
     if _is_uri(path):
         return path
     whole, here = os.path.abspath(path), os.getcwd()  # noqa: PTH100, PTH109 - no link is followed
@@ -141,11 +141,11 @@ def _is_uri(name: str) -> bool:
 
 
 def overlaid(texts: Mapping[str, str], listed: Mapping[str, list[str]] | None = None) -> FileSystem:
-    """The file system with unsaved texts in place of files.
+    """A file system in which unsaved texts replace files.
 
     Args:
         texts: what to read instead of the disk, by name.
-        listed: what patterns match, where the disk is not to be searched: one that is not in it matches nothing.
+        listed: what patterns match, to avoid searching the disk; other patterns match nothing.
     """
     disk = file_system()
     own = {_key(name): text for name, text in texts.items()}

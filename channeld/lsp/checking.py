@@ -1,7 +1,7 @@
-"""What is wrong with a document: at once for the blocks that were edited, and for the whole as `channeld validate` says.
+"""Checks a document: the edited blocks at once, and the whole as `channeld validate` does.
 
-`whole` is what the worker process does. `part` is done between two key strokes: the same checks over a reduced text, of
-which only the findings inside of the edited blocks count. Neither imports a hook module.
+`whole` runs in the worker process. `part` runs between two keystrokes: the same checks on a reduced text, of which only
+findings inside of the edited blocks count. Neither imports a hook module.
 """
 
 import posixpath
@@ -29,10 +29,10 @@ _LEVELS: Final = 16
 
 @attrs.frozen(slots=True, kw_only=True)
 class Checkup:
-    """What came of checking a document.
+    """The result of checking a document.
 
-    `root` is the configuration or scenario file that it belongs to, empty where it is none of ours; `files` is what was
-    read for it. `listed` is what the patterns of `include` matched, for `part`.
+    `root` is the configuration or scenario file that it belongs to, empty if none; `files` is what was read for it.
+    `listed` is what the patterns of `include` matched, for `part`.
     """
 
     root: str = ""
@@ -42,29 +42,29 @@ class Checkup:
 
 
 def is_scenarios(name: str) -> bool:
-    """Whether a file is one of scenarios, by its name."""
+    """Whether a file is a scenario file, by its name."""
     return name.endswith(_SCENARIOS)
 
 
 def is_configuration(name: str) -> bool:
-    """Whether a file is a configuration of its own, by its name; others are if they say which version they are for."""
+    """Whether a file is a configuration by its name; other files are if they declare a version."""
     return posixpath.basename(name) in _CONFIGURATIONS
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Around:
-    """What is read with a document: texts by name, reduced where they may be, and what patterns of `include` match."""
+    """What is read with a document: texts by name (reduced if possible), and what `include` patterns match."""
 
     texts: Mapping[str, str]
     listed: Mapping[str, list[str]]
 
     def with_text(self, name: str, text: str) -> FileSystem:
-        """The files, that of the document being this text; the disk is searched for nothing."""
+        """The files with this text for the document, without searching the disk."""
         return overlaid({**self.texts, name: text}, self.listed)
 
 
 def whole(name: str, texts: Mapping[str, str]) -> Checkup:
-    """Check a document, and all that belongs to it, as `channeld validate --no-hooks` does.
+    """Check a document and everything that belongs to it, as `channeld validate --no-hooks` does.
 
     Args:
         name: the document: a configuration, a scenario file, or a file that a configuration above it reads.
@@ -85,7 +85,7 @@ def whole(name: str, texts: Mapping[str, str]) -> Checkup:
 
 
 def _renamed(finding: Diagnostic) -> Diagnostic:
-    """A finding in a file above the working folder, which the configuration names by steps upwards."""
+    """Rename the file of a finding that is above the working folder."""
     if not finding.place.file.startswith(".."):
         return finding
     place = attrs.evolve(finding.place, file=shown_name(finding.place.file))
@@ -118,7 +118,7 @@ def _scenarios(name: str, files: FileSystem) -> Checkup:
 
 
 def _noting(files: FileSystem) -> tuple[FileSystem, dict[str, list[str]]]:
-    """The same files, and what their patterns were found to match."""
+    """The same files, recording what their patterns match."""
     listed: dict[str, list[str]] = {}
 
     def list_files(pattern: str) -> list[str]:
@@ -136,7 +136,7 @@ def part(
     around: Around,
     of: str = "",
 ) -> list[Diagnostic]:
-    """The findings inside of some blocks of a document, from those blocks and what they name.
+    """Find problems inside of some blocks of a document, from those blocks and what they refer to.
 
     Args:
         root: the configuration that the document belongs to.
@@ -144,7 +144,7 @@ def part(
         blocks: its text, cut.
         focus: the blocks that were edited.
         around: what is read with it.
-        of: a file all of whose findings are wanted instead, such as a schema file that those blocks name.
+        of: another file to report all findings of instead, such as a schema file that those blocks name.
     """
     files = around.with_text(name, blocks.reduced(focus))
     checked = check(root, import_hooks=False, files=files)
@@ -154,20 +154,20 @@ def part(
 
 
 def is_of(finding: Diagnostic, name: str, blocks: Blocks, focus: Collection[int]) -> bool:
-    """Whether a finding is one that `part` gives for these blocks."""
+    """Whether `part` reports a finding for these blocks."""
     if finding.place.file != name or finding.code in WHOLE:
         return False
     line = finding.place.line - 1
     for index in focus:
         cut = blocks.cuts[index]
         if cut.start <= line < cut.end:
-            # What a section's findings depend on, beyond their form, may be any channel.
+            # A section's findings may depend on any channel.
             return cut.name is not None or finding.code < _STRUCTURE
     return False
 
 
 def scenario_part(name: str, text: str) -> list[Diagnostic]:
-    """What is wrong with a scenario file by itself."""
+    """Check a scenario file by itself."""
     from channeld.scenarios.suite import read_text  # noqa: PLC0415 - as above
 
     return list(read_text(text, name).report)

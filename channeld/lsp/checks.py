@@ -1,4 +1,4 @@
-"""The worker process as the server sees it: requests go out, answers come back, and an ended process is started again."""
+"""The server's side of the worker process: sends requests, receives answers, and restarts the process if it ends."""
 
 import asyncio
 import sys
@@ -13,14 +13,14 @@ from channeld.lsp.worker import Reported, Wanted, framed, read_framed_async
 
 _PATIENCE_S: Final = 5.0
 
-# `-P`: the editor's folder is somebody's project, whose modules must not be found in place of ours.
-# Not `-m`: the module's classes would be `__main__`'s there, and not those that are sent.
+# `-P`: modules in the editor's folder must not shadow ours. Not `-m`: the module's classes would be `__main__`'s there, and
+# not those that are sent.
 _COMMAND: Final = (sys.executable, "-P", "-c", "from channeld.lsp.worker import main; main()")
 
 
 @attrs.define(eq=False)
 class Checks:
-    """Asks the worker. `found(name, checkup)` is called with each answer that is still wanted, `failed(text)` otherwise."""
+    """Sends requests to the worker. `found(name, checkup)` gets each current answer, `failed(text)` failures."""
 
     found: Callable[[str, Checkup], None]
     failed: Callable[[str], None]
@@ -32,7 +32,7 @@ class Checks:
     _last: int = 0
 
     async def ask(self, name: str, texts: Mapping[str, str]) -> None:
-        """Have a document checked; what was asked of it before is not wanted any more."""
+        """Request a check of a document; an earlier request for it is dropped."""
         self._last += 1
         number = self._numbers[name] = self._last
         process = await self._started()
@@ -43,12 +43,12 @@ class Checks:
             await process.stdin.drain()
 
     def drop(self, name: str) -> None:
-        """No answer about a document is wanted any more."""
+        """Drop requests for a document."""
         self._numbers.pop(name, None)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an answer is still to come."""
+        """Whether an answer is pending."""
         return bool(self._numbers)
 
     async def close(self) -> None:
@@ -62,7 +62,7 @@ class Checks:
             with suppress(asyncio.CancelledError):
                 await self._answers
         if process is not None and process.stdout is not None:
-            # Its transport closes at the end of what the process wrote; a reader that is cancelled leaves it open.
+            # Its transport closes at the end of the output; a cancelled reader would leave it open.
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.stdout.read(), _PATIENCE_S)
 
@@ -87,6 +87,6 @@ class Checks:
                 self.failed(answer.failure)
             else:
                 self.found(answer.name, answer.checkup)
-        # What it had not answered is asked again with the next change.
+        # Unanswered requests are repeated with the next change.
         self._numbers.clear()
         await process.wait()

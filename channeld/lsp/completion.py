@@ -1,4 +1,4 @@
-"""What may be written at a cursor: keys and values of the language, and names that the configuration itself gives."""
+"""Completion: keys and values of the language, and names from the configuration."""
 
 import os
 import posixpath
@@ -31,7 +31,7 @@ _CODE: Final = re.compile(r"[A-Za-z0-9]*$")
 
 
 def offers(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, list[Offer]] | None:
-    """What may stand at a caret, and what of the text it replaces; None where nothing is known."""
+    """What may be written at a caret, and the text that it replaces; None if unknown."""
     buffer = projects.buffer(name)
     if buffer is None or caret.line >= len(buffer.lines):
         return None
@@ -66,7 +66,7 @@ def _offered(projects: Projects, cursor: Cursor) -> tuple[TextSpan, Iterator[Off
 
 
 def _of_schema(cursor: Cursor) -> Iterator[Offer]:
-    """What may stand in a file of schemas: the words of JSON Schema."""
+    """Keywords for a schema file."""
     if cursor.is_key or cursor.own_line:
         if tokens(cursor.pointer)[-1:] not in _NAMED_SCHEMAS:
             for keyword in KEYWORDS:
@@ -78,7 +78,7 @@ def _of_schema(cursor: Cursor) -> Iterator[Offer]:
 
 
 def _codes(projects: Projects, name: str, line: int) -> list[Offer]:
-    """Codes for an ignore comment: those of its lines first. An error cannot be ignored."""
+    """Codes for an ignore comment, those of its line first. Errors cannot be ignored."""
     near = {
         one.code for one in projects.of_document(name) if one.place.line - 1 in (line, line + 1)
     }
@@ -100,7 +100,7 @@ def _codes(projects: Projects, name: str, line: int) -> list[Offer]:
 
 
 def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[Offer]:
-    """The keys that the mapping at the cursor's pointer takes and does not have."""
+    """The keys that the mapping at the cursor accepts and does not have yet."""
     view, pointer = cursor.view, cursor.pointer
     colon = "" if cursor.has_colon else colon
     rules = rules_at(pointer, view.tree.value, scenarios=view.is_scenarios)
@@ -123,7 +123,7 @@ def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[
 
 
 def _own_keys(view: View, pointer: str) -> Iterator[tuple[str, str]]:
-    """Keys that are names of the configuration: params, claims, hooks of a scenario's stubs, words of JSON Schema."""
+    """Keys that are names from the configuration: params, claims, stubbed hooks, JSON Schema keywords."""
     path = tokens(pointer)
     if view.is_scenarios:
         return
@@ -199,7 +199,7 @@ def _channels(cursor: Cursor) -> Iterator[Offer]:
 
 
 def _messages(cursor: Cursor) -> Iterator[Offer]:
-    """Types of the channel; what is emitted is an event of the channel that it is routed to, or of this one."""
+    """Types of the channel; emitted types are events of the target channel, or of this one."""
     channel = channel_of(cursor.pointer)
     for section in ("events", "messages"):
         for name in cursor.view.names("channels", channel, section):
@@ -250,7 +250,7 @@ def _files(cursor: Cursor) -> Iterator[Offer]:
 
 
 def _files_with(cursor: Cursor, endings: tuple[str, ...]) -> Iterator[Offer]:
-    """Files and folders below the folder that the word names so far, relative to the document."""
+    """Files and folders that complete the word, relative to the document."""
     folder = posixpath.dirname(cursor.word)
     base = posixpath.dirname(cursor.view.name) if "://" not in cursor.view.name else "."
     try:
@@ -284,7 +284,7 @@ _NAMED: Final[Mapping[NameKind, Callable[[Cursor], Iterator[Offer]]]] = {
 
 
 def _fields(cursor: Cursor, expression: str) -> Iterator[Offer]:
-    """What an expression may go on with: its first word, or a field of what it names so far."""
+    """Completions of an expression: its root, or a field of what it names so far."""
     root, *path = expression.split(".")
     if not path:
         for word, detail in roots(cursor.pointer).items():

@@ -1,4 +1,4 @@
-"""What a scenario file speaks of: its configuration, the channels that its clients are on, and the names that these give."""
+"""What a scenario file refers to: its configuration, its clients' channels, and their names."""
 
 import posixpath
 import re
@@ -33,7 +33,7 @@ _HOOKS: Final = re.compile(
 
 @attrs.define(eq=False)
 class Conversation:
-    """One scenario file, and the configuration that it is for (`root`, empty where there is none)."""
+    """One scenario file, and its configuration (`root`, empty if there is none)."""
 
     projects: Projects
     name: str
@@ -84,7 +84,7 @@ class Conversation:
         return found
 
     def channels_at(self, pointer: str) -> list[str]:
-        """The channels that a step speaks of: its client's, or the one that is published to."""
+        """The channels of a step: its client's, or the one that is published to."""
         path = tokens(pointer)
         if len(path) < 5 or path[2] != "steps":
             return []
@@ -94,7 +94,7 @@ class Conversation:
         return sorted(self.channels_of_clients().get((path[1], path[4]), ()))
 
     def view_of(self, channel: str) -> View | None:
-        """What is understood of a channel."""
+        """The view of a channel."""
         for file in self.projects.configuration_files(self.root) if self.root else ():
             blocks = self.projects.blocks(file)
             index = blocks.channels.get(channel) if blocks is not None else None

@@ -1,7 +1,7 @@
-"""Where a cursor stands in a text that is being written: under which key, in which value, in which template.
+"""Locates a cursor in an incomplete text: under which key, in which value, in which template.
 
-The text is read with a marker in the place of the word at the cursor. Where that is no YAML, it is tried as a key, with
-its quotes and brackets closed, without what follows: the first attempt that can be read says where the cursor is.
+The text is parsed with a marker in place of the word at the cursor. If that is not valid YAML, further attempts follow: as
+a key, with quotes and brackets closed, without the rest. The first one that parses locates the cursor.
 """
 
 import re
@@ -29,10 +29,10 @@ _CLOSING: Final = {"{": "}", "[": "]"}
 
 @attrs.frozen(slots=True, kw_only=True)
 class Cursor:
-    """A cursor: `pointer` is that of the value it stands in, or, for a key, of the mapping that the key belongs to.
+    """A cursor: `pointer` is that of the value around it or, for a key, of the key's mapping.
 
-    `word` is what stands left of the cursor and would be replaced, `span` where it and its rest stand. `before` is the
-    text of the scalar up to the cursor. `own_line`: the scalar stands on a line below its key, so it may become a mapping.
+    `word` is the text left of the cursor that would be replaced, `span` the range of the whole word. `before` is the text
+    of the scalar up to the cursor. `own_line`: the scalar is on a line below its key, so it may become a mapping.
     `has_colon`: a colon follows the word.
     """
 
@@ -53,14 +53,14 @@ class Cursor:
 
     @property
     def template(self) -> str | None:
-        """What stands between the last open brace and the cursor; None outside of braces."""
+        """The text between the last open brace and the cursor; None outside of braces."""
         opened = self.before.replace("{{", "  ").rfind("{")
         inside = self.before[opened + 1 :]
         return inside if opened >= 0 and "}" not in inside and not self.is_key else None
 
 
 def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
-    """Where a cursor stands; None where no attempt to read the text around it succeeds."""
+    """Locate a cursor; None if no attempt to parse the text succeeds."""
     blocks = projects.blocks(name)
     if blocks is None:
         return None
@@ -108,7 +108,7 @@ def _cursor(view: View, tree: Tree, spot: _Spot, word: str, span: TextSpan) -> C
 
 
 def _attempts(blocks: Blocks, row: int, start: int, end: int) -> Iterator[list[str]]:
-    """Texts with the marker in them, the likeliest first."""
+    """Texts with the marker, likeliest first."""
     lines = list(blocks.lines)
     head, tail = lines[row][:start], lines[row][end:]
     block = blocks.cuts[(blocks.at(row) or [0])[-1]]
@@ -125,7 +125,7 @@ def _attempts(blocks: Blocks, row: int, start: int, end: int) -> Iterator[list[s
 
 
 def _is_comment(text: str) -> bool:
-    """Whether a line goes on as a comment: a `#` within a word starts none."""
+    """Whether the line is in a comment; a `#` within a word does not start one."""
     parts = _TOKENS.finditer(text)
     return any(p[0][0] == "#" and text[p.start() - 1 : p.start()].strip() == "" for p in parts)
 
@@ -140,7 +140,7 @@ def _open_quote(text: str) -> str:
 
 
 def _closing(lines: list[str]) -> str:
-    """What closes the brackets that these lines leave open. One that a line with a smaller indent follows was left by mistake."""
+    """The closing brackets for these lines. A bracket followed by a less indented line is a mistake."""
     opened: list[tuple[str, int]] = []
     for line in lines:
         if not line.strip():
@@ -156,7 +156,7 @@ def _closing(lines: list[str]) -> str:
 
 
 def _marked(node: Node, pointer: str = "") -> _Spot | None:
-    """Where the marker stands below a node."""
+    """Find the marker below a node."""
     if isinstance(node, MapNode):
         for key, entry in node.entries.items():
             if MARK in key:

@@ -1,4 +1,4 @@
-"""Where what is named at a place is defined: a function's line, a schema's file, an authenticator, a message type, a param."""
+"""Go to definition: functions, schema files, authenticators, message types, params."""
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ class Definition:
 
 
 def definitions(projects: Projects, name: str, caret: Caret) -> list[Definition]:
-    """Where what stands at a caret is defined; none where that is not known."""
+    """The definitions of what is at a caret; empty if unknown."""
     here = at_caret(projects, name, caret)
     if here is None:
         return []
@@ -41,7 +41,7 @@ def definitions(projects: Projects, name: str, caret: Caret) -> list[Definition]
 
 
 def in_configuration(projects: Projects, root: str, *keys: str) -> Iterator[Definition]:
-    """Where a key of a configuration stands, in whichever of its files."""
+    """The location of a configuration's key, in any of its files."""
     for name in projects.configuration_files(root):
         blocks = projects.blocks(name)
         if blocks is None:
@@ -63,7 +63,7 @@ def _named(section: str) -> "Callable[[Projects, View, Found], Iterator[Definiti
 
 
 def _message(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
-    """The message and the event of this type; what is routed to another channel is an event of that one."""
+    """The message and event of this type; a message routed to another channel is an event there."""
     channels = [channel_of(found.pointer)]
     belongs = message_of(found.path)
     if belongs is not None and found.path[-2:] == ["emit", "type"]:
@@ -95,7 +95,7 @@ def _hook(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
 
 
 def hook_definition(view: View, call: str) -> Iterator[Definition]:
-    """The line of a hook's function; where its module binds it otherwise, the module."""
+    """The line of a hook's function, or its module if it is bound in another way."""
     module, _, name = call.partition(":")
     source = hook_source(hook_root(view), module)
     if source is None:
@@ -106,7 +106,7 @@ def hook_definition(view: View, call: str) -> Iterator[Definition]:
 
 
 def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
-    """The file that is named, and in it what the fragment points to; or one of the configuration's named schemas."""
+    """The target of a schema reference: a file with a fragment, or a named schema."""
     path, _, fragment = found.text.partition("#")
     if not path:
         if fragment.startswith("/schemas/"):
@@ -124,7 +124,7 @@ def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition
 
 
 def _reference(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
-    """What a `$ref` in a file of schemas leads to: a part of it, or another file."""
+    """The target of a `$ref` in a schema file."""
     if found.is_key or found.path[-1:] != ["$ref"]:
         return
     if not found.text.startswith("#/"):
@@ -153,7 +153,7 @@ _DEFINED: Final[Mapping[NameKind, Callable[[Projects, View, Found], Iterator[Def
 
 
 def _of_template(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
-    """Where the param, the claim or the field is declared that an expression names."""
+    """The declaration of the param, claim or field that an expression names."""
     root, *path = (expression_at(found) or "").split(".")
     channel, belongs = channel_of(found.pointer), message_of(found.path)
     if not path:
@@ -183,7 +183,7 @@ def _property(view: View, schema: list[str], path: list[str]) -> Iterator[Defini
 
 
 def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
-    """What a scenario names of its configuration: the file, a hook that is stubbed, a channel, a type."""
+    """What a scenario refers to: the configuration file, a stubbed hook, a channel, a type."""
     conversation = Conversation(projects, view.name, view.tree)
     root = conversation.root
     if found.pointer == "/config":

@@ -1,4 +1,4 @@
-"""What expressions in templates may name at a place: their first words, and the fields of what these are."""
+"""What template expressions may name: their roots, and the fields of these."""
 
 from channeld.lsp.names import channel_of, message_of, params_of
 from channeld.lsp.view import View
@@ -6,7 +6,7 @@ from channeld.pointer import at, tokens
 
 
 def roots(pointer: str) -> dict[str, str]:
-    """The first words of expressions at a place, with what they are."""
+    """The roots of expressions at a location, with descriptions."""
     if pointer.startswith("/auth/"):
         return {"claims": "claims of the token"}
     found = {
@@ -28,7 +28,7 @@ def roots(pointer: str) -> dict[str, str]:
 
 
 def fields_of(view: View, pointer: str, root: str, path: tuple[str, ...]) -> dict[str, bool]:
-    """The fields of what an expression names, each with whether it is always there."""
+    """The fields of what an expression names, each with whether it always exists."""
     channel = channel_of(pointer)
     belongs = message_of(tokens(pointer))
     if root in ("message", "event") and belongs is not None:

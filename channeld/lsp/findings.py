@@ -1,4 +1,4 @@
-"""Findings as the protocol wants them: ranges in the client's units, of too many the most severe."""
+"""Converts findings to the protocol's diagnostics: ranges in the client's units, the most severe if there are too many."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -16,13 +16,13 @@ _UNNECESSARY: Final = 1
 
 
 def words(finding: Diagnostic) -> str:
-    """A finding in one text: what is wrong, the words under the caret, what to do."""
+    """A finding as one text: message, label and help."""
     head = f"{finding.message}: {finding.label}" if finding.label else finding.message
     return f"{head}\nhelp: {finding.help}" if finding.help else head
 
 
 def range_of(span: TextSpan, buffer: Buffer | None) -> dict[str, Json]:
-    """A span as the client counts; one of a file that cannot be read, in code points."""
+    """A range in the client's units; in code points if the file cannot be read."""
     ends: dict[str, Json] = {}
     for key, caret in (("start", span.start), ("end", span.end)):
         line, units = caret if buffer is None else buffer.position(caret)

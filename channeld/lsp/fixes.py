@@ -1,7 +1,7 @@
-"""Quick fixes: the edits that a finding's help asks for, each tried before it is offered.
+"""Quick fixes: the edits that a finding's help suggests, each tried before it is offered.
 
-A help says in words what to write (``did you mean `x`?``, ``write `x` ``, ``add `x` ``, `remove it`). What that could mean for
-the text is tried, and offered only where the finding is gone afterwards and nothing else is wrong instead.
+A help says in words what to write (``did you mean `x`?``, ``write `x` ``, ``add `x` ``, `remove it`). Possible edits are
+tried, and offered only if they remove the finding and cause no new one.
 """
 
 import re
@@ -27,9 +27,9 @@ _MOST_FINDINGS: Final = 4
 _ADVICE: Final = re.compile(
     r"(did you mean|write|quote it:|add) `([^`\n]+)`|\b(or) `(\w+: [^`\n]+)`"
 )
-# Not for the text as it is: the author has to put something in its place.
+# A placeholder that the author has to replace.
 _GAPS: Final = re.compile(r"…|://$|\.\.\.|\bNAME\b|\bPATH\b|: N$")
-# An anchor in the place of an alias is read, and means nothing.
+# An anchor in place of an alias parses, but is meaningless.
 _NOT_FIXED: Final = frozenset({"CH007"})
 _REMOVE: Final = re.compile(
     r"\bremove (?:it|the (?:comment|code|key)|`[^`]+`)|\bleave it out\b|\bdrop it\b"
@@ -40,7 +40,7 @@ _KEY_VALUE: Final = re.compile(r"([A-Za-z_]\w*): (\S.*)")
 
 @attrs.frozen(slots=True)
 class Fix:
-    """An edit: what it does in words, the finding that it ends, where, and the text that comes there."""
+    """An edit: its description, the finding that it fixes, the range, and the new text."""
 
     title: str
     finding: Diagnostic
@@ -81,7 +81,7 @@ def _of(projects: Projects, name: str, buffer: Buffer, finding: Diagnostic) -> I
 
 @attrs.frozen
 class _Attempt:
-    """A document, and what is found there after an edit."""
+    """A document and its findings after an edit."""
 
     projects: Projects
     name: str
@@ -95,7 +95,7 @@ class _Attempt:
 
     @property
     def is_there(self) -> bool:
-        """Whether the finding is one that a trial can see: some only the whole configuration gives."""
+        """Whether a trial can reproduce the finding; some need the whole configuration."""
         return self._count(self.before) > 0
 
     def helps(self, fix: Fix) -> bool:
@@ -125,7 +125,7 @@ def _errors(found: Sequence[Diagnostic]) -> int:
 
 
 def _candidates(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Fix]:
-    """What the help may mean for the text."""
+    """The edits that a help text may mean."""
     span = TextSpan.of(finding.place)
     if finding.code == "CH002":
         row, column = span.start
@@ -146,7 +146,7 @@ def _candidates(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Fix]
 def _placed(
     buffer: Buffer, name: str, finding: Diagnostic, verb: str, words: str
 ) -> Iterator[tuple[TextSpan, str]]:
-    """Where some words may go: in the place of what was found, of a word in it, of its value, or as a new key."""
+    """Where a text may go: instead of the finding, of a word in it, of its value, or as a new key."""
     span = TextSpan.of(finding.place)
     written = _text(buffer, span)
     pair = _KEY_VALUE.fullmatch(words)
@@ -165,7 +165,7 @@ def _placed(
 
 
 def _within(span: TextSpan, written: str, words: str) -> Iterator[tuple[TextSpan, str]]:
-    """The word of a longer text that was meant to be another: the last one, as the first names what it is a field of."""
+    """The word of a longer text to replace: the last one, a field of the first."""
     for tokens_of in _WORDS:
         found = [one for one in tokens_of.finditer(written) if one[0] != written]
         near = candidates(words, [one[0] for one in found], cutoff=0.5)[:1]
@@ -179,7 +179,7 @@ def _within(span: TextSpan, written: str, words: str) -> Iterator[tuple[TextSpan
 def _insertions(
     buffer: Buffer, name: str, finding: Diagnostic, words: str
 ) -> Iterator[tuple[TextSpan, str]]:
-    """A new key: in the mapping that was found, or on the first line."""
+    """Insert a new key: in the finding's mapping, or on the first line."""
     tree = _tree(buffer, name, finding)
     node = tree.node(finding.place.path) if tree is not None else None
     if tree is not None and isinstance(node, MapNode) and node.entries:
@@ -195,7 +195,7 @@ def _insertions(
 
 
 def _removals(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[TextSpan]:
-    """The entry that was found: whole lines, or a part between commas; or the comment, or the code in it."""
+    """Remove the finding's entry: whole lines, or a part between commas; or a comment, or a code in it."""
     span = TextSpan.of(finding.place)
     line = buffer.lines[span.start.line]
     if line[span.start.column :].startswith("#") or "#" in line[: span.start.column]:

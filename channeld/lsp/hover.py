@@ -1,4 +1,4 @@
-"""What is said of the place under the pointer: the finding there, the key's meaning, what a template's word is."""
+"""Hover texts: the finding, the meaning of a key, or what a template expression is."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _CODE: Final = re.compile(r"CH\d{3}")
 
 
 def hover(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan | None, str] | None:
-    """Markdown about what stands at a caret, and the span that it speaks of; None where there is nothing to say."""
+    """Markdown about what is at a caret, and its range; None if there is nothing to show."""
     buffer = projects.buffer(name)
     if buffer is None or caret.line >= len(buffer.lines):
         return None
@@ -59,7 +59,7 @@ def _codes_at(projects: Projects, name: str, caret: Caret) -> Iterator[str]:
 
 
 def _meaning(view: View, found: Found) -> str:
-    """What the language says of a key or a value; one that has no words of its own takes those of its key."""
+    """The language's description of a key or value; a value without its own has its key's."""
     rules = rules_at(found.pointer, view.tree.value, scenarios=view.is_scenarios)
     words = next((described(rule) for rule in rules if rule.get("description")), "")
     if words or not rules:
@@ -68,7 +68,7 @@ def _meaning(view: View, found: Found) -> str:
 
 
 def _word(view: View, found: Found) -> str:
-    """What the expression at the caret is."""
+    """Describes the expression at the caret."""
     if found.is_key or view.is_scenarios or not is_template(found.pointer):
         return ""
     expression = expression_at(found)

@@ -1,7 +1,6 @@
-"""Names that one part of a configuration gives and another uses: what each place may name, and where the name is defined.
+"""References between parts of a configuration: what each place may name, and where the name is defined.
 
-`kind_at` is the one table of it: completion offers what a kind lists, definition goes where a kind leads, and rename takes
-a message type along wherever it stands.
+`kind_at` is the table for completion, definition and rename.
 """
 
 import re
@@ -14,7 +13,7 @@ from channeld.pointer import tokens
 
 
 class NameKind(Enum):
-    """What a scalar at some place names."""
+    """The kinds of names that a scalar can be."""
 
     AUTHENTICATOR = "authenticator"
     BACKEND = "backend"
@@ -59,19 +58,19 @@ _TEMPLATES: Final = re.compile(
 
 
 def kind_at(pointer: str) -> NameKind | None:
-    """What the scalar at a pointer names; None where it names nothing of the configuration."""
+    """The kind of name at a pointer; None if it is not a name."""
     if pointer.endswith("/$ref") and is_schema(pointer):
         return NameKind.SCHEMA
     return next((kind for place, kind in _PLACES if place.fullmatch(pointer)), None)
 
 
 def is_schema(pointer: str) -> bool:
-    """Whether a pointer leads to a schema, or into one."""
+    """Whether a pointer is at or inside a schema."""
     return _SCHEMAS.fullmatch(pointer) is not None
 
 
 def is_template(pointer: str) -> bool:
-    """Whether the text at a pointer may hold templates."""
+    """Whether the text at a pointer may contain templates."""
     return _TEMPLATES.fullmatch(pointer) is not None and not pointer.endswith("/to")
 
 
@@ -83,12 +82,12 @@ def message_of(path: Sequence[str]) -> tuple[str, str, str] | None:
 
 
 def params_of(path: object) -> tuple[str, ...]:
-    """The params of a channel's `path`; none where it is not one."""
+    """The params of a channel's `path`; empty if it is invalid."""
     pattern = parse_path(path, []) if isinstance(path, str) else None
     return pattern.params if pattern is not None else ()
 
 
 def channel_of(pointer: str) -> str:
-    """The channel that a place belongs to; empty where it belongs to none."""
+    """The channel that a pointer belongs to; empty if none."""
     parts = tokens(pointer)
     return parts[1] if len(parts) > 1 and parts[0] == "channels" else ""

@@ -1,4 +1,4 @@
-"""One completion, and how a word is written where the cursor is."""
+"""One completion item, and how a word is written at the cursor."""
 
 import attrs
 
@@ -7,7 +7,7 @@ from channeld.lsp.cursor import Cursor
 
 @attrs.frozen(slots=True)
 class Offer:
-    """One completion: its label, what is put into the text if that is another, a word for its kind, and Markdown."""
+    """One completion: label, inserted text if different, kind, and Markdown."""
 
     label: str
     kind: str
@@ -18,13 +18,13 @@ class Offer:
 
 
 def quoted(word: str, cursor: Cursor) -> str:
-    """A value as it is written here: in quotes where it would be something else without, and there are none."""
+    """A value as written here: quoted if necessary and not quoted yet."""
     is_odd = word[:1] in "{[*&#!|>%@`" or "{" in word
     return f'"{word}"' if is_odd and not is_quoted(cursor) else word
 
 
 def is_quoted(cursor: Cursor) -> bool:
-    """Whether a quote stands before the word at the cursor."""
+    """Whether a quote precedes the word at the cursor."""
     line = cursor.view.tree.lines
     start = line.offset(cursor.span.start.line + 1) + cursor.span.start.column
     return line.text[start - 1 : start] in ("'", '"')

@@ -1,7 +1,7 @@
-"""What is open, what belongs together, and what is known of it: the state behind the language server.
+"""The language server's state: open documents, what belongs together, and the findings.
 
-A document's findings come twice: `quick` right after an edit, for what was edited, and `settle` when the worker has looked
-at the whole. In between, findings elsewhere stay, and move with the lines that they stand on.
+Findings are updated twice: by `quick` right after an edit, for what was edited, and by `settle` when the worker has checked
+the whole. In between, other findings stay, and move with their lines.
 """
 
 import os
@@ -30,13 +30,13 @@ MOST_BLOCKS: Final = 8
 MOST_LINES: Final = 10_000
 """Beyond these an edit is left to the worker: a paste, or a file that is one large block."""
 
-# What a scenario file's findings say of its configuration, which only the worker reads.
+# Findings of a scenario file about its configuration, which only the worker reads.
 _OF_CONFIGURATION: Final = frozenset({"CH811", "CH812", "CH814"})
 
 
 @attrs.define(eq=False)
 class Projects:
-    """The open documents by name, and for each configuration or scenario file what was last found."""
+    """The open documents by name, and the last findings of each configuration or scenario file."""
 
     encoding: Encoding = "utf-16"
     buffers: dict[str, Buffer] = attrs.field(factory=dict)
@@ -50,7 +50,7 @@ class Projects:
     # ------------------------------------------------------------------------------------------------ documents
 
     def open(self, uri: str, buffer: Buffer) -> str:
-        """Take over a document; its name."""
+        """Open a document; returns its name."""
         name = name_of(uri)
         self.buffers[name], self.uris[name] = buffer, uri
         self._cut.pop(name, None)
@@ -58,7 +58,7 @@ class Projects:
         return name
 
     def close(self, uri: str) -> str:
-        """Forget a document: its file counts again."""
+        """Close a document: its file counts again."""
         name = name_of(uri)
         self.buffers.pop(name, None)
         self.uris.pop(name, None)
@@ -67,7 +67,7 @@ class Projects:
         return name
 
     def replace(self, name: str, text: str, version: int | None) -> None:
-        """Take over a whole new text."""
+        """Replace the whole text."""
         old = self.buffers[name]
         self.buffers[name] = Buffer.of(text, old.encoding, version)
         self._cut.pop(name, None)
@@ -89,12 +89,12 @@ class Projects:
             self.shown[root] = [_moved(one, name, below, more) for one in findings]
 
     def text(self, name: str) -> str | None:
-        """The text of an open document, or of a file; None where there is neither."""
+        """The text of an open document or a file, or None."""
         buffer = self.buffer(name)
         return None if buffer is None else buffer.text
 
     def buffer(self, name: str) -> Buffer | None:
-        """An open document, or a file as one; None where there is neither."""
+        """The buffer of an open document or a file, or None."""
         if name in self.buffers:
             return self.buffers[name]
         try:
@@ -109,7 +109,7 @@ class Projects:
         return self._disk[name][1]
 
     def blocks(self, name: str) -> Blocks | None:
-        """A document's text, cut; None where there is none."""
+        """The blocks of a document, or None."""
         buffer = self.buffer(name)
         if buffer is None:
             return None
@@ -125,7 +125,7 @@ class Projects:
     # ----------------------------------------------------------------------------------------------- belonging
 
     def root_of(self, name: str) -> str:
-        """The configuration or scenario file that a document belongs to; empty where it is none of ours, or not known yet."""
+        """The configuration or scenario file that a document belongs to; empty if none or not known yet."""
         if is_scenarios(name) or is_configuration(name) or self._says_so(name):
             return name
         return next((root for root, known in self.checkups.items() if name in known.files), "")
@@ -135,7 +135,7 @@ class Projects:
         return buffer is not None and any(map(VERSION.match, buffer.lines))
 
     def concerned(self, name: str) -> list[str]:
-        """What has to be checked again when a document has changed: open documents, each for what it belongs to."""
+        """What to check again when a document has changed: an open document for each root."""
         roots = {name, *(root for root, known in self.checkups.items() if name in known.files)}
         roots |= {root for root, known in self.checkups.items() if roots & set(known.files)}
         return sorted(roots)
@@ -146,13 +146,13 @@ class Projects:
         return list(dict.fromkeys([root, *included]))
 
     def listed(self, root: str) -> Mapping[str, list[str]]:
-        """What the patterns of `include` matched when the whole, or a scenario file for it, was last checked."""
+        """What `include` patterns matched in the last complete check."""
         reading = (known for known in self.checkups.values() if root in known.files)
         known = self.checkups.get(root) or next(reading, None)
         return {} if known is None else known.listed
 
     def around(self, root: str, name: str) -> Around:
-        """What else belongs to a document's configuration, without the channels that are not its own."""
+        """The rest of a document's configuration, without other channels."""
         texts = {other: buffer.text for other, buffer in self.buffers.items() if other != name}
         for other in self.configuration_files(root):
             blocks = self.blocks(other) if other != name else None
@@ -163,7 +163,7 @@ class Projects:
     # ------------------------------------------------------------------------------------------------ findings
 
     def quick(self, name: str) -> str:
-        """Check what was edited since the last time; the root whose findings may be others now, empty where none are."""
+        """Check what was edited since the last time; returns the root whose findings may have changed, or empty."""
         edited = self._edited.pop(name, None)
         root, blocks = self.root_of(name), self.blocks(name)
         if edited is None or not root or blocks is None:
@@ -184,7 +184,7 @@ class Projects:
         return root
 
     def _quick_schema(self, root: str, name: str) -> str:
-        """Findings inside of a schema file, as the channels see it that name the file."""
+        """Findings inside of a schema file, from the channels that use it."""
         blocks = self.blocks(root)
         buffer = self.buffers[name]
         if blocks is None or len(buffer.lines) > MOST_LINES:
@@ -196,7 +196,7 @@ class Projects:
         return root
 
     def settle(self, name: str, checkup: Checkup) -> list[str]:
-        """Take over what the worker found for a document; the roots whose findings may be others now."""
+        """Take over the worker's findings for a document; returns the roots whose findings may have changed."""
         root = checkup.root
         if not root:
             self.checkups.pop(name, None)
@@ -206,19 +206,19 @@ class Projects:
         return [root]
 
     def forget(self, root: str) -> None:
-        """Nothing is open of it any more."""
+        """Drop a root of which nothing is open any more."""
         self.checkups.pop(root, None)
         self.shown.pop(root, None)
 
     def is_wanted(self, root: str) -> bool:
-        """Whether anything that belongs to it is open."""
+        """Whether any document of a root is open."""
         known = self.checkups.get(root)
         return root in self.buffers or (
             known is not None and any(name in self.buffers for name in known.files)
         )
 
     def of_document(self, name: str) -> Iterator[Diagnostic]:
-        """The findings in a document, whatever it belongs to, each once."""
+        """The findings in a document from all of its roots, without duplicates."""
         seen: set[tuple[str, Place]] = set()
         for findings in self.shown.values():
             for one in findings:

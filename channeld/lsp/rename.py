@@ -1,6 +1,6 @@
-"""A message type renamed wherever it stands: in its channel, where others emit it, and in the scenarios of its clients.
+"""Renames a message type everywhere: in its channel, where others emit it, and in scenarios.
 
-Hooks and clients' own code also speak of types, and are not changed: their language server knows nothing of ours.
+Hooks and clients' own code also use types, but are not changed.
 """
 
 import posixpath
@@ -31,12 +31,12 @@ _IGNORED: Final = re.compile(r"(/scenarios/(\d+))?/ignore/\d+/type")
 
 
 class RenameRefused(Exception):
-    """A rename that cannot be; the text says why."""
+    """A rename that is not possible; the message says why."""
 
 
 @attrs.frozen(slots=True)
 class Renamed:
-    """A text that takes the place of another."""
+    """A replacement of one text by another."""
 
     name: str
     span: TextSpan
@@ -45,7 +45,7 @@ class Renamed:
 
 @attrs.frozen(slots=True)
 class _Type:
-    """What is renamed: a type of a channel of a configuration."""
+    """The type to rename, with its channel and configuration."""
 
     root: str
     channel: str
@@ -53,13 +53,13 @@ class _Type:
 
 
 def renamed_at(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, str] | None:
-    """The type at a caret and where it stands; None where there is nothing to rename."""
+    """The type at a caret and its range; None if there is nothing to rename."""
     here = _here(projects, name, caret)
     return None if here is None else (_inner(here[1], here[2].span), here[2].text)
 
 
 def _here(projects: Projects, name: str, caret: Caret) -> tuple[_Type, Tree, Found] | None:
-    """The type that is named at a caret, and where."""
+    """The type named at a caret, and its range."""
     here = at_caret(projects, name, caret)
     if here is None:
         return None
@@ -72,7 +72,7 @@ def rename(projects: Projects, name: str, caret: Caret, new: str) -> list[Rename
     """All edits that rename the type at a caret.
 
     Raises:
-        RenameRefused: the new name is none, is taken, or there is no type here.
+        RenameRefused: the new name is invalid or taken, or there is no type here.
     """
     here = _here(projects, name, caret)
     if here is None:
@@ -103,7 +103,7 @@ def rename(projects: Projects, name: str, caret: Caret, new: str) -> list[Rename
 
 
 def _meant(projects: Projects, name: str, root: str, found: Found, tree: Tree) -> _Type | None:
-    """The type that a key or a scalar names."""
+    """The type named by a key or scalar."""
     if is_scenarios(name):
         return _meant_by_scenario(projects, name, found, tree)
     belongs = message_of(found.path)
@@ -172,7 +172,7 @@ def _targets(channel: str, message: Json) -> list[str]:
 
 
 def _in_configuration(tree: Tree, meant: _Type) -> Iterator[TextSpan]:
-    """Where the type stands in one file of the configuration."""
+    """The type's occurrences in one file of the configuration."""
     for section in ("messages", "events"):
         entry = _entry(tree.root, ["channels", meant.channel, section, meant.type])
         if entry is not None:
@@ -216,7 +216,7 @@ def _scenario_files(projects: Projects, root: str) -> list[str]:
 def _in_scenarios(
     conversation: Conversation, meant: _Type, types: dict[str, set[str]]
 ) -> list[TextSpan]:
-    """Where a scenario file speaks of the type: in frames of clients that are on the channel."""
+    """The type's occurrences in a scenario file: in frames of clients on the channel."""
     tree = conversation.tree
     return [
         TextSpan.of(tree.lines.place(node.start, node.end))
@@ -233,7 +233,7 @@ def _speaks_of(
     ignored = _IGNORED.fullmatch(pointer)
     if ignored is None:
         return False
-    # What is ignored is so for all clients: it is this type if no other channel of theirs has one of that name.
+    # `ignore` applies to all clients: it is this type unless another of their channels has one of that name.
     clients = conversation.channels_of_clients().items()
     here = {c for (index, _), some in clients if ignored[2] in (None, index) for c in some}
     others = [c for c in here if c != meant.channel and meant.type in types.get(c, ())]
@@ -244,7 +244,7 @@ def _speaks_of(
 
 
 def _text_at(tree: Tree, span: TextSpan) -> str:
-    """What is written in a span, without quotes; an alias is not what it stands for."""
+    """The text in a range, without quotes; aliases are not resolved."""
     (row, left), (end_row, right) = _inner(tree, span)
     start = tree.lines.offset(row + 1)
     return tree.text[start + left : start + right] if row == end_row else ""
@@ -260,6 +260,6 @@ def _inner(tree: Tree, span: TextSpan) -> TextSpan:
 
 
 def _written(tree: Tree, span: TextSpan, new: str) -> str:
-    """The new name, in quotes where it would be no text without and has none."""
+    """The new name, quoted if necessary."""
     plain = _inner(tree, span) == span
     return f'"{new}"' if plain and (not isinstance(resolve(new), str) or new.endswith(":")) else new

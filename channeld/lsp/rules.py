@@ -1,7 +1,7 @@
-"""What the language takes at a place: the rules of its schema along a pointer, for configurations and for scenario files.
+"""The language's rules at a location: its schema along a pointer, for configurations and scenario files.
 
-A rule is a node of a JSON Schema with its `$ref` and `allOf` merged in. Where several branches could be meant, all of
-them are offered that fit what is written so far.
+A rule is a node of a JSON Schema with its `$ref` and `allOf` merged in. If several branches are possible, all that fit the
+text so far apply.
 """
 
 import json
@@ -25,7 +25,7 @@ def _scenarios() -> Rule:
 
 
 def _merged(rule: Rule, root: Rule) -> Rule:
-    """One rule with what it refers to, the nearer keyword winning; below, nothing is merged yet."""
+    """One rule merged with its references (the nearer keyword wins), not recursively."""
     if "$ref" not in rule and "allOf" not in rule:
         return rule
     merged: dict[str, object] = {}
@@ -38,7 +38,7 @@ def _merged(rule: Rule, root: Rule) -> Rule:
 
 
 def rules_at(pointer: str, value: Json, *, scenarios: bool) -> list[Rule]:
-    """The rules of what stands at a pointer of a document whose value this is."""
+    """The rules for a pointer in a document's value."""
     root = _scenarios() if scenarios else LANGUAGE
     rules = [root]
     for token in tokens(pointer):
@@ -56,7 +56,7 @@ def _child(value: Json, token: str) -> Json:
 
 
 def _branches(rules: list[Rule], value: Json, root: Rule) -> Iterator[Rule]:
-    """The rules that may be meant, branches of `anyOf` in place of what holds them, with its words where they have none."""
+    """The possible rules: branches of `anyOf`, with the parent's description if they have none."""
     for written in rules:
         rule = _merged(written, root)
         if "then" in rule and "else" in rule:
@@ -82,7 +82,7 @@ def _branches(rules: list[Rule], value: Json, root: Rule) -> Iterator[Rule]:
 
 
 def _knowing(rules: list[Rule], value: Mapping[str, Json]) -> list[Rule]:
-    """The rules that know most of the keys that are written."""
+    """The rules that know most of the written keys."""
     most = max((len(_properties(rule).keys() & value) for rule in rules), default=0)
     return [rule for rule in rules if len(_properties(rule).keys() & value) == most]
 
@@ -117,7 +117,7 @@ def keys_of(rules: list[Rule], *, scenarios: bool) -> dict[str, Rule]:
 
 
 def words_of(rule: Rule) -> list[str]:
-    """The scalars that a rule names: all that it takes, or examples."""
+    """The scalars that a rule lists: all allowed ones, or examples."""
     if "const" in rule:
         return [_scalar(rule["const"])]
     if "enum" in rule:
@@ -137,7 +137,7 @@ def _scalar(value: Json) -> str:
 
 
 def described(rule: Rule) -> str:
-    """A rule as Markdown: what it is, what it takes, its default and examples."""
+    """A rule as Markdown: description, accepted values, default and examples."""
     lines = []
     if rule.get("title"):
         lines.append(f"**{rule['title']}**")
@@ -158,7 +158,7 @@ def described(rule: Rule) -> str:
 
 
 def _is_plain(rule: Rule) -> bool:
-    """Whether each of its types is one word, as in the language; scenario files also have lists of them, and references."""
+    """Whether its `type` is one word, as in the language; scenario files also have lists and references."""
     branches = rule.get("anyOf", [rule])
     return all(isinstance(b.get("type", ""), str) and "$ref" not in b for b in branches)
 

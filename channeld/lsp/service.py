@@ -1,7 +1,7 @@
-"""What the language server does, without its wire: documents come in, findings and answers go out.
+"""The language server without its connection: takes documents, gives findings and answers.
 
-A change is looked at in two steps. A moment after it, so that keys that were struck meanwhile count as well, `quick` checks
-what was edited and the findings are sent; when nothing has been struck for longer, the worker is asked for the whole.
+A change is checked in two steps. After a short delay that collects keystrokes, `quick` checks what was edited, and findings
+are sent; after a longer pause, the worker checks the whole.
 """
 
 import asyncio
@@ -47,12 +47,12 @@ class Service:
     # ------------------------------------------------------------------------------------------------ documents
 
     def opened(self, uri: str, text: str, version: int | None) -> None:
-        """A document is open in the editor."""
+        """A document was opened in the editor."""
         name = self.projects.open(uri, Buffer.of(text, self.projects.encoding, version))
         self._ask_later([name])
 
     def changed(self, uri: str, edits: Sequence[Edit], version: int | None) -> None:
-        """A document's text is another; one that is not open is none of our business."""
+        """A document's text has changed; ignored if it is not open."""
         name = name_of(uri)
         if name not in self.projects.buffers:
             return
@@ -70,7 +70,7 @@ class Service:
         self._ask_later(self.projects.concerned(name))
 
     def closed(self, uri: str) -> None:
-        """A document is not open any more."""
+        """A document was closed."""
         name = name_of(uri)
         if name not in self.projects.buffers:
             return
@@ -85,15 +85,15 @@ class Service:
         self._ask_later(root for root in concerned if self.projects.is_wanted(root))
 
     def files_changed(self) -> None:
-        """Files on the disk are others."""
+        """Files on disk have changed."""
         self._ask_later(root for root in self.projects.shown if self.projects.is_wanted(root))
 
     async def close(self) -> None:
-        """The connection ends."""
+        """Close the connection."""
         for handle in (self._soon, self._later):
             if handle is not None:
                 handle.cancel()
-        # A process that is being started has to be there before it can be ended.
+        # A process has to be fully started before it can be ended.
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.checks.close()
 
@@ -136,7 +136,7 @@ class Service:
         self.notify("window/logMessage", {"type": 1, "message": text})
 
     def _publish(self) -> None:
-        """Send the findings of each file for which they are others than those sent last."""
+        """Send the findings of each file for which they have changed."""
         files = {one.place.file for findings in self.projects.shown.values() for one in findings}
         for name in sorted(files | self._sent.keys()):
             findings = published(self.projects.of_document(name), self.projects.buffer, self.uri_of)
@@ -153,5 +153,5 @@ class Service:
                 self._sent.pop(name, None)
 
     def uri_of(self, name: str) -> str:
-        """The URI of a file, as the client wrote it where it has it open."""
+        """The URI of a file, as written by the client if it is open."""
         return self.projects.uris.get(name) or uri_of(name)

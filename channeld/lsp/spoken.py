@@ -1,4 +1,4 @@
-"""What a scenario file may say of its configuration: its clients, channels, types, the fields of a frame, hooks to stub."""
+"""Completion in scenario files: clients, channels, types, fields of frames, hooks to stub."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from channeld.pointer import at, tokens, value_at
 
 
 def spoken(projects: Projects, cursor: Cursor) -> Iterator[Offer]:
-    """Names of the configuration that a scenario file may speak of."""
+    """Names from the configuration for a scenario file."""
     conversation = Conversation(projects, cursor.view.name, cursor.view.tree)
     pointer, path = cursor.pointer, cursor.path
     if cursor.is_key and path[-1:] == ["hooks"]:
@@ -33,7 +33,7 @@ def spoken(projects: Projects, cursor: Cursor) -> Iterator[Offer]:
 
 
 def _types(conversation: Conversation, pointer: str) -> Iterator[Offer]:
-    """The types of the channels that a frame may be on: what is sent is a message."""
+    """The types of the channels that a frame may be on; sent frames are messages."""
     sections = ("messages",) if "send" in tokens(pointer) else ("events", "messages")
     for channel in conversation.channels_at(pointer):
         view = conversation.view_of(channel)

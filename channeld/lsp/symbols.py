@@ -1,6 +1,6 @@
 """The outline of a document: sections, channels with their messages and events; scenarios with their clients.
 
-Each block is read by itself and kept by its text, so that after a key stroke only one is read again.
+Each block is parsed by itself and cached by its text, so a keystroke causes only one to be parsed again.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _SECTIONS: Final = ("auth", "backends", "schemas")
 
 @attrs.frozen(slots=True, kw_only=True)
 class OutlineEntry:
-    """An entry: its name, a word for its kind, all of it, its name alone, and what is below it."""
+    """An entry: name, kind, its range, the range of its name, and its children."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class OutlineEntry:
     below: tuple["OutlineEntry", ...] = ()
 
     def moved(self, lines: int) -> "OutlineEntry":
-        """The same entry, moved down by some lines."""
+        """The same entry moved by some lines."""
         return attrs.evolve(
             self,
             whole=_moved(self.whole, lines),
@@ -45,12 +45,12 @@ def _moved(span: TextSpan, lines: int) -> TextSpan:
 
 @attrs.define(eq=False)
 class Outline:
-    """Makes outlines, and keeps what was made of each block."""
+    """Makes outlines, caching each block's entries."""
 
     _kept: dict[str, tuple[OutlineEntry, ...]] = attrs.field(factory=dict)
 
     def of(self, projects: Projects, name: str) -> list[OutlineEntry]:
-        """The outline of a document; what cannot be read at present is as it was, or left out."""
+        """The outline of a document; unparsable parts keep their last state, or are left out."""
         blocks = projects.blocks(name)
         if blocks is None:
             return []
@@ -138,6 +138,6 @@ def _under(node: Node, key: str) -> Node | None:
 
 
 def _entries(tree: Tree, node: Node | None, kind: str) -> Iterator[OutlineEntry]:
-    """One for each key of a mapping."""
+    """One entry for each key of a mapping."""
     for key, entry in node.entries.items() if isinstance(node, MapNode) else ():
         yield _entry(tree, key, kind, entry.start, entry.node)

@@ -1,7 +1,7 @@
-"""A document as it is understood around one of its lines: the values there, their places, and what they mean.
+"""A parsed view of a document around one of its lines: values, locations and meaning.
 
-A view is made of a reduced text (`blocks.py`), so it costs the same in a file of a thousand channels. Where the text cannot be
-read as it stands, because somebody is in the middle of typing, the attempts of `cursor.py` read it as it may be meant.
+A view is made from a reduced text (`blocks.py`), so its cost does not depend on the number of channels. If the text does
+not parse because somebody is typing, the attempts of `cursor.py` are used.
 """
 
 import os
@@ -36,7 +36,7 @@ _EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
 
 @attrs.frozen(slots=True, kw_only=True)
 class Found:
-    """What stands at a place: a key (its pointer is that of its value), or a scalar."""
+    """What is at a position: a key (with its value's pointer) or a scalar."""
 
     pointer: str
     is_key: bool
@@ -52,10 +52,10 @@ class Found:
 
 @attrs.define(eq=False, kw_only=True)
 class View:
-    """A document read: its tree, and (of a configuration) the sources and the model, as far as they are understood.
+    """A parsed document: its tree and, for a configuration, the sources and the model as far as possible.
 
-    `channels` are the names of all channels, also of those that are not in view. `is_schema_file`: it holds schemas, which
-    the configuration names.
+    `channels` are the names of all channels, including those not in view. `is_schema_file`: a schema file of the
+    configuration.
     """
 
     name: str
@@ -73,16 +73,16 @@ class View:
 
     @property
     def merged(self) -> Json:
-        """The configuration's value with what it includes; the document's own where that is not known."""
+        """The merged configuration's value; by default the document's own."""
         value = self.sources.value if self.sources is not None else None
         return self.tree.value if value is None else value
 
     def at(self, *keys: str) -> Json:
-        """What stands under some keys of the whole configuration."""
+        """The value under some keys of the whole configuration."""
         return value_at(self.merged, at("", *keys))
 
     def names(self, *keys: str) -> list[str]:
-        """The names under some keys of the whole configuration, comments in it (`x-`) left out."""
+        """The names under some keys of the whole configuration, without `x-` keys."""
         value = self.at(*keys)
         if not isinstance(value, dict):
             return []
@@ -96,7 +96,7 @@ class View:
         return Schemas(self.config, self.sources, Report())
 
     def fields(self, pointer: str, path: tuple[str, ...] = ()) -> dict[str, bool]:
-        """The properties that a schema declares at a path, and whether each is always there."""
+        """The properties that a schema declares at a path, and whether each is guaranteed."""
         if self.schemas is None:
             return {}
         shape = self.schemas.shape(pointer)
@@ -112,7 +112,7 @@ class View:
         return [name for name in listed if isinstance(name, str)]
 
     def claims(self, names: list[str], path: tuple[str, ...] = ()) -> dict[str, bool]:
-        """The claims that authenticators know of at a path, and whether each of them guarantees one."""
+        """The claims that authenticators know at a path, and whether all of them guarantee each."""
         found: dict[str, bool] = {}
         for name in names:
             declared = self.config.auth.get(name) if self.config is not None else None
@@ -127,7 +127,7 @@ class View:
 
 
 def read(projects: Projects, name: str, text: str) -> View | None:
-    """The view of a document whose text is this; None where it cannot be read."""
+    """Parse a document's text into a view; None if impossible."""
     root = projects.root_of(name)
     if not root:
         return None
@@ -149,14 +149,14 @@ def read(projects: Projects, name: str, text: str) -> View | None:
 
 
 def reduced(blocks: Blocks, line: int, name: str) -> str:
-    """The text around a line: its block, and what that names."""
+    """The text around a line: its block and what that refers to."""
     if is_scenarios(name):
         return "\n".join(blocks.lines)
     return blocks.reduced(blocks.at(line))
 
 
 def view_of(projects: Projects, name: str, line: int) -> View | None:
-    """What is understood around a line of a document, as it stands; None where it cannot be read."""
+    """The view around a line of a document; None if the text does not parse."""
     blocks = projects.blocks(name)
     if blocks is None:
         return None
@@ -164,7 +164,7 @@ def view_of(projects: Projects, name: str, line: int) -> View | None:
 
 
 def found_at(tree: Tree, caret: Caret) -> Found | None:
-    """The key or scalar at a caret; at its end counts as well."""
+    """The key or scalar at a caret, including its end."""
     offset = tree.lines.offset(caret.line + 1) + caret.column
     pointer, node = "", tree.root
     while True:
@@ -190,14 +190,14 @@ def found_at(tree: Tree, caret: Caret) -> Found | None:
 
 
 def at_caret(projects: Projects, name: str, caret: Caret) -> tuple[View, Found] | None:
-    """What is understood around a caret, and the key or scalar at it; None where there is neither."""
+    """The view around a caret, and the key or scalar at it, or None."""
     view = view_of(projects, name, caret.line)
     found = found_at(view.tree, caret) if view is not None else None
     return None if view is None or found is None else (view, found)
 
 
 def expression_at(found: Found) -> str | None:
-    """What stands between the braces of a template around a caret; None outside of one."""
+    """The expression between a template's braces around a caret; None outside of one."""
     for expression in _EXPRESSION.finditer(found.text):
         if expression.start() <= found.offset <= expression.end():
             return expression[1]
@@ -207,7 +207,7 @@ def expression_at(found: Found) -> str | None:
 def _below(
     node: MapNode | ListNode, offset: int
 ) -> tuple[str | int, Node, tuple[int, int] | None] | None:
-    """The part of a node that holds an offset, and the ends of the key if that does."""
+    """The part of a node at an offset, and the range of its key if the offset is in it."""
     if isinstance(node, ListNode):
         for index, item in enumerate(node.items):
             if item.start <= offset <= item.end:
@@ -216,7 +216,7 @@ def _below(
     for key, entry in node.entries.items():
         if entry.start <= offset <= entry.end:
             return key, entry.node, (entry.start, entry.end)
-        # What a merge key brings stands elsewhere than its mapping.
+        # Merged keys are located outside of their mapping.
         if entry.node.start <= offset <= entry.node.end and entry.node.end > entry.node.start:
             return key, entry.node, None
     return None
@@ -241,7 +241,7 @@ def hook_root(view: View) -> Path:
 
 
 def hook_source(root: Path, module: str) -> HookSource | None:
-    """The source of a hook module; None where it has none that can be read."""
+    """The source of a hook module, or None."""
     if not all(part.isidentifier() for part in module.split(".")):
         return None
     path = find_module(module, root)

@@ -1,7 +1,7 @@
-"""The process that checks whole configurations, so that the one that answers the editor never waits for it.
+"""The worker process that checks whole configurations, so that the server process never waits for it.
 
-It reads requests from standard input and forks a child for each, which has everything imported already. A newer request
-of the same key ends the child of the older one: the latest version wins, and nothing is waited for that nobody wants.
+It reads requests from standard input and forks a child for each, with everything already imported. A newer request with the
+same key kills the older one's child, so only the latest version is checked.
 
     request    a pickled `Wanted`, after its length in 8 bytes
     answer     a pickled `Reported`, in the same way
@@ -45,7 +45,7 @@ class Wanted:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Reported:
-    """What came of a request. `checkup` is None after a mistake of ours, which `failure` shows."""
+    """The result of a request. `checkup` is None after a bug, which `failure` describes."""
 
     number: int
     name: str
@@ -54,13 +54,13 @@ class Reported:
 
 
 def framed(value: object) -> bytes:
-    """A value as it travels."""
+    """A value with its length prefix, pickled."""
     data = pickle.dumps(value)
     return _HEAD.pack(len(data)) + data
 
 
 def read_framed(stream: IO[bytes]) -> object:
-    """The next value of a stream; None at its end."""
+    """Read the next value of a stream; None at its end."""
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None
@@ -68,7 +68,7 @@ def read_framed(stream: IO[bytes]) -> object:
 
 
 async def read_framed_async(stream: asyncio.StreamReader) -> object:
-    """As `read_framed`, for who must not wait."""
+    """As `read_framed`, asynchronously."""
     try:
         head = await stream.readexactly(_HEAD.size)
         return pickle.loads(await stream.readexactly(_HEAD.unpack(head)[0]))  # noqa: S301 - as above
@@ -77,10 +77,10 @@ async def read_framed_async(stream: asyncio.StreamReader) -> object:
 
 
 def answer(wanted: Wanted, check: Callable[[str, Mapping[str, str]], Checkup] = whole) -> Reported:
-    """Check what is wanted; a mistake of ours is told rather than raised."""
+    """Run a check; a bug is reported rather than raised."""
     try:
         checkup = check(wanted.name, wanted.texts)
-    except Exception:  # whatever the file says must not end the answer
+    except Exception:  # no file may prevent an answer
         return Reported(number=wanted.number, name=wanted.name, failure=traceback.format_exc())
     return Reported(number=wanted.number, name=wanted.name, checkup=checkup)
 
@@ -104,7 +104,7 @@ def _fork(wanted: Wanted, answers: IO[bytes], lock: int) -> int:
     status = 1
     try:
         data = framed(answer(wanted))
-        # From here on the child must not end within an answer, and two must not write at once.
+        # From here on, the child must not be killed within an answer, and two must not write at once.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         fcntl.lockf(lock, fcntl.LOCK_EX)
         answers.write(data)
@@ -122,7 +122,7 @@ def _end(child: int | None) -> None:
 
 
 def main() -> None:
-    """Serve on standard input and output; what anything prints goes to standard error."""
+    """Serve on standard input and output; anything printed goes to standard error."""
     for module in _IMPORTED:
         import_module(module)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

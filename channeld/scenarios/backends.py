@@ -1,7 +1,7 @@
-"""Hooks over HTTP, asked of a real backend while everything else is virtual.
+"""Calls real backends for hooks over HTTP while everything else is virtual.
 
-A request is made by the server's own client, in a thread that has a clock of its own: it is signed with the time of now, and
-its time limit is real. Virtual time stands meanwhile, since a server whose threads run is not at rest.
+A request is made by the server's own client, in a thread with its own clock: it is signed with the real time, and its time
+limit is real. Virtual time stands still meanwhile, since a server with running threads is not idle.
 """
 
 import secrets
@@ -21,9 +21,9 @@ from channeld.testing import VirtualRuntime
 
 @attrs.define(eq=False)
 class LiveBackends:
-    """Keeps `channeld.engine.ports.Backends` for those backends that have a URL; the others are away.
+    """Implements `channeld.engine.ports.Backends` for backends that have a URL; the others are unreachable.
 
-    What goes wrong is a failure of the hook: the `witness` is told.
+    Errors are failures of the hook, reported to the `witness`.
     """
 
     runtime: VirtualRuntime
@@ -31,10 +31,10 @@ class LiveBackends:
     witness: HookWitness
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
-        """POST a request to where the backend really is, and read the answer.
+        """POST a request to the backend's real URL, and read the answer.
 
         Raises:
-            BackendUnavailable: it has no URL, or could not be asked.
+            BackendUnavailable: it has no URL, or could not be reached.
         """
         url = self.urls.get(remote.name)
         if url is None:
@@ -51,7 +51,7 @@ class LiveBackends:
         return answer
 
     def note_bad(self, hook: str, reason: str) -> None:
-        """A backend did not answer, or its answer means nothing."""
+        """Record that a backend did not answer, or that its answer is invalid."""
         failure = HookFailure(hook=hook, words=f"failed: {reason}", step=self.witness.step)
         self.witness.failures.append(failure)
 

@@ -1,8 +1,8 @@
-"""What the scenarios of a configuration reached, and what they could have: types, routes, refusals, codes, hooks.
+"""Coverage of a configuration by its scenarios: types, routes, refusals, codes, hooks.
 
-A point is something that a configuration declares, and a client can meet. Points of the server itself (text that is no
-JSON, say) stand once, under `server`; all others stand under their channel. What no scenario in memory can meet (a
-broker that is away, a socket that is slow) is not a point.
+A point is something that a configuration declares and a client can reach. Points of the server itself (such as text that is
+not JSON) are listed once, under `server`; all others under their channel. What no scenario in memory can reach (an
+unreachable broker, a slow socket) is not a point.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ SERVER: Final = "server"
 
 @attrs.frozen(slots=True, order=True)
 class Point:
-    """One thing to reach: the channel (or `server`), what kind of thing, and its name."""
+    """One thing to reach: the channel (or `server`), its kind, and its name."""
 
     channel: str
     kind: str
@@ -40,20 +40,20 @@ class Missed:
 
 @attrs.define(eq=False)
 class Exercised:
-    """What one file's scenarios met in one configuration, and all there is; can be pickled."""
+    """What one file's scenarios reached in one configuration, and all points; can be pickled."""
 
     config: str
     declared: dict[Point, Place] = attrs.field(factory=dict)
     met: set[Point] = attrs.field(factory=set)
 
     def add(self, channel: str, kind: str, name: object) -> None:
-        """Something was met; whether it is a declared point is found out when it is counted."""
+        """Record something reached; whether it is a declared point is decided when counting."""
         self.met.add(Point(channel, kind, str(name)))
 
 
 @attrs.frozen(kw_only=True)
 class Coverage:
-    """How much of one configuration was reached. `channels` gives reached and declared points by channel."""
+    """The coverage of one configuration. `channels` has reached and declared points by channel."""
 
     config: str
     reached: int
@@ -73,7 +73,7 @@ def percent(reached: int, total: int) -> float:
 
 
 def cover(files: Iterable[Exercised]) -> list[Coverage]:
-    """The coverage of each configuration, over all files that ran it."""
+    """The coverage of each configuration over all files that used it."""
     by_config: dict[str, Exercised] = {}
     for one in files:
         whole = by_config.setdefault(one.config, Exercised(one.config))
@@ -84,7 +84,7 @@ def cover(files: Iterable[Exercised]) -> list[Coverage]:
 
 def _count(whole: Exercised) -> Coverage:
     met = whole.met & whole.declared.keys()
-    # What the server itself refuses may be met on any channel.
+    # The server's own refusals can be reached on any channel.
     generic = {(point.kind, point.name) for point in whole.met}
     met |= {p for p in whole.declared if p.channel == SERVER and (p.kind, p.name) in generic}
     channels: dict[str, tuple[int, int]] = {}

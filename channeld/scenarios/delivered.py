@@ -1,4 +1,4 @@
-"""Every frame that a client gets, checked once more against what the configuration declares for it."""
+"""Checks every frame that a client receives against its declaration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,10 +25,10 @@ class Breach:
 def check_delivered(
     plan: Plan, channel: ChannelPlan, frame: Frame, origin: FrameOrigin | None
 ) -> Breach | None:
-    """What is wrong with a frame that reached a client of `channel`; None when it is as declared.
+    """Check a frame that reached a client of `channel`; None if it is as declared.
 
-    The server's own frames have no declaration. A declared event must satisfy its schema. A message that is passed on
-    as it was sent must satisfy the message's schema, whatever its stamps and the history add.
+    The server's own frames have no declaration. A declared event must satisfy its schema. A message that is delivered as
+    sent must satisfy the message's schema, apart from stamps and history fields.
     """
     kind = frame.get("type")
     if kind in RESERVED:
@@ -64,7 +64,7 @@ def _message(
 def _variants(
     fields: Mapping[str, Json], stamps: Sequence[str], channel: ChannelPlan
 ) -> Iterator[dict[str, Json]]:
-    """The fields with and without what may have been added: a schema may declare a field of that name as well."""
+    """The fields with and without added ones, since a schema may declare fields of the same names."""
     added = _ADDED if channel.history is not None else ()
     for dropped in ((*stamps, *added), stamps, added, ()):
         yield {key: value for key, value in fields.items() if key not in dropped}

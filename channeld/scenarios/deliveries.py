@@ -1,4 +1,4 @@
-"""Who must get a message: worked out from the plan alone, for clients that are known from outside."""
+"""Computes who must receive a message, from the plan and what is known about clients from outside."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -10,12 +10,12 @@ from channeld.protocol.names import EVERYONE, Topic
 
 
 class NotKnown(Exception):
-    """What a template asks for is known to the server only."""
+    """A template needs something that only the server knows."""
 
 
 @attrs.define(eq=False)
 class Known:
-    """A connection as templates and targets see one (a `Sender`), as far as its client knows it."""
+    """A connection (a `Sender`), as far as its client knows it."""
 
     channel: ChannelPlan
     params: Mapping[str, Json]
@@ -61,7 +61,7 @@ class Known:
 
     @property
     def topics(self) -> Iterator[Topic]:
-        """What it listens to."""
+        """Its topics."""
         name = self.channel.name
         yield from (EVERYONE, Topic("channel", name, ""), *self.rooms.values())
         if self.user is not None:
@@ -69,7 +69,7 @@ class Known:
 
 
 def is_checkable(plan: Plan, message: MessagePlan, channel: str) -> bool:
-    """Whether each accepted message is one delivery to each receiver, and its receivers can be told from outside."""
+    """Whether each accepted message is delivered once to each receiver, and the receivers are known from outside."""
     if message.newest is not None and message.newest.conflate:
         return False
     if message.rate is not None and message.rate.over != "refuse":
@@ -80,7 +80,7 @@ def is_checkable(plan: Plan, message: MessagePlan, channel: str) -> bool:
 
 
 class Receivers:
-    """The clients by what they listen to."""
+    """The clients by their topics."""
 
     def __init__(self, clients: Iterable[Known]) -> None:
         self._by_topic: dict[Topic, list[Known]] = {}
@@ -89,7 +89,7 @@ class Receivers:
                 self._by_topic.setdefault(topic, []).append(client)
 
     def of(self, sender: Known, message: MessagePlan, frame: Frame) -> list[Known]:
-        """Who gets a message of a sender, each once; those that cannot be told from outside are left out."""
+        """The receivers of a sender's message, each once; those that can't be known from outside are left out."""
         found: dict[int, Known] = {}
         for target in message.targets:
             if target.is_direct:

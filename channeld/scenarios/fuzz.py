@@ -1,7 +1,7 @@
-"""Message hooks tried with made-up messages: none that the schema accepts may make a hook raise.
+"""Calls message hooks with generated messages: no message that the schema accepts may make a hook raise.
 
-Messages are sent in scenarios, so that hooks meet what they meet in a server, and a failure is a scenario already. It is
-looked for a smaller message that fails in the same way, alone, on a server that has seen nothing else.
+Messages are sent in scenarios, so hooks run as in a server and a failure is already a scenario. It is then reduced to a
+smaller message that fails in the same way, alone, on a fresh server.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ _UNLIMITED: Final = Rate(limit=1_000_000, period=1.0, burst=1_000_000)
 
 @attrs.frozen(slots=True, kw_only=True)
 class FuzzFailure:
-    """A hook that raised: in words, at which line, for which frame, and the scenario that shows it."""
+    """A hook that raised: a description, the line, the frame, and a scenario that reproduces it."""
 
     words: str
     at: str
@@ -46,7 +46,7 @@ class FuzzFailure:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Fuzzed:
-    """What came of one message hook: how many messages were sent, and the failure; or why it was not tried."""
+    """The result for one message hook: how many messages were sent, and the failure; or why it was skipped."""
 
     channel: str
     message: str
@@ -62,7 +62,7 @@ def fuzz(
     *,
     options: Options | None = None,
 ) -> Iterator[Fuzzed]:
-    """Try each message hook of a configuration, in the order of the file.
+    """Test each message hook of a configuration, in the order of the file.
 
     Args:
         plan: the configuration.
@@ -140,7 +140,7 @@ class _Trial:
     reached: Exercised = attrs.field(factory=lambda: Exercised(""))
 
     def messages(self, channel: ChannelPlan, count: int) -> list[dict[str, Json]]:
-        """The declared examples, then made-up ones; the same in every run.
+        """The declared examples, then generated ones; the same in every run.
 
         Raises:
             LookupError: there are none, or nobody can send them.
@@ -161,7 +161,7 @@ class _Trial:
         return found
 
     def first_failing(self, messages: Sequence[dict[str, Json]]) -> dict[str, Json] | None:
-        """The first message for which the hook raises, alone or after the others of its scenario."""
+        """Find the first message for which the hook raises, alone or after the others of its scenario."""
         rest = list(messages)
         while rest:
             together, rest = rest[:_TOGETHER], rest[_TOGETHER:]
@@ -173,7 +173,7 @@ class _Trial:
                 if self._is_of_hook(problem):
                     return together[0]
             elif index is None:
-                # The whole took too long, or ended: which one of them did that?
+                # The whole took too long, or ended early: find out which message caused that.
                 half = len(together) // 2
                 found = self.first_failing(together[:half]) or self.first_failing(together[half:])
                 if found is not None:
@@ -181,12 +181,12 @@ class _Trial:
             elif self._is_of_hook(problem):
                 return together[index]
             else:
-                # Something else is wrong, such as a connection that the hook has closed: the others start afresh.
+                # Something else is wrong, such as a connection closed by the hook: start again with the others.
                 rest = together[index or 1 :] + rest
         return None
 
     def failure(self, failing: dict[str, Json]) -> FuzzFailure:
-        """The failure, with the smallest message that was found for it."""
+        """The failure with the smallest message found."""
         first = self.problem((failing,))
         if first is None or not self._is_of_hook(first):
             words = "raised only after other messages"
@@ -199,7 +199,7 @@ class _Trial:
             problem = self.problem((smaller,))
             return problem is not None and _kind(problem) == kind
 
-        # What takes all of its time would take it again for each smaller one.
+        # A time-out would happen again for each smaller message.
         smallest = failing if first.is_error else shrunk(failing, is_still)
         last = self.problem((smallest,)) or first
         return FuzzFailure(

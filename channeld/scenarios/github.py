@@ -9,7 +9,7 @@ from channeld.scenarios.text import summary
 
 
 def render_github_outcomes(results: Sequence[FileResult], seconds: float) -> str:
-    """One command a line, failures first since GitHub shows only the first ten of a step; then the count, as text."""
+    """One command per line, failures first since GitHub shows only ten per step; then the count."""
     lines = [
         _command(outcome, problem)
         for result in results

@@ -1,9 +1,8 @@
-"""Which frame is consumed by what: a client's frames wait in order until steps ask for them.
+"""A client's inbox: frames wait in order until steps consume them.
 
-The rules. Routed messages, events, replies and errors are consumed in order, so one that is not what a step wants is a
-mismatch. What the server itself speaks (`SPOKEN`) is passed over unless a pattern names its `type`, and what the
-scenario ignores unless it is wanted.
-Nothing is taken unless all that a step wants is there, so that a step may ask again when time has moved.
+Rules: routed messages, events, replies and errors are consumed in order, so an unexpected one is a mismatch. The server's
+own frames (`SPOKEN`) are skipped unless a pattern names their `type`, and frames that the scenario ignores unless they are
+expected. Nothing is consumed unless everything that a step expects has arrived, so a step can try again later.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ SPOKEN: Final = frozenset(
 
 @attrs.define(eq=False, kw_only=True)
 class Received:
-    """A frame that came to a client: when, from whom, its line of the timeline, and what became of it."""
+    """A received frame: when, from whom, its line of the timeline, and what happened to it."""
 
     time: float
     frame: Frame
@@ -46,14 +45,14 @@ class Received:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Taken:
-    """Everything that was wanted has come and was consumed."""
+    """Everything expected has arrived and was consumed."""
 
     frames: tuple[Received, ...]
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Mismatch:
-    """A frame came that has to be consumed, and is not the one that was wanted."""
+    """A frame that has to be consumed is not the expected one."""
 
     pattern: Pattern
     received: Received
@@ -62,7 +61,7 @@ class Mismatch:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Nothing:
-    """No frame is left for a pattern. `nearest` is the most alike of those that were passed over."""
+    """No frame is left for a pattern. `nearest` is the most similar one that was skipped."""
 
     pattern: Pattern
     nearest: Received | None = None
@@ -74,7 +73,7 @@ Verdict: TypeAlias = Taken | Mismatch | Nothing
 
 @attrs.define(eq=False, kw_only=True)
 class Inbox:
-    """One client's frames. `ignore` are patterns of frames that nobody need consume."""
+    """One client's frames. `ignore` are patterns of frames that need not be consumed."""
 
     captured: dict[str, Json]
     schemas: Mapping[str, Json]
@@ -83,7 +82,7 @@ class Inbox:
     past: list[Received] = attrs.field(factory=list)
 
     def put(self, received: Received) -> None:
-        """A frame has come."""
+        """Add a received frame."""
         self.waiting.append(received)
 
     def may_pass(self, received: Received) -> bool:
@@ -93,11 +92,11 @@ class Inbox:
         return any(not compare(one.value, received.frame, Env()) for one in self.ignore)
 
     def left_over(self) -> list[Received]:
-        """The frames that had to be consumed and were not."""
+        """The frames that should have been consumed and were not."""
         return [received for received in self.waiting if not self.may_pass(received)]
 
     def first_like(self, pattern: Pattern | None) -> Received | None:
-        """The first waiting frame that matches; without a pattern the first that has to be consumed."""
+        """The first waiting frame that matches, or without a pattern, that has to be consumed."""
         if pattern is None:
             return next(iter(self.left_over()), None)
         return next((one for one in self.waiting if not self._differ(pattern, one)), None)
@@ -133,7 +132,7 @@ class Inbox:
     # ---------------------------------------------------------------------------------------------------- in any
 
     def _take_unordered(self, patterns: Sequence[Pattern]) -> Verdict:
-        """Give each frame a pattern; an earlier frame takes another one where that helps (augmenting paths)."""
+        """Match frames to patterns, reassigning earlier frames if that helps (augmenting paths)."""
         owner: dict[int, int] = {}
         fits: Callable[[int, int], bool] = self._table(patterns)
         for at, received in enumerate(self.waiting):
@@ -218,7 +217,7 @@ def _augment(
 
 
 def _nothing(pattern: Pattern, passed: Sequence[tuple[Received, list[Deviation]]]) -> Nothing:
-    """Only a frame of the type that is wanted is worth showing as the nearest."""
+    """Only a frame of the expected type is shown as the nearest."""
     kind = pattern.value.get("type") if isinstance(pattern.value, dict) else None
     alike = [one for one in passed if one[0].frame.get("type") == kind]
     if not alike:

@@ -1,8 +1,7 @@
-"""A plan with witnesses in it: who caused a frame, which hooks were called, which raised; and stubs in hooks' places.
+"""Instruments a plan: who caused a frame, which hooks were called or raised; and replaces hooks by stubs.
 
-Nothing is patched: the plan's own seams (`accepts` of a message, `call` of a hook) get functions that note what happens
-and then do the same. Whose doing something is travels in a context variable, which follows the tasks that a message or
-a hook starts.
+Nothing is patched: the plan's own seams (`accepts` of a message, `call` of a hook) get functions that record and then do
+the same. The origin of an action is in a context variable, which tasks started by a message or hook inherit.
 """
 
 import traceback
@@ -33,7 +32,7 @@ from channeld.scenarios.model import Stub
 
 @attrs.frozen(slots=True, kw_only=True)
 class FrameOrigin:
-    """Whose doing a frame is: a message's route, a hook, or a `publish` step; `pointer` leads to it in its file."""
+    """The origin of a frame: a message's route, a hook, or a `publish` step; `pointer` locates it in its file."""
 
     kind: str
     channel: str
@@ -47,7 +46,7 @@ ORIGIN: Final[ContextVar[FrameOrigin | None]] = ContextVar("ORIGIN", default=Non
 
 @contextmanager
 def caused_by(origin: FrameOrigin) -> Iterator[None]:
-    """Whatever happens within, and in tasks that are started within, is its doing."""
+    """Attribute what happens in the block, and in tasks started there, to an origin."""
     before = ORIGIN.get()
     ORIGIN.set(origin)
     try:
@@ -58,7 +57,7 @@ def caused_by(origin: FrameOrigin) -> Iterator[None]:
 
 @attrs.frozen(slots=True, kw_only=True)
 class HookFailure:
-    """A hook that raised something other than `Reject`, or was given up; `at` is its last line, or empty."""
+    """A hook that raised something other than `Reject`, or timed out; `at` is its last line, or empty."""
 
     hook: str
     words: str
@@ -68,7 +67,7 @@ class HookFailure:
 
 @attrs.define(eq=False)
 class HookWitness:
-    """What one scenario's hooks did. `on_hook(channel, name)` is told of each call; `step` is set by the runner."""
+    """What one scenario's hooks did. `on_hook(channel, name)` is called for each call; `step` is set by the runner."""
 
     on_hook: Callable[[str, str], None]
     failures: list[HookFailure] = attrs.field(factory=list)
@@ -76,7 +75,7 @@ class HookWitness:
     is_over: bool = False
 
     def failed(self, hook: str, error: BaseException) -> None:
-        """Keep what a hook raised."""
+        """Record what a hook raised."""
         if isinstance(error, trio.Cancelled):
             if not self.is_over:
                 words = "took longer than its `hook_timeout`"
@@ -84,7 +83,7 @@ class HookWitness:
             return
         words = " ".join(traceback.format_exception_only(error)[-1].split())
         frames = traceback.extract_tb(error.__traceback__)
-        # The first frames are ours; the last is where it happened, the library it called into included.
+        # The first frames are ours; the last is where it happened, possibly in a library.
         where = f"{_as_named(frames[-1].filename)}:{frames[-1].lineno}" if len(frames) > 1 else ""
         self.failures.append(
             HookFailure(hook=hook, words=f"raised {words}", at=where, step=self.step)
@@ -113,7 +112,7 @@ def hook_names(plan: Plan) -> list[str]:
 
 
 def instrument(plan: Plan, witness: HookWitness, stubs: Mapping[str, Stub]) -> Plan:
-    """The same plan with witnesses and stubs in it, and with message counters of its own."""
+    """A copy of the plan with recording, stubs, and its own message counters."""
 
     def hook(declared: Hook, origin: FrameOrigin) -> Hook:
         stub = stubs.get(declared.name)
@@ -124,7 +123,7 @@ def instrument(plan: Plan, witness: HookWitness, stubs: Mapping[str, Stub]) -> P
             stand_in = Hook(declared.name, call, is_async=stub.delay > 0)
             return _watched(stand_in, origin, witness, is_stub=True)
         if declared.asks is not None:
-            return declared  # without a stub no backend is reached, and the client hears so
+            return declared  # without a stub the backend is unreachable, which the client is told
         return _watched(declared, origin, witness, is_stub=False)
 
     return rebuilt(plan, hook, _noting)
@@ -140,7 +139,7 @@ def rebuilt(
     message: _MessageChange = lambda message, _: message,
     channel: Callable[[ChannelPlan], ChannelPlan] = lambda channel: channel,
 ) -> Plan:
-    """The same plan with each hook, message and channel as these make them."""
+    """A copy of the plan with each hook, message and channel replaced by these functions."""
     changed = channel
     channels = {
         name: changed(_channel(channel, at("/channels", name), hook, message))
@@ -232,7 +231,7 @@ def _watched(hook: Hook, origin: FrameOrigin, witness: HookWitness, *, is_stub: 
             except Reject:
                 raise
             except BaseException as error:
-                if not is_stub:  # a stub raises because it was told to
+                if not is_stub:  # a stub raises on purpose
                     witness.failed(hook.name, error)
                 raise
 

@@ -13,7 +13,7 @@ from channeld.scenarios.text import counts, rerun
 def render_json_outcomes(
     results: Sequence[FileResult], seconds: float, coverage: Sequence[Coverage] | None = None
 ) -> str:
-    """The document, in ASCII. `coverage` is in it only where it was asked for."""
+    """The document, in ASCII. `coverage` is included only on request."""
     findings = Report(found for one in results for found in one.diagnostics)
     number = counts(results)
     document: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Outcomes as JUnit XML: a suite a file, a case a scenario; a file that could not be run is one case with an error."""
+"""Outcomes as JUnit XML: one suite per file, one case per scenario, or one with an error if a file could not be run."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from channeld.scenarios.text import render_outcome
 
 
 def render_junit_outcomes(results: Sequence[FileResult], seconds: float) -> str:
-    """The document; what failed has the whole text of it in its body."""
+    """The document; failures have their full text in the body."""
     return write_junit("channeld test", [_suite(result) for result in results], seconds)
 
 

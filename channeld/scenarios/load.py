@@ -1,7 +1,8 @@
-"""A load made of a configuration: clients that send valid messages at the pace of their rates, every delivery counted.
+"""Generates load from a configuration: clients send valid messages within their rates, and every delivery is counted.
 
-A client sends its next message when the last one has been answered and the rates allow it, at most one a second. The plan
-says who must get it (`deliveries.py`); where a message has room for it, a mark in its text gives the time to each receiver.
+A client sends its next message when the last one has been answered and the rates allow it, at most one per second. The plan
+says who must receive it (`deliveries.py`). If a message has room for it, a mark in its text gives the latency to each
+receiver.
 """
 
 import math
@@ -45,7 +46,7 @@ _STEP: Final = math.log(1.05)
 
 @attrs.define
 class Latency:
-    """Times in buckets of five percent, so that a long run takes no more memory than a short one."""
+    """Latencies in buckets of five percent, so that memory does not grow with time."""
 
     buckets: Counter[int] = attrs.field(factory=Counter)
 
@@ -85,8 +86,9 @@ class Latency:
 
 @attrs.define
 class LoadResult:
-    """What came of a load: `errors` are refusals by code, `closed` ends by close code or HTTP status;
-    `is_away`: the server has ended every connection; `is_interrupted`: it was stopped before its time.
+    """The result of a load: `errors` are refusals by code, `closed` are ends by close code or HTTP status.
+
+    `is_away`: the server has ended every connection; `is_interrupted`: it was stopped early.
     """
 
     clients: int = 0
@@ -104,22 +106,20 @@ class LoadResult:
 
     @property
     def is_good(self) -> bool:
-        """Whether the server was there and nothing was lost."""
+        """Whether the server was reachable and nothing was lost."""
         return self.connected > 0 and not self.is_away and not self.lost
 
 
 @attrs.define(eq=False)
 class LoadWatch:
-    """Who looks on: `progress` hears every half second what has come so far; `stop` ends it before its time, and what is
-    on its way is still waited for.
-    """
+    """Observes a load: `progress` is called every half second; `stop` ends it early, after pending deliveries."""
 
     progress: Callable[[LoadResult], None] = lambda _result: None
     stop: trio.Event = attrs.field(factory=trio.Event)
 
 
 def cannot_load(plan: Plan, channel: ChannelPlan) -> str:
-    """Why a channel cannot be loaded, in words; empty where it can."""
+    """Why a channel cannot be loaded; empty if it can."""
     try:
         _Client(plan, channel, 0, _Shared(LoadResult(), 1)).opening("ws://localhost")
     except (LookupError, CannotMint) as error:
@@ -139,11 +139,11 @@ async def run_load(
 
     Args:
         plan: its configuration.
-        channels: which of them, in turn; `cannot_load` has nothing against any.
+        channels: the channels to load, in turn; none of which `cannot_load` refuses.
         base: the server's URL without a path.
         count: how many clients.
         seconds: how long messages are sent.
-        watch: who looks on, and may end it.
+        watch: the observer, which may end it.
     """
     result, watch = LoadResult(clients=count), watch or LoadWatch()
     shared = _Shared(result, count)
@@ -158,7 +158,7 @@ async def run_load(
             await client.settled.wait()
         here = [client for client in clients if client.is_connected]
         result.connected = len(here)
-        # What came so far was kept by the rooms' histories.
+        # What arrived so far came from the rooms' histories.
         result.deliveries = 0
         for client in here:
             client.came.clear()
@@ -210,14 +210,14 @@ class _Shared:
     made: dict[tuple[str, str], list[dict[str, Json]]] = attrs.field(factory=dict)
 
     def messages(self, plan: Plan, channel: str, message: MessagePlan) -> list[dict[str, Json]]:
-        """What all clients of a channel send of a type: its examples, and some made-up messages."""
+        """The messages of a type: its examples, and some generated ones."""
         key = (channel, message.type)
         if key not in self.made:
             self.made[key] = _messages(plan, message, plan.config.channels[channel].messages)
         return self.made[key]
 
     async def drain(self, clients: Sequence["_Client"]) -> None:
-        """Wait for what is still on its way, as long as something comes."""
+        """Wait for deliveries under way, as long as any arrive."""
         before, since = -1, trio.current_time()
         while any(client.is_waiting for client in clients):
             if self.result.deliveries != before:
@@ -229,7 +229,7 @@ class _Shared:
 
 @attrs.define
 class _Kind:
-    """One message type of a client: what it sends of it, how often, and whether deliveries are counted."""
+    """One message type of a client: what to send, how often, and whether deliveries are counted."""
 
     message: MessagePlan
     type: str
@@ -320,7 +320,7 @@ class _Client:
     # ------------------------------------------------------------------------------------------------ the load
 
     async def run(self, opening: Opening) -> None:
-        """Connect, wait for the others, send until it is over, and stay for what still comes."""
+        """Connect, wait for the others, send until the end, and wait for the remaining deliveries."""
         try:
             await speak_on(opening, self, self._speak)
         finally:
@@ -342,7 +342,7 @@ class _Client:
             for number, room in enumerate(self._rooms.subscribed):
                 asked = {"type": "subscribe", "room": room, "id": f"{_SUBSCRIBE}{number}"}
                 await line.send(orjson.dumps(asked).decode())
-            # Frames are handled in order: what answers this one has joined its rooms.
+            # Frames are handled in order: once this one is answered, the rooms are joined.
             await line.send(orjson.dumps({"type": "ping", "id": _READY}).decode())
             kinds = [kind for kind in self._kinds() if kind.made]
             await self._shared.go.wait()
@@ -362,7 +362,7 @@ class _Client:
                 return
             kind.due = trio.current_time() + kind.interval
             await self._send(line, kind)
-            # What is refused again and again would only end the connection.
+            # Repeated refusals would only end the connection.
             kinds = [one for one in kinds if one.refused < _REFUSALS]
 
     async def _send(self, line: Line, kind: _Kind) -> None:
@@ -421,12 +421,12 @@ class _Client:
 
     @property
     def missing(self) -> int:
-        """Deliveries that did not come."""
+        """The number of lost deliveries."""
         return sum(max(0, wanted - self.came[type_]) for type_, wanted in self.expected.items())
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something is still to come."""
+        """Whether deliveries are pending."""
         return not self.gone.is_set() and (self._answer is not None or self.missing > 0)
 
     # ------------------------------------------------------------------------------------------------- a screen
@@ -459,7 +459,7 @@ def _messages(
 
 
 def _marked(kind: _Kind, number: int) -> dict[str, Json]:
-    """The next message, with a mark in a text that has room for one."""
+    """The next message, with a mark in a string that has room for one."""
     frame = kind.made[kind.turn % len(kind.made)]
     for name, value in frame.items():
         if isinstance(value, str) and name not in kind.routed:

@@ -1,4 +1,4 @@
-"""The rooms of a load: what a client subscribes to so that its messages arrive, and messages that name these rooms."""
+"""The rooms of a load: which rooms a client subscribes to so that its messages arrive, and messages that name them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,19 +20,19 @@ _Made = Mapping[str, Sequence[dict[str, Json]]]
 
 
 def routed_fields(declared: Channel, type_: str) -> frozenset[str]:
-    """The fields of a message that say where it goes."""
+    """The fields of a message that select its room."""
     routes = declared.messages[type_].route
     texts = [text for route in routes for text in (route.room, route.user) if text is not None]
     return frozenset(name for text in texts for name in _FIELD.findall(text))
 
 
 class LoadRooms:
-    """One client's: which rooms it subscribes to, and what it sends of each type.
+    """One client's rooms, and what it sends of each type.
 
     Args:
         declared: its channel.
         known: the client; the rooms that it subscribes to are added to its own.
-        made: messages of each type, as made up for all clients.
+        made: messages of each type, as generated for all clients.
         preferred: the name that stands for `*` in what may be subscribed to.
     """
 
@@ -51,13 +51,13 @@ class LoadRooms:
             known.rooms[name] = Topic("room", known.channel.name, name)
 
     def messages(self, type_: str) -> list[dict[str, Json]]:
-        """What the client sends of a type: what goes to its rooms, or where nothing does, what is refused."""
+        """The client's messages of a type: those to its rooms or, if there are none, refused ones."""
         message = self._known.channel.messages[type_]
         frames = self._made[type_]
         return [frame for frame in frames if not [*self._missing(message, frame)]] or frames
 
     def refused(self, room: str) -> None:
-        """The server did not let it into a room."""
+        """Record that the server refused a room."""
         self._known.rooms.pop(room, None)
 
     def _allowed(self, preferred: str) -> str | None:
@@ -114,7 +114,7 @@ class LoadRooms:
         return [*found][: max(0, most)]
 
     def _missing(self, message: MessagePlan, frame: dict[str, Json]) -> Iterator[str]:
-        """The rooms that a message goes to and the client is not in."""
+        """The rooms of a message that the client is not in."""
         for target in message.targets:
             try:
                 target.topic(self._known, frame)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""What a scenario file says, as frozen values: every duration in seconds, every part with its JSON pointer.
+"""The contents of a scenario file as frozen values: durations in seconds, every part with its JSON pointer.
 
-`structure.py` makes them; what exists here is legal. Patterns and frames are kept as they were read.
+`structure.py` makes them; values are always valid. Patterns and frames are kept as written.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from channeld.protocol.frames import Json
 
 @attrs.frozen(slots=True, kw_only=True)
 class Pattern:
-    """What a frame is compared with, and where it stands in the file."""
+    """A pattern for frames, and its location in the file."""
 
     value: Json
     pointer: str
@@ -22,7 +22,7 @@ class Pattern:
 
 @attrs.frozen(slots=True, kw_only=True)
 class ClientSpec:
-    """One of `clients`: how it connects, and whether it is let in. `refused` is a close code or an HTTP status.
+    """One of `clients`: how it connects, and whether it is accepted. `refused` is a close code or an HTTP status.
 
     `since` is a position, `{$ref: NAME}`, or `last`: the last `pos` that this client received.
     """
@@ -52,7 +52,7 @@ class Rejection:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Stub:
-    """What stands in for a hook: after `delay` seconds it rejects, raises, returns a value, or returns nothing."""
+    """Replaces a hook: after `delay` seconds it rejects, raises, returns a value, or returns nothing."""
 
     hook: str
     pointer: str
@@ -64,7 +64,7 @@ class Stub:
 
 @attrs.frozen(slots=True, kw_only=True)
 class ClientStep:
-    """What a client does or meets; `pointer` leads to it in the file."""
+    """A step of a client; `pointer` locates it in the file."""
 
     client: str
     pointer: str
@@ -72,7 +72,7 @@ class ClientStep:
 
 @attrs.frozen(slots=True, kw_only=True)
 class SendStep(ClientStep):
-    """`send`: a frame; `{$ref: NAME}` in it is what was captured."""
+    """`send`: a frame; `{$ref: NAME}` in it is a captured value."""
 
     frame: Json
 
@@ -86,7 +86,7 @@ class SendRaw(ClientStep):
 
 @attrs.frozen(slots=True, kw_only=True)
 class Expect(ClientStep):
-    """`expect` and `expect_unordered`: frames that must come, at the latest after `within` seconds."""
+    """`expect` and `expect_unordered`: frames that must arrive within `within` seconds."""
 
     patterns: tuple[Pattern, ...]
     within: float = 0.0
@@ -135,7 +135,7 @@ class Advance:
 
 @attrs.frozen(slots=True, kw_only=True)
 class PublishStep:
-    """`publish`: what the control API would do; `refused` when the event must not be let through."""
+    """`publish`: publishes as the control API would; `refused`: the event must be refused."""
 
     pointer: str
     channel: str

@@ -1,4 +1,4 @@
-"""What came of scenarios: passed, failed, not run, and why, in values that can cross processes."""
+"""Results of scenarios: passed, failed or not run, and why; as values that can be pickled."""
 
 import enum
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from channeld.scenarios.matching import Deviation
 
 
 class Status(enum.StrEnum):
-    """FAIL: something did not come out as expected. ERROR: it could not be found out. SKIP: not run, on purpose."""
+    """FAIL: something was not as expected. ERROR: it could not be run. SKIP: deliberately not run."""
 
     PASS = "pass"  # noqa: S105 - an outcome, not a password
     FAIL = "fail"
@@ -35,8 +35,8 @@ class TimelineEntry:
 class Problem:
     """Why a scenario did not pass.
 
-    `place` and `label` are what to point at and what to write under it. `differences` have their places in the file;
-    `notes` say what else is known; `where` names the step, or is empty.
+    `place` and `label` are for the code frame. `differences` are located in the file; `notes` are further details; `where`
+    names the step, or is empty.
     """
 
     headline: str
@@ -50,7 +50,7 @@ class Problem:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What came of one scenario; `virtual` and `seconds` are how long it took, on its own clock and on the wall's."""
+    """The result of one scenario; `virtual` and `seconds` are its duration in virtual and real time."""
 
     name: str
     status: Status
@@ -64,7 +64,7 @@ class Outcome:
 
 @attrs.frozen(kw_only=True, eq=False)
 class FileResult:
-    """What came of one file. `diagnostics` are about the file itself; with errors in them nothing was run.
+    """The result of one file. `diagnostics` are about the file itself; if they have errors, nothing was run.
 
     `backends` are the names that its configuration has.
     """
@@ -79,13 +79,13 @@ class FileResult:
     backends: tuple[str, ...] = ()
 
     def count(self, status: Status) -> int:
-        """How many scenarios came out like that; a file that could not be run is one ERROR."""
+        """How many scenarios have this status; a file that could not be run is one ERROR."""
         broken = status is Status.ERROR and self.is_broken
         return sum(one.status is status for one in self.outcomes) + broken
 
     @property
     def is_broken(self) -> bool:
-        """Whether the file itself is wrong, so that nothing of it was run."""
+        """Whether the file itself has errors, so that it was not run."""
         return bool(self.unreadable) or any(d.severity == "error" for d in self.diagnostics)
 
 
@@ -95,7 +95,7 @@ def texts_of(results: Iterable[FileResult]) -> Joined:
 
 
 def shown_seconds(seconds: float) -> str:
-    """Seconds as people say them: `0.09s`, `6m30s`, `2h`, `3d4h`."""
+    """Seconds for people: `0.09s`, `6m30s`, `2h`, `3d4h`."""
     if seconds < 60:
         return f"{seconds:.2f}".rstrip("0").rstrip(".") + "s"
     parts = []

@@ -1,4 +1,4 @@
-"""What each step does on the stage, and how it can fail: with words, a place, and what else is known."""
+"""Performs steps, and describes their failures: headline, location and details."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -32,7 +32,7 @@ MUCH: Final = 1000
 
 
 class Failed(Exception):
-    """A step did not come out as expected; `problem` says how."""
+    """A step failed; `problem` says how."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.headline)
@@ -52,7 +52,7 @@ class Performer:
         """Perform one step.
 
         Raises:
-            Failed: it did not come out as expected.
+            Failed: it was not as expected.
         """
         ORIGIN.set(None)
         await PERFORM[type(step)](self, step)
@@ -60,7 +60,7 @@ class Performer:
     # ------------------------------------------------------------------------------------------------ connecting
 
     async def enter(self, spec: ClientSpec, pointer: str) -> None:
-        """Connect a client, and see whether it is let in or refused as it should be."""
+        """Connect a client, and check that it is accepted or refused as expected."""
         stage, actor = self.stage, self.stage.actors[spec.name]
         await stage.connect(actor, spec)
         got = actor.status or (actor.closed[0] if actor.was_sent_away and actor.closed else 0)
@@ -203,7 +203,7 @@ class Performer:
         label = f"this came at {_time(found.time)}" if step.pattern else "something came"
         notes = self._about(actor, found)
         raise self._failed(
-            f"{actor.name} received what must not come", step.pointer, label, notes=notes
+            f"{actor.name} received an unwanted frame", step.pointer, label, notes=notes
         )
 
     async def expect_close(self, step: ExpectClose) -> None:
@@ -293,7 +293,7 @@ class Performer:
         return self._failed(headline, found.pattern.pointer, label, notes=notes)
 
     def _why_nothing(self, actor: Actor, found: Nothing) -> list[str]:
-        """What may have become of it: consumed before, sent to others, refused, or the connection is gone."""
+        """Possible reasons: the frame was consumed before, sent to others or refused, or the connection has ended."""
         notes = []
         for one in actor.inbox.past:
             if not compare(found.pattern.value, one.frame, self.stage.env):
@@ -322,7 +322,7 @@ class Performer:
         return [f"{actor.name} received {whole}", self.sent_by(received)]
 
     def sent_by(self, received: Received) -> str:
-        """Whose doing a frame is, with the place where it is declared."""
+        """The origin of a frame, with the location of its declaration."""
         origin = received.origin
         if received.frame.get("type") == "error":
             return "sent by the server, as a refusal"

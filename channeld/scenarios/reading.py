@@ -1,7 +1,7 @@
-"""Reading a scenario file's values one by one: each mistake becomes a finding at its place, and None is read on.
+"""Reads a scenario file's values: each mistake becomes a finding at its location and gives None.
 
-A `Reader` knows the document and the report. Its verbs return the value in the form that the model takes, or None
-after a finding (or where the value is not there and need not be).
+A `Reader` knows the document and the report. Its methods return the value in the model's form, or None after a finding (or
+for a missing optional value).
 """
 
 import re
@@ -62,7 +62,7 @@ class Reader:
         self.report.add(diagnose(code, message, place, help=help, related=related))
 
     def wrong(self, value: Json, pointer: str, wants: str, help: str = "") -> None:
-        """Report CH801: a value of another kind than the one that is wanted."""
+        """Report CH801: a value of the wrong type."""
         message = f"{named(pointer)} takes {wants}; got {got(value)}"
         self.find("CH801", message, pointer, help or _form(pointer))
 
@@ -71,7 +71,7 @@ class Reader:
     def mapping(
         self, value: Json, pointer: str, legal: Collection[str], required: Iterable[str] = ()
     ) -> Mapping[str, Json] | None:
-        """A mapping with no other keys than these, `x-…` apart (CH802), and with those that are required (CH803)."""
+        """A mapping with only these keys and `x-…` (CH802), including the required ones (CH803)."""
         if not isinstance(value, dict):
             self.wrong(value, pointer, "a mapping")
             return None
@@ -100,24 +100,24 @@ class Reader:
         read: Callable[[Json, str], T | None],
         otherwise: T,
     ) -> T:
-        """What `read` makes of a key of a mapping; `otherwise` where there is no such key, or after a finding."""
+        """Read a key of a mapping; `otherwise` if it is missing or after a finding."""
         found = read(written[key], at(pointer, key)) if key in written else None
         return otherwise if found is None else found
 
     def object(self, value: Json, pointer: str) -> Mapping[str, Json]:
-        """A mapping with any keys; an empty one after a finding."""
+        """A mapping with any keys; empty after a finding."""
         if isinstance(value, dict):
             return value
         self.wrong(value, pointer, "a mapping")
         return {}
 
     def named_values(self, value: Json, pointer: str) -> Mapping[str, Json]:
-        """A mapping of names that the file gives, `x-…` left out; an empty one after a finding."""
+        """A mapping of user-chosen names, without `x-…`; empty after a finding."""
         named = self.object(value, pointer)
         return {key: one for key, one in named.items() if not key.startswith("x-")}
 
     def items(self, value: Json, pointer: str) -> list[tuple[Json, str]]:
-        """The entries of a list, each with its pointer; none after a finding."""
+        """The entries of a list, each with its pointer; empty after a finding."""
         if isinstance(value, list):
             return [(one, at(pointer, index)) for index, one in enumerate(value)]
         self.wrong(value, pointer, "a list")
@@ -176,7 +176,7 @@ class Reader:
         return Pattern(value=value, pointer=pointer)
 
     def template(self, value: Json, pointer: str) -> Json:
-        """A value to send: every `{$ref: NAME}` in it names what was captured (CH808)."""
+        """A value to send; every `{$ref: NAME}` in it must name a captured value (CH808)."""
         if isinstance(value, dict):
             if value.keys() == {"$ref"}:
                 self._check_ref(value["$ref"], at(pointer, "$ref"))
@@ -228,7 +228,7 @@ class Reader:
 
 
 def _matcher_wants(name: str, argument: Json) -> str:
-    """What a matcher takes, where its argument is something else; else empty."""
+    """What a matcher takes if its argument is something else, else empty."""
     match name:
         case "$any" | "$absent":
             return "" if isinstance(argument, bool) else "`true`"
@@ -271,7 +271,7 @@ def _schema_wants(argument: Json) -> str:
 
 
 def _form(pointer: str) -> str:
-    """What to write where a value of another kind stands; empty where the words for it are enough."""
+    """Help for a value of another type; empty if the message is enough."""
     match tokens(pointer):
         case [] | ["scenarios"]:
             return (
@@ -288,7 +288,7 @@ def _form(pointer: str) -> str:
 
 
 def named(pointer: str) -> str:
-    """What stands at a pointer, in words."""
+    """Describes what is at a pointer."""
     parts = tokens(pointer)
     last = next((part for part in reversed(parts) if not part.isdigit()), "")
     match parts:

@@ -1,7 +1,7 @@
-"""What was said on a connection, written as a scenario: the frames that were sent, and those that are expected to come.
+"""Writes a conversation as a scenario: the frames that were sent, and those that are expected.
 
-Tokens are left out: the client is let in as the token's user, and `authenticate` frames are not written. What differs from
-run to run (times, positions, random ids) and what a schema marks as sensitive is expected to be there, whatever it is.
+Tokens are left out: the client connects as the token's user, and `authenticate` frames are not written. Values that differ
+between runs (times, positions, random ids) or are marked as sensitive match anything.
 """
 
 import re
@@ -33,11 +33,11 @@ _GAP: Final = 1.0
 
 
 def client_of(url: str, token: str | None, places: Collection[str] = ()) -> dict[str, Json]:
-    """What a scenario says of a client: its path without tokens, and who the token says that it is.
+    """The scenario's entry for a client: its path without tokens, and the token's user.
 
     Args:
-        url: that was connected to.
-        token: the token that went with it; of any but a JWT nothing can be told.
+        url: the URL of the connection.
+        token: its token; only a JWT says who the user is.
         places: query parameters that hold tokens, besides `token` and `access_token`.
     """
     parts = urlsplit(url)
@@ -56,10 +56,10 @@ def client_of(url: str, token: str | None, places: Collection[str] = ()) -> dict
 
 @attrs.define(eq=False)
 class Recording:
-    """A connection as it goes on.
+    """Records a connection.
 
-    `client` is what the scenario says of it; `clock` gives the monotonic and the wall's time; `secrets` are texts that
-    must not be written wherever they are.
+    `client` is its entry in the scenario; `clock` gives monotonic and wall time; `secrets` are texts that must not be
+    written anywhere.
     """
 
     client: Mapping[str, Json]
@@ -73,7 +73,7 @@ class Recording:
     _only_errors: bool = attrs.field(default=True, init=False)
 
     def sent(self, value: Json) -> None:
-        """A frame that was sent, or any other text."""
+        """Record a sent frame, or any other text."""
         self._pass_time()
         self._has_sent = True
         if not isinstance(value, dict):
@@ -88,7 +88,7 @@ class Recording:
             self._say(f"send: {flow(masked)}")
 
     def received(self, value: Json) -> None:
-        """A frame that came."""
+        """Record a received frame."""
         if not isinstance(value, dict) or value.get("type") in _OF_TOKENS:
             return
         self._pass_time()
@@ -97,7 +97,7 @@ class Recording:
         self._say(f"expect: {flow(pattern)}")
 
     def ended(self, code: int) -> None:
-        """The server has closed (a close code), or refused the handshake (an HTTP status)."""
+        """Record that the server closed (a close code) or refused the handshake (an HTTP status)."""
         if code < 1000 or (not self._has_sent and self._only_errors):
             self._refused = code
         else:
@@ -109,7 +109,7 @@ class Recording:
         refused = self._refused
         client = dict(self.client) if refused is None else {**self.client, "refused": refused}
         name = f"recorded on {self.client['path']}"
-        # What came before a refusal belongs to it.
+        # Frames before a refusal belong to it.
         steps = self._steps if refused is None else ()
         text = scenario_text(name, {_CLIENT: client}, steps, config=config)
         for secret in sorted(self.secrets, key=len, reverse=True):
@@ -118,7 +118,7 @@ class Recording:
 
     @property
     def count(self) -> int:
-        """How many steps there are."""
+        """The number of steps."""
         return len(self._steps)
 
     def _say(self, words: str) -> None:
@@ -140,7 +140,7 @@ class Recording:
         return _ANY if differs and value is not None else value
 
     def _is_of_this_run(self, value: Json) -> bool:
-        """Whether a value looks like a time of now, or like a random id."""
+        """Whether a value looks like a current time or a random id."""
         if isinstance(value, str):
             patterns = (_UUID, _RANDOM_ID, _TIME)
             # Text that begins with `$` would be taken as a matcher.

@@ -1,4 +1,4 @@
-"""Runs one scenario: connects the clients, performs the steps at rest, and sees at the end that nothing is left over."""
+"""Runs one scenario: connects the clients, performs the steps whenever all tasks are idle, and checks for leftovers."""
 
 import random
 import signal
@@ -33,7 +33,7 @@ CAP = 10.0
 
 
 class TookTooLong(BaseException):
-    """The scenario is over its time. No Exception: hooks must not catch it."""
+    """The scenario exceeded its time limit. Not an Exception: hooks must not catch it."""
 
 
 def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
@@ -53,11 +53,11 @@ def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
         scenario: what to do.
         tree: its file.
         plan: the configuration.
-        source: the place of a pointer in it.
-        reached: takes what clients met.
-        cap: seconds of real time after which it is given up (ERROR).
-        secrets: takes the texts of values that are marked as sensitive.
-        backends: URLs of backends that are really asked, by name; the others are away.
+        source: locates a pointer in it.
+        reached: collects coverage.
+        cap: time limit in real seconds (ERROR).
+        secrets: collects the texts of sensitive values.
+        backends: URLs of backends that are really called, by name; the others are unreachable.
     """
     place = tree.place(f"{scenario.pointer}/name")
     if scenario.skip:
@@ -87,11 +87,10 @@ def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """The same order of tasks, and the same random numbers for hooks that ask for some, in every run.
+    """Make the order of tasks and hooks' random numbers the same in every run.
 
-    trio turns the order of tasks that are ready round at random, and has no public way to say otherwise; hypothesis and
-    pytest-trio set the same two names. Hooks call the functions of `random` itself, so it is that which is seeded; the program that
-    runs the scenarios gets its own sequence back.
+    trio randomises the order of ready tasks, and has no public way to change that; hypothesis and pytest-trio set the same
+    two names. Hooks use the functions of `random` itself, so that is seeded; the caller's sequence is restored afterwards.
     """
     scheduler = import_module("trio._core._run")
     numbers = random.getstate()
@@ -113,9 +112,9 @@ _DETERMINISTIC: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
 
 @contextmanager
 def _capped(seconds: float, cancel: Callable[[], None]) -> Iterator[None]:
-    """Cancel what runs too long; interrupt it a second later if that was of no use (a hook that never waits).
+    """Cancel what runs too long, and interrupt it a second later if that did not help (a hook that never waits).
 
-    Only the main thread can be interrupted; elsewhere there is no cap. A timer that ran before goes on afterwards.
+    Only the main thread can be interrupted; elsewhere there is no limit. A timer that ran before continues afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -144,7 +143,7 @@ def _capped(seconds: float, cancel: Callable[[], None]) -> Iterator[None]:
 
 @attrs.define(eq=False)
 class _Run:
-    """One run, and what it found."""
+    """One run and its results."""
 
     scenario: Scenario
     tree: Tree
@@ -169,17 +168,17 @@ class _Run:
         return Status.ERROR if self.problems[0].is_error else Status.FAIL
 
     def cancel(self) -> None:
-        """Give up; called from a signal."""
+        """Abort; called from a signal handler."""
         self.is_cancelled = True
         if self._token is not None:
             self._token.run_sync_soon(self._scope.cancel)
 
     def contains(self, error: BaseException) -> bool:
-        """Whether an exception is the scenario's own affair, and not the user's wish to stop."""
+        """Whether an exception belongs to the scenario rather than being the user's interrupt."""
         return all(isinstance(leaf, Exception | TookTooLong) for leaf in leaves(error))
 
     def add_error(self, error: BaseException) -> None:
-        """Keep what stopped the run."""
+        """Record what stopped the run."""
         error = first(error)
         words = " ".join(f"{type(error).__name__}: {error}".split())
         self.problems = [self.problem("it could not be run to its end", words, is_error=True)]
@@ -221,7 +220,7 @@ class _Run:
             witness.step = len(self.scenario.steps)
             failures = app.runtime.failures
             _count(plan, self.reached)
-            # Tasks that are cancelled from here on did not take too long.
+            # Tasks that are cancelled from here on did not time out.
             await app.rest()
             witness.is_over = True
         self.problems += [self._hook_problem(one) for one in witness.failures if not self.problems]
@@ -248,7 +247,7 @@ class _Run:
         self.where = performer.where = "at the end"
 
     def _see(self, stage: Stage, performer: Performer, witness: HookWitness) -> None:
-        """Fail for what is wrong whatever the steps expect: a hook that raised, a frame that breaks its schema."""
+        """Fail for what is always wrong: a hook that raised, a frame that violates its schema."""
         if witness.failures:
             raise Failed(self._hook_problem(witness.failures[0]))
         if stage.breaches:
@@ -295,13 +294,13 @@ class _Run:
 
 
 def _left_over(stage: Stage, performer: Performer, tree: Tree) -> Iterator[Problem]:
-    """A problem for each client with frames that nobody consumed, or an end that nobody expected."""
+    """A problem for each client with unconsumed frames or an unexpected end."""
     for actor in stage.actors.values():
         left = [one for one in actor.inbox.left_over() if one.fate != "refusal"]
         at = tree.key_place(stage.scenario.clients[actor.name].pointer)
         if left:
             yield Problem(
-                headline=f"{len(left)} frame{'s' * (len(left) > 1)} to {actor.name} nobody consumed",
+                headline=f"{len(left)} frame{'s' * (len(left) > 1)} to {actor.name} not consumed",
                 place=at,
                 label="`expect` each of them, or `ignore` their type",
                 where="at the end",
@@ -327,7 +326,7 @@ def _mark_left_over(stage: Stage) -> None:
 
 
 def _count(plan: Plan, reached: Exercised) -> None:
-    """Turn what the engine counted, and what clients received, into points of the coverage."""
+    """Turn the engine's counters and received frames into coverage points."""
     for channel in plan.channels.values():
         for type_, message in channel.messages.items():
             counted = message.counters

@@ -1,4 +1,4 @@
-"""Steps and clients of a scenario: what each verb takes, read from the file."""
+"""Reads the steps and clients of a scenario."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -50,7 +50,7 @@ TARGETS: Final = ("room", "user", "global")
 def read_client(
     reader: Reader, written: Mapping[str, Json], pointer: str, before: ClientSpec
 ) -> ClientSpec:
-    """A client's keys, put over those that it has already; what is wrong is reported and left out."""
+    """Read a client's keys over existing ones; errors are reported and left out."""
     keys: dict[str, Callable[[Json, str], object]] = {
         "path": reader.text,
         "user": reader.text,
@@ -70,7 +70,7 @@ def read_client(
         help = f"write `/{path}`"
         reader.find("CH812", "a path starts with `/`", at(pointer, "path"), help)
     if "token" in written and "user" in written:
-        message = "a client comes with a `token`, or is let in as a `user`, not both"
+        message = "a client has either a `token` or a `user`, not both"
         reader.find("CH805", message, at(pointer, "token"), "keep one", key=True)
     changed: dict[str, CheckedJson] = {
         key: value for key, value in read.items() if value is not None
@@ -204,7 +204,7 @@ class StepReader:
         )
 
     def absent(self, client: str, said: Json, pointer: str, written: Mapping[str, Json]) -> Step:
-        """`absent`, alone or with what must not come."""
+        """`absent`, alone or with what must not arrive."""
         pattern = None
         if isinstance(said, dict):
             pattern = self.reader.pattern(said, pointer)

@@ -1,4 +1,4 @@
-"""A scenario file's document, checked and made into the model; whatever is wrong with it is a finding with its place."""
+"""Checks a scenario file's document and turns it into the model; errors become findings."""
 
 import posixpath
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ ANSWERS: Final = ("reject", "raises", "returns", "nothing")
 
 
 def structure(tree: Tree, report: Report) -> ScenarioFile | None:
-    """What a scenario file says; None when the report has errors (CH801 to CH813)."""
+    """The model of a scenario file; None if the report has errors (CH801 to CH813)."""
     reader = Reader(tree, report)
     before = len(report.errors)
     document = reader.mapping(tree.value, "", FILE_KEYS, ["scenarios"])
@@ -94,7 +94,7 @@ class _Common:
                 message = f"a client can't be called `{name}`, which is a step of its own"
                 self.reader.find("CH804", message, below, "give it another name", key=True)
                 continue
-            # A client that is wrong is known all the same, so that the steps that name it are not called wrong as well.
+            # An invalid client is still known, so that steps which name it are not reported as well.
             clients[name] = ClientSpec(name=name, pointer=below, path="")
             checked = self.reader.mapping(written, below, CLIENT_KEYS, ["path"])
             if checked is not None:
@@ -144,7 +144,7 @@ class _Common:
 
 
 def _check_names(reader: Reader, scenarios: list[Scenario | None]) -> None:
-    """CH809: a name is how a scenario is found again, so it is one scenario's only."""
+    """CH809: names must be unique, so that a scenario can be selected."""
     seen: dict[str, Scenario] = {}
     for scenario in scenarios:
         if scenario is None:

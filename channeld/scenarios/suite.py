@@ -1,4 +1,4 @@
-"""Many scenario files: found, read, each with its configuration, and run, in several processes where that pays."""
+"""Finds, reads and runs scenario files with their configurations, in several processes if that pays off."""
 
 import multiprocessing
 import os
@@ -39,7 +39,7 @@ _WORTH_A_PROCESS: Final = 100_000
 class Options:
     """Which scenarios to run (those whose name has this text in it), and how long each may take in real seconds.
 
-    `backends` are the URLs of those that are really asked, by name.
+    `backends` are the URLs of backends that are really called, by name.
     """
 
     select: str = ""
@@ -47,13 +47,13 @@ class Options:
     backends: Mapping[str, str] = attrs.field(factory=dict)
 
     def selects(self, name: str) -> bool:
-        """Whether to run a scenario of that name."""
+        """Whether to run a scenario with this name."""
         return self.select.casefold() in name.casefold()
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Parsed:
-    """A file that was read: what it says (None where it is wrong), its text, and the findings."""
+    """A file that was read: its model (None if invalid), its text, and the findings."""
 
     file: str
     text: str = attrs.field(default="", repr=False)
@@ -66,7 +66,7 @@ class Parsed:
 
 
 def find_files(paths: Iterable[str]) -> list[str]:
-    """Scenario files: each that is named, and below each folder every `*.test.yaml`; each once, folders in order."""
+    """Scenario files: those named, and every `*.test.yaml` below each folder; without duplicates, in order."""
     found: dict[str, None] = {}
     for path in paths:
         found.update(dict.fromkeys(sorted(_below(path)) if Path(path).is_dir() else [path]))
@@ -84,7 +84,7 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def read_file(file: str) -> Parsed:
-    """Read and check one file; whatever is wrong with it is in the result."""
+    """Read and check one file; errors are in the result."""
     try:
         data = file_system().read(file)
     except OSError as error:
@@ -97,8 +97,7 @@ def read_text(text: str, file: str) -> Parsed:
     found, report = Report(), Report()
     data = text.encode("utf-8", "surrogateescape")
     tree = parse(data, file, found)
-    # In a frame `yes` is text like any other: where it is not what was meant, the scenario fails.
-    # What an empty file lacks is said below.
+    # In a frame `yes` is ordinary text: if it was not intended, the scenario fails. What an empty file lacks is said below.
     report.extend(one for one in found if one.code not in ("CH005", "CH012"))
     content = None
     if tree is not None:
@@ -120,15 +119,15 @@ def run_files(
 
     Args:
         files: what to run, as `find_files` gives it.
-        options: which scenarios of them.
-        jobs: how many processes; None for as many as there are cores, if there is enough to do for them.
+        options: which scenarios to run.
+        jobs: number of processes; None: up to the number of cores, depending on the amount of work.
     """
     count = min(len(files), _worthwhile(files) if jobs is None else jobs)
     if count <= 1:
         runs = Runs(options)
         yield from (runs.run(read_file(file)) for file in files)
         return
-    # Spawned, not forked: hooks of one process must not find what another has left in memory.
+    # Spawned, not forked, so that hooks start with clean memory.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, _start, (options,))
     try:
@@ -148,7 +147,7 @@ def run_file(parsed: Parsed, options: Options | None = None) -> FileResult:
 
 
 class Runs:
-    """Runs files one after the other; each configuration is compiled once for all of them."""
+    """Runs files one after the other; each configuration is compiled once."""
 
     def __init__(
         self, options: Options, *, import_hooks: bool = True, files: FileSystem | None = None
@@ -159,11 +158,11 @@ class Runs:
         self._configs: dict[tuple[str, tuple[tuple[str, str], ...]], Checked] = {}
 
     def check(self, parsed: Parsed, told: Collection[str] = ()) -> Report:
-        """What is wrong with a file, its configuration and its stubs included; nothing is run.
+        """Check a file with its configuration and stubs, without running anything.
 
         Args:
             parsed: the file.
-            told: configurations whose own reports the reader gets anyway, so that nothing is said of them here.
+            told: configurations that are reported elsewhere, and so not here.
         """
         content, report = parsed.content, parsed.report
         if content is None:
@@ -178,7 +177,7 @@ class Runs:
         return report
 
     def run(self, parsed: Parsed) -> FileResult:
-        """What came of a file."""
+        """Run one parsed file; returns its result."""
         started = time.perf_counter()
         content, report = parsed.content, parsed.report
         outcomes: list[Outcome] = []
@@ -231,7 +230,7 @@ class Runs:
                 )
 
     def _config(self, content: ScenarioFile, report: Report) -> Checked | None:
-        """The configuration of a file; CH811 or CH812 where there is none to be had."""
+        """The configuration of a file; reports CH811 or CH812 if unavailable."""
         file = config_file(content)
         tree = content.tree
         place = tree.place("/config") if content.config else tree.place("")
@@ -266,7 +265,7 @@ class Runs:
 
 
 def config_file(content: ScenarioFile) -> str | None:
-    """The configuration that a scenario file is for; None where it names none and there is none above it."""
+    """The configuration of a scenario file; None if it names none and there is none above it."""
     return content.config or _upwards(content.tree.file)
 
 
@@ -303,7 +302,7 @@ _runs: list[Runs] = []
 
 
 def _start(options: Options) -> None:
-    # An interrupt is the parent's to notice: it asks for no more files.
+    # The parent handles interrupts: it sends no more files.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _runs[:] = [Runs(options)]
 

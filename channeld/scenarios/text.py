@@ -1,4 +1,4 @@
-"""Outcomes as text: what failed, where, what came instead, the conversation, the command to run it again, the count."""
+"""Outcomes as text: what failed, where, what arrived instead, the conversation, a command to rerun it, the count."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ def verdict(painter: Painter, status: Status) -> str:
 
 
 def render_outcome(outcome: Outcome, text: str, *, colour: bool = False) -> str:
-    """All that is to say of one scenario; `text` is its file's, for the code frame. One line if it passed."""
+    """The report of one scenario; `text` is its file's, for the code frame. One line if it passed."""
     painter = FramePainter(colour, texts=OneText(outcome.place.file, text))
     name = painter.paint(BOLD, one_line(outcome.name))
     head = f"{verdict(painter, outcome.status)} {name}"
@@ -85,7 +85,7 @@ def _timeline(entries: Sequence[TimelineEntry], painter: Painter) -> Iterator[st
 
 
 def counts(results: Iterable[FileResult]) -> dict[Status, int]:
-    """How many scenarios came out how."""
+    """How many scenarios have each status."""
     found = list(results)
     return {status: sum(one.count(status) for one in found) for status in Status}
 

@@ -1,7 +1,7 @@
-"""One handshake, or one message, followed step by step through the real engine: where it ends, and why.
+"""Traces one handshake, or one message, step by step through the real engine: where it ends, and why.
 
-The engine judges; what is told here is read from what it did (its counters, its answers, what it published) and from
-the compiled plan that it asked. Values that a schema marks as sensitive are in none of it.
+The engine decides; the steps are derived from what it did (counters, answers, publications) and from its compiled plan.
+Values marked as sensitive never appear.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ _SLACK: Final = 1.0
 
 @attrs.frozen(slots=True, kw_only=True)
 class Visitor:
-    """Who connects: `user` with `claims` that nobody signed, or who brings `token`; without either, anonymous."""
+    """Who connects: `user` with unsigned `claims`, or the owner of `token`; without either, anonymous."""
 
     user: str | None = None
     claims: Mapping[str, Json] = attrs.field(factory=dict)
@@ -61,7 +61,7 @@ class Visitor:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Step:
-    """One thing that was asked; `place` is `file:line` of what asks it, empty where nothing in the file does."""
+    """One check; `place` is its `file:line`, empty if it has none."""
 
     name: str
     outcome: Outcome = "ok"
@@ -82,14 +82,14 @@ class TracedDelivery:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Trace:
-    """The steps in their order, and the frames that come of them."""
+    """The steps in order, and the resulting frames."""
 
     steps: tuple[Step, ...]
     deliveries: tuple[TracedDelivery, ...] = ()
 
     @property
     def refused(self) -> Step | None:
-        """The step at which it ended; None where it went all the way."""
+        """The step at which it was refused, or None."""
         return next((step for step in self.steps if step.outcome == "refused"), None)
 
 
@@ -102,7 +102,7 @@ def trace(
     wall: float,
     run_hooks: bool = True,
 ) -> Trace:
-    """Follow a handshake, and where `frame` is given, a message of the client that was let in.
+    """Trace a handshake and, if `frame` is given, a message of the accepted client.
 
     Args:
         valid: the configuration.
@@ -142,7 +142,7 @@ class _TraceRun:
         self._witness = HookWitness(lambda _channel, name: self._called.append(name))
 
     def result(self) -> Trace:
-        """What was seen, without what is sensitive."""
+        """The trace, without sensitive values."""
         secrets = tuple(self._secrets)
         return Trace(
             steps=scrub(tuple(self._steps), secrets),
@@ -216,7 +216,7 @@ class _TraceRun:
         self._step(name, words, pointer, "refused", details)
 
     def _hook(self, name: str, pointer: str) -> None:
-        """A hook that has agreed, or was not asked."""
+        """The step of a hook that agreed or was not called."""
         if self._run_hooks:
             self._step("hook", f"`{name}` agrees", pointer)
         else:
@@ -326,7 +326,7 @@ class _TraceRun:
         pointer: str,
         fields: Frame | None = None,
     ) -> bool:
-        """Whether the claims are such as a channel's or a message's `require` wants."""
+        """The step of a channel's or a message's `require`."""
         if not require:
             return True
         wanted = " or ".join(requirement_words(declared))
@@ -361,7 +361,7 @@ class _TraceRun:
         self._deliver(app, client)
 
     def _judge_frame(self, session: Receiver, kind: object, error: Frame | None) -> None:
-        """A frame that got to no message type: not one, of none, or the protocol's own."""
+        """Trace a frame without a message type: invalid, unknown, or the protocol's own."""
         pointer = at("/channels", session.channel.name, "messages")
         if error is not None:
             details = _violations(error)
@@ -376,7 +376,7 @@ class _TraceRun:
     def _judge_message(
         self, session: Receiver, message: MessagePlan, frame: Json, error: Frame | None
     ) -> bool:
-        """The checks of a message in the engine's order; whether it came to its route."""
+        """Trace a message's checks in the engine's order; returns whether it reached its route."""
         counters = message.counters
         own = at("/channels", session.channel.name, "messages", message.type)
         self._step("type", f"message `{message.type}`", own)
@@ -412,7 +412,7 @@ class _TraceRun:
         return True
 
     def _has_failed(self, hook: Hook, message: MessagePlan) -> bool:
-        """Whether what failed was the hook; otherwise it was what the message emits."""
+        """Whether the hook failed, rather than the emitted frame."""
         counters = message.counters
         if hook.asks is not None:
             return bool(counters.failed or counters.unavailable)
@@ -438,7 +438,7 @@ class _TraceRun:
         return self._is_required(session, message.require, declared, f"{own}/require", fields)
 
     def _outside(self, session: Receiver, message: MessagePlan) -> NotInRoom | None:
-        """Why the first target that refuses the message does."""
+        """Why the first refusing target refuses the message."""
         for target in message.targets:
             try:
                 target.topic(session, self._accepted)
@@ -482,7 +482,7 @@ class _TraceRun:
 
 
 def _unmatched(plan: Plan, path: str) -> tuple[str, str]:
-    """Why no channel is at a path, and where in the file: a param that is not as declared, or another path altogether."""
+    """Why no channel matches a path, with a location: an invalid param, or an unknown path."""
     shapes: PathTable[ChannelPlan] = PathTable()
     for channel in plan.channels.values():
         pattern = parse_path(channel.path, [])
@@ -499,7 +499,7 @@ def _unmatched(plan: Plan, path: str) -> tuple[str, str]:
 
 
 def _carried(channel: ChannelPlan, token: str | None) -> Carried:
-    """A token brought to wherever one of the channel's authenticators looks for it."""
+    """Put a token where one of the channel's authenticators looks for it."""
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
     subprotocols: list[str] = []
@@ -521,7 +521,7 @@ def _decoded(text: str) -> CheckedJson:
 
 
 def _is_counted(message: MessagePlan) -> bool:
-    """Whether the engine has come to an end with a message of this type."""
+    """Whether the engine has finished with a message of this type."""
     return any(attrs.astuple(message.counters))
 
 

@@ -36,8 +36,8 @@ MOST_ENTRIES: Final = 10_000
 class Actor:
     """One of a scenario's clients, through all of its connections.
 
-    `status` is an HTTP refusal, or 0. `closed` is how the last connection ended: `is_leaving` tells that the client
-    closed it, `is_closure_taken` that a step expected the server to. `asked` is the type of the last frame it sent.
+    `status` is an HTTP refusal, or 0. `closed` is how the last connection ended: `is_leaving`: the client closed it,
+    `is_closure_taken`: a step expected the server to. `asked` is the type of the last frame it sent.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Actor:
 
 @attrs.frozen(slots=True, kw_only=True)
 class BadDelivery:
-    """A frame that its declaration refuses, and the client that got it."""
+    """A frame that violates its declaration, and the client that received it."""
 
     actor: Actor
     received: Received
@@ -80,7 +80,7 @@ class BadDelivery:
 
 @attrs.define(eq=False)
 class Stage:
-    """Opens connections, and keeps what comes: frames to inboxes, lines to the timeline, points to the coverage."""
+    """Opens connections, and distributes what arrives to inboxes, timeline and coverage."""
 
     app: TestApp
     scenario: Scenario
@@ -115,31 +115,31 @@ class Stage:
         return Env(captured=self.captured, schemas=self.app.plan.config.schemas)
 
     def note(self, who: str, mark: str, text: str, note: str = "") -> TimelineEntry:
-        """Add a line to the timeline; a scenario that never ends must not fill the memory with it."""
+        """Add a line to the timeline, whose size is bounded."""
         entry = TimelineEntry(time=self.now, who=who, mark=mark, text=text, note=note)
         if len(self.timeline) < MOST_ENTRIES:
             self.timeline.append(entry)
         return entry
 
     def shown(self, frame: Frame, longest: int = LONGEST) -> str:
-        """A frame on one line, what is marked as sensitive masked."""
+        """A frame on one line, with sensitive values masked."""
         self.keep_secrets(frame)
         return shown(self.app.plan.sensitive.masked(frame), longest)
 
     def keep_secrets(self, frame: Json) -> None:
-        """Remember the marked values of a frame or pattern, so that no other text shows them."""
+        """Remember the sensitive values of a frame or pattern, so that no other text shows them."""
         for value in self.app.plan.sensitive.secrets(frame):
             self.secrets.update(value_texts(value))
 
     def leave(self) -> None:
-        """The scenario is over: what still happens is not its."""
+        """End the scenario: later events are ignored."""
         self.app.on_frame = lambda _client, _frame: None
         self.app.on_close = lambda _client, _code, _reason: None
 
     # ------------------------------------------------------------------------------------------------ connecting
 
     async def connect(self, actor: Actor, spec: ClientSpec) -> None:
-        """Make a handshake; afterwards the actor is connected, or `status` or `closed` says why not."""
+        """Perform a handshake; afterwards the actor is connected, or `status` or `closed` says why not."""
         ORIGIN.set(None)
         actor.spec = spec
         actor.status, actor.closed = 0, None
@@ -179,7 +179,7 @@ class Stage:
         claims = dict(spec.claims)
         if not channel.auth:
             return claims
-        # What a scenario names is the end of the connection.
+        # A scenario means the end of the connection.
         end = self.app.runtime.clock.wall() + (OUTLASTS if spec.expires is None else spec.expires)
         return channel.auth[0].type.claims_until(end) | claims
 
@@ -277,6 +277,6 @@ _REQUEST_FIELDS: Final = tuple(
 
 
 def _carried(channel: ChannelPlan, token: str) -> Carried:
-    """How a client brings its token to where the channel's first authenticator that takes one looks first."""
+    """How a client sends its token to the first place of the channel's first authenticator with tokens."""
     places = (place for auth in channel.auth for place in auth.type.token_from())
     return carry([*places][:1], token)

@@ -1,4 +1,4 @@
-"""Scenario files as they are written by channeld itself: one client, one step a line, everything in flow style."""
+"""Writes scenario files: one client, one step per line, everything in flow style."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,8 +17,8 @@ def scenario_text(
     """The text of a file with one scenario.
 
     Args:
-        name: the scenario's.
-        clients: what each says of itself.
+        name: the scenario's name.
+        clients: each client's entry.
         steps: each on one line, without its dash; comments start with `#`.
         config: the configuration, relative to the file; empty for the nearest `channels.yaml`.
         ignore: patterns of frames that need not be consumed.

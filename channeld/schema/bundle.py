@@ -1,8 +1,8 @@
-"""One self-contained schema out of a schema and all that it refers to, each once under `$defs`.
+"""Bundles a schema with everything that it refers to, each once under `$defs`.
 
-This is what is compiled, exported and compared, so that all three speak of the same thing. References become local
-pointers, and `$id`, `$anchor` and `$schema` have done their work. Only where something uses `$dynamicRef`, whose meaning
-hangs on the documents' own URIs, documents are bundled whole, each under a made-up `$id`.
+The bundle is what is compiled, exported and compared, so all three work on the same schema. References become local
+pointers, and `$id`, `$anchor` and `$schema` are resolved. If `$dynamicRef` is used, whose meaning depends on the documents'
+own URIs, whole documents are bundled, each under a generated `$id`.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ _DONE: Final = frozenset({"$schema", "$id", "$anchor"})
 
 
 def bundle(root: SchemaTarget, documents: Documents, broken: AbstractSet[tuple[str, str]]) -> Json:
-    """The schema at `root`, self-contained.
+    """Make the schema at `root` self-contained.
 
     Raises:
-        LookupError: it reaches a place in `broken` (pairs of a document's URI and a pointer), or a reference to nothing.
+        LookupError: it reaches a location in `broken` (pairs of document URI and pointer), or a dangling reference.
     """
     try:
         return _Bundle(root, documents, broken).plain()
@@ -33,7 +33,7 @@ def bundle(root: SchemaTarget, documents: Documents, broken: AbstractSet[tuple[s
 
 
 class _Dynamic(Exception):
-    """Something reached uses `$dynamicRef`: no error, but another way of bundling."""
+    """Something uses `$dynamicRef`: not an error, but it needs another way of bundling."""
 
 
 @attrs.define(eq=False)
@@ -47,7 +47,7 @@ class _Bundle:
     _whole: bool = attrs.field(default=False, init=False)
 
     def plain(self) -> Json:
-        """Every target by itself under `$defs`, reached by local pointers."""
+        """Bundle every target under `$defs`, with local pointers."""
         value = _value(self.root)
         self._taken.update(mapping(value, "$defs"))
         body = self._copy(self.root, value)
@@ -57,7 +57,7 @@ class _Bundle:
         return {**body, "$defs": {**mapping(body, "$defs"), **added}} if added else body
 
     def compound(self) -> Json:
-        """Every document whole under `$defs` with an `$id`, reached by absolute URIs."""
+        """Bundle whole documents under `$defs`, each with an `$id`, with absolute URIs."""
         self._whole = True
         body: dict[str, Json] = {"$ref": self._reference(self.root)}
         return {**body, "$defs": dict(self._drain())}
@@ -94,7 +94,7 @@ class _Bundle:
         return kept
 
     def _reference(self, target: SchemaTarget, dynamic: str = "") -> str:
-        """How a target is referred to; `dynamic` is what was written, where its anchor is looked up by name."""
+        """The reference to a target; `dynamic` is the written one, if its anchor is looked up by name."""
         document, pointer = _held(target)
         if self._whole:
             self._name(SchemaTarget(document, ""))

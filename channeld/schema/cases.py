@@ -1,8 +1,8 @@
-"""A schema spelled out as cases, plain conjunctions of keywords: what guarantees, types and samples are read from.
+"""Expands a schema into cases, plain conjunctions of keywords, for guarantees, types and samples.
 
 An accepted value satisfies at least one case. `anyOf`, `oneOf`, `if` and an `enum` of objects make cases; `$ref` and
-`allOf` add to one. Whatever is not understood (`not`, `$dynamicRef`, a disjunction too wide to spell out) is left out
-of the conjunction, which only weakens it, and the case says that not all is known.
+`allOf` add to one. Whatever is not understood (`not`, `$dynamicRef`, too many alternatives) is left out of the conjunction,
+which only weakens it, and the case is marked as incomplete.
 """
 
 import functools
@@ -35,7 +35,7 @@ _TYPES_OF: Final[Mapping[type, str]] = {
 
 @attrs.define(slots=True)
 class Case:
-    """One conjunction: what holds of every value in it. `required` and `objects` speak of it if it is an object."""
+    """One conjunction that holds for every value of the case. `required` and `objects` apply if it is an object."""
 
     types: frozenset[str] = ALL
     values: tuple[Json, ...] | None = None
@@ -49,7 +49,7 @@ class Case:
         return self.types == {"object"} and name in self.required
 
     def schemas_of(self, name: str) -> Conjunction | None:
-        """What the property must satisfy if it exists; None where it can't."""
+        """The schemas that a property must satisfy if it exists; None if it can't exist."""
         found: list[Json] = []
         for schema in self.objects:
             for keyword, *key in speaking_of(schema, name):
@@ -61,13 +61,13 @@ class Case:
         return tuple(found)
 
     def _leaves_nothing_over(self) -> bool:
-        # `unevaluatedProperties: false` refuses only what nothing else looked at, and here not all is looked into.
+        # `unevaluatedProperties: false` only refuses what nothing else evaluated, and evaluation is incomplete here.
         closed = any(schema.get("unevaluatedProperties") is False for schema in self.objects)
         depends = any("dependentSchemas" in schema for schema in self.objects)
         return closed and self.known and not depends and all(one is False for one in self._rest())
 
     def _rest(self) -> list[Json]:
-        """What is said of properties that nobody declared."""
+        """The keyword for undeclared properties."""
         return [
             schema[keyword]
             for schema in self.objects
@@ -84,7 +84,7 @@ class Case:
         )
 
     def is_open(self, *, unless_said: bool = False) -> bool:
-        """Whether a property that nobody declared may exist; `unless_said`: only where nothing is said of it."""
+        """Whether undeclared properties may exist; `unless_said`: only if no keyword says so."""
         rest = self._rest()
         return "object" in self.types and (not rest if unless_said else False not in rest)
 
@@ -97,7 +97,7 @@ def type_of(value: object) -> str:
 
 
 def restrict(case: Case, schema: Mapping[str, Json]) -> list[Case]:
-    """The case with one more schema's own keywords, not those that hold schemas for the same value; none if impossible."""
+    """Add a schema's own keywords to a case, without applicators to the same value; none if impossible."""
     grown = attrs.evolve(case, objects=(*case.objects, schema))
     if "$dynamicRef" in schema:
         grown.known = False
@@ -148,7 +148,7 @@ def _both(before: tuple[Json, ...] | None, now: Sequence[Json]) -> tuple[Json, .
 
 
 def declared_types(schema: Mapping[str, Json]) -> frozenset[str]:
-    """The types that `type` allows: all where it is missing, `integer` wherever `number` is."""
+    """The types that `type` allows: all if missing; `number` includes `integer`."""
     declared = schema.get("type")
     if declared is None:
         return ALL
@@ -158,7 +158,7 @@ def declared_types(schema: Mapping[str, Json]) -> frozenset[str]:
 
 
 def identity(value: Json) -> str:
-    """A text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+    """A text that is equal for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
     match value:
         case bool() | None:
             return str(value)
@@ -174,7 +174,7 @@ def identity(value: Json) -> str:
 
 
 def closure(case: Case) -> frozenset[str]:
-    """The required names, with those that `dependentRequired` adds."""
+    """The required names, including those from `dependentRequired`."""
     required, size = set(case.required), -1
     while size != len(required):
         size = len(required)
@@ -194,7 +194,7 @@ def _dependents(case: Case) -> Iterator[Json]:
 
 
 def speaking_of(schema: Mapping[str, Json], name: str) -> list[tuple[str, ...]]:
-    """The ways (keyword, key) to the schemas inside this one that a property must satisfy."""
+    """The paths (keyword, key) to the subschemas that a property must satisfy."""
     found: list[tuple[str, ...]] = []
     if name in mapping(schema, "properties"):
         found.append(("properties", name))
@@ -221,7 +221,7 @@ def names_of(cases: Iterable[Case]) -> tuple[str, ...]:
 
 
 def values_of(cases: Sequence[Case]) -> tuple[Json, ...] | None:
-    """All values that any of the cases allows; None unless each lists them."""
+    """All values that the cases allow; None unless each case lists them."""
     if not cases or any(case.values is None for case in cases):
         return None
     values = ((case, value) for case in cases for value in case.values or ())
@@ -230,9 +230,9 @@ def values_of(cases: Sequence[Case]) -> tuple[Json, ...] | None:
 
 @attrs.define(eq=False)
 class Expansion:
-    """Spells conjunctions out as cases; `follow` gives what a `$ref` means, or raises `LookupError`.
+    """Expands conjunctions into cases; `follow` resolves a `$ref`, or raises `LookupError`.
 
-    What it does is bounded by `max_cases` at a time and by the steps of all that one expansion is asked for.
+    Work is bounded by `max_cases` at a time and by a total number of steps.
     """
 
     follow: Callable[[str], Json]
@@ -240,12 +240,12 @@ class Expansion:
     _steps: int = attrs.field(default=MAX_STEPS, init=False)
 
     def cases(self, conjunction: Conjunction) -> list[Case]:
-        """The cases of schemas that hold together; none where no value can satisfy them."""
+        """The cases of a conjunction of schemas; empty if no value can satisfy it."""
         cases = self._grow_all([Case()], conjunction)
         return [done for case in cases for done in self._depend(case)]
 
     def _grow(self, case: Case, schema: Json) -> list[Case]:
-        """The cases of `case and schema`; none where that is impossible."""
+        """The cases of `case and schema`; empty if impossible."""
         if not isinstance(schema, dict):
             return [] if schema is False else [case]
         if schema.get("not") in ({}, True):
@@ -269,7 +269,7 @@ class Expansion:
         return cases
 
     def _bounded(self, before: list[Case], now: list[Case]) -> list[Case]:
-        """The cases, or those before where they are too many: to leave a schema out is never wrong, only weaker."""
+        """The new cases, or the old ones if there are too many: leaving a schema out is never wrong, only weaker."""
         if len(now) <= self.max_cases:
             return now
         return [attrs.evolve(case, known=False) for case in before]
@@ -286,7 +286,7 @@ class Expansion:
         return [attrs.evolve(each, followed=before) for each in grown]
 
     def _depend(self, case: Case) -> list[Case]:
-        """Add what `dependentRequired` and `dependentSchemas` say of the names that are required."""
+        """Apply `dependentRequired` and `dependentSchemas` for the required names."""
         applied: set[int] = set()
         cases, done = [case], []
         while cases:
@@ -313,7 +313,7 @@ def _disjunctions(schema: Mapping[str, Json]) -> Iterator[list[Conjunction]]:
 
 
 def pointed(schema: Json, reference: str) -> Json:
-    """What a local reference (`#`, `#/…`) points at in a schema.
+    """Resolve a local reference (`#`, `#/…`) in a schema.
 
     Raises:
         LookupError: nothing is there, or the reference is not a local pointer.

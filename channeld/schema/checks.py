@@ -1,4 +1,4 @@
-"""What is wrong with the schemas of a configuration, beyond what keeps them from being compiled."""
+"""Checks a configuration's schemas, beyond errors that prevent compilation."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -24,7 +24,7 @@ _IDLE_WORDS = frozenset({"CH202", "CH212", "CH218", "CH219"})
 
 
 def check_schemas(config: Config, schemas: Schemas, sources: Sources) -> Iterable[Diagnostic]:
-    """Every finding about the schemas that `Schemas` itself has not reported, at the key or value it is about."""
+    """Report everything about the schemas that `Schemas` itself has not."""
     checks = _Checks(config, schemas, sources)
     yield from checks.of_each_schema()
     yield from checks.of_loops()
@@ -44,7 +44,7 @@ class _Checks:
     sources: Sources
 
     def of_each_schema(self) -> Iterator[Diagnostic]:
-        """What one schema shows by itself."""
+        """Check each schema by itself."""
         referred: dict[str, list[str]] = {}
         for one in self.schemas.surveyed():
             referred.setdefault(one.document.uri, []).append(one.pointer)
@@ -55,7 +55,7 @@ class _Checks:
                     yield self._found(error, one)
 
     def of_loops(self) -> Iterator[Diagnostic]:
-        """References that come back to where they started without a step into the value."""
+        """Find references that lead back to themselves without a step into the value."""
         done: set[tuple[str, str]] = set()
         for start in self.schemas.surveyed():
             for closing in self._loops(start, [], done):
@@ -66,7 +66,7 @@ class _Checks:
                 yield self._found(SchemaError("CH216", where, message, help), closing)
 
     def of_required_names(self) -> Iterator[Diagnostic]:
-        """Names in `required` that no property of the same object has."""
+        """Find names in `required` that are not properties of the same object."""
         for head in self._heads():
             together = list(self._in_place(head))
             if any(_speaks_of_any_name(one.schema) for one in together):
@@ -76,7 +76,7 @@ class _Checks:
                 yield from self._undeclared(one, names)
 
     def of_claims(self) -> Iterator[Diagnostic]:
-        """Claims schemas that no token can satisfy."""
+        """Find claims schemas that no token can satisfy."""
         for name, authenticator in self.config.auth.items():
             pointer = at("/auth", name, "claims")
             if authenticator.claims is not None and self._never_an_object(pointer):
@@ -85,7 +85,7 @@ class _Checks:
     def of_type(
         self, channel: Channel, type_: str, declared: Message | Event
     ) -> Iterator[Diagnostic]:
-        """What a client's message type shows, or a server's event type."""
+        """Check the schema of a message or event type."""
         word = "message" if isinstance(declared, Message) else "event"
         below = at("/channels", channel.name, f"{word}s", type_)
         if self.schemas.resolved(at(below, "schema")) is None:
@@ -127,7 +127,7 @@ class _Checks:
         done.add(one.key)
 
     def _beside(self, one: Surveyed, *, negated: bool = True) -> Iterator[Surveyed]:
-        """The schemas that speak of the same value as this one, one step on."""
+        """The subschemas that apply to the same value, one step away."""
         target = self.schemas.referred(one)
         if target is not None:
             yield target
@@ -147,7 +147,7 @@ class _Checks:
                 waiting.extend(self._beside(one, negated=False))
 
     def _heads(self) -> Iterator[Surveyed]:
-        """The schemas that stand for a value of their own rather than for a part of what is said of one."""
+        """The schemas that describe a value of their own, not an aspect of another one's."""
         inner: set[tuple[str, str]] = set()
         for one in self.schemas.surveyed():
             inner.update(below.key for below in self._beside(one))
@@ -175,7 +175,7 @@ class _Checks:
         return diagnose("CH217", message, self._schema_place(pointer, "type"), help=help)
 
     def _schema_place(self, pointer: str, keyword: str = "") -> Place:
-        """Where the schema stands, in its file if it has one; its key rather than all of it; or one keyword's value."""
+        """The location of a schema (its key), or of one keyword's value, in its file if it has one."""
         root = self.schemas.root(pointer)
         if root is None or root.document is None:
             return self.sources.place(pointer)
@@ -254,7 +254,7 @@ def _under(pointers: list[str]) -> Callable[[str], bool]:
 
 
 def _checks_nothing(error: SchemaError) -> bool:
-    """Whether a finding is about words without an effect: of use only to those who can change the file."""
+    """Whether a finding is about keywords without effect, which only matters to those who can change the file."""
     is_old = error.code == "CH206" and error.pointer.rpartition("/")[2] not in KEYWORDS
     return is_old or error.code in _IDLE_WORDS
 

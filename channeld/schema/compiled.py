@@ -1,4 +1,4 @@
-"""Compiled JSON Schemas: yes or no in a fraction of a microsecond."""
+"""Compiles JSON Schemas, which then validate in a fraction of a microsecond."""
 
 import jsonschema_rs
 
@@ -16,8 +16,8 @@ def compiled(schema: Json) -> Validator:
 
     Raises:
         TypeError: it is neither a mapping nor a boolean.
-        ValueError: it is not a schema, refers to what it does not contain, or has a pattern that needs backtracking. The
-            library's `instance_path` on it says where.
+        ValueError: it is not a valid schema, has a dangling reference, or a pattern that needs backtracking. The
+            exception's `instance_path` says where.
     """
     if not isinstance(schema, dict | bool):
         raise TypeError(f"a schema is a mapping or a boolean, not {type_of(schema)}")

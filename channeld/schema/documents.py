@@ -1,7 +1,8 @@
-"""The documents that hold schemas, and what a `$ref` from one place in them means at another.
+"""Documents that contain schemas, and the resolution of `$ref` between them.
 
-A document is one inline schema, one named schema, or one file. A reference is resolved to a `Target`, a document and a
-pointer in it, to a `SchemaError` that says why not, or to None where the report says already; nothing outside the configuration's own files is ever read.
+A document is one inline schema, one named schema, or one file. A reference resolves to a `SchemaTarget` (a document and a
+pointer in it), to a `SchemaError`, or to None if the error is already reported. Nothing outside the configuration's own
+files is ever read.
 """
 
 import posixpath
@@ -27,11 +28,11 @@ _SCHEME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|//)")
 
 @attrs.define(eq=False, kw_only=True)
 class Document:
-    """One schema document. `base` is its pointer in the configuration, None for a file; `file` is where it stands.
+    """One schema document. `base` is its pointer in the configuration, None for a file; `file` contains it.
 
-    `uri` is made up and unique. `resources` maps the pointers of schemas that carry an `$id` to it, the root first;
-    `positions` are the pointers of all schemas reached from the root through keywords. `value` is in 2020-12, and so are
-    all pointers; `origin` knows where it stands in the file. `is_foreign`: somebody else wrote and publishes it.
+    `uri` is generated and unique. `resources` maps the pointers of schemas that carry an `$id` to it, the root first;
+    `positions` are the pointers of all schemas reached from the root through keywords. `value` and all pointers are in
+    2020-12; `origin` maps them to the file. `is_foreign`: published by a third party.
     """
 
     uri: str
@@ -66,18 +67,18 @@ class Document:
             self._scan(child, below, resource)
 
     def resource_of(self, pointer: str) -> str:
-        """The pointer of the nearest schema with an `$id` at or above; the root's where there is none."""
+        """The pointer of the nearest schema with an `$id` at or above; by default the root's."""
         above = (p for p in self.resources if pointer == p or pointer.startswith(p + "/"))
         return max(above, key=len)
 
     def resource_uri(self, resource: str) -> str:
-        """The made-up URI of a resource of this document."""
+        """The generated URI of a resource of this document."""
         return f"{self.uri}?{quote(resource, safe='')}" if resource else self.uri
 
 
 @attrs.frozen(slots=True)
 class SchemaTarget:
-    """What a reference means: a schema of a document. No document: one of the dialect's own meta-schemas."""
+    """The target of a reference: a schema of a document. No document: one of the dialect's own meta-schemas."""
 
     document: Document | None
     pointer: str
@@ -97,7 +98,7 @@ class Documents:
         self._files: dict[str, Document | None] = {}
 
     def inline(self, pointer: str, value: Json) -> Document:
-        """The document of a schema that stands in the configuration."""
+        """The document of an inline schema."""
         document = self._inline.get(pointer)
         if document is None:
             origin = modern(value)
@@ -123,12 +124,12 @@ class Documents:
             tree = self._sources.read_document(path)
             self._files[path] = None if tree is None else _of_file(path, tree)
             if tree is None or not is_schema_like(tree.value):
-                # Any file may be named by mistake, a private one as well.
+                # Any file may be named by mistake, even a private one.
                 self._sources.veil(path)
         return self._files[path]
 
     def place(self, document: Document, pointer: str, *, key: bool = False) -> Place:
-        """Where a part of a document stands, or the key that it stands under."""
+        """The location of a part of a document, or of its key."""
         pointer = document.origin.then(pointer)
         if document.tree is not None:
             tree = document.tree
@@ -136,14 +137,14 @@ class Documents:
         return self._sources.place((document.base or "") + pointer, key=key)
 
     def is_unknown(self, document: Document, pointer: str) -> bool:
-        """Whether a finding has already said that the value there can't be known."""
+        """Whether the value is reported as unknown."""
         pointer = document.origin.then(pointer)
         if document.tree is not None:
             return pointer in document.tree.unknown
         return (document.base or "") + pointer in self._sources.unset
 
     def entry(self, pointer: str, reference: str) -> Resolution:
-        """What a message's `schema: PATH[#/pointer]` means."""
+        """Resolve a message's `schema: PATH[#/pointer]`."""
         file = self._sources.place(pointer).file
         path, _, fragment = reference.partition("#")
         if not path and fragment.startswith("/schemas/"):
@@ -155,7 +156,7 @@ class Documents:
         return self._in_file(path, fragment, file, pointer)
 
     def resolve(self, reference: str, document: Document, pointer: str) -> Resolution:
-        """What a `$ref` means that stands in the schema at `pointer` of a document; errors point at the `$ref`."""
+        """Resolve the `$ref` of the schema at `pointer` of a document; errors point at the `$ref`."""
         here = at(pointer, "$ref")
         uri, _, fragment = reference.partition("#")
         resource = document.resource_of(pointer)
@@ -230,7 +231,7 @@ def _of_file(path: str, tree: Tree) -> Document:
 
 
 def _is_published(schema: Json) -> bool:
-    """Whether a file says at which address of the web it is published."""
+    """Whether a file says at which web address it is published."""
     named = schema.get("$id", schema.get("id")) if isinstance(schema, dict) else None
     return isinstance(named, str) and named.startswith(("http://", "https://"))
 
@@ -269,10 +270,10 @@ def _children(value: Json) -> Iterator[tuple[str, Json]]:
 
 
 def value_at(document: Document, pointer: str) -> Json:
-    """What stands at a pointer of a document.
+    """The value at a pointer of a document.
 
     Raises:
-        LookupError: nothing does.
+        LookupError: there is none.
     """
     value = document.value
     for key in tokens(pointer):

@@ -1,7 +1,7 @@
-"""Older drafts of JSON Schema (04, 06, 07, 2019-09) written in 2020-12, so that all else has to know one language.
+"""Converts older drafts of JSON Schema (04, 06, 07, 2019-09) to 2020-12, so that nothing else has to know them.
 
-What a draft does not know is left out where 2020-12 does, since the draft's own rules ignore it. Each schema that lands
-at another pointer is noted, so that references find it and findings show where it really stands.
+Keywords that 2020-12 knows and the draft does not are removed, since the draft ignores them. Schemas that move to another
+pointer are recorded, so that references find them and findings show the original location.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ _BESIDE_REFERENCES: Final = frozenset(
     {"$ref", "definitions", "$defs", "title", "description", "default"}
 )
 
-# What each draft knows is what the next one knows, without the words that came with that.
+# Each draft knows what the next one knows, without the keywords added there.
 _IN_2019: Final = KEYWORDS.keys() - {"prefixItems", "$dynamicRef", "$dynamicAnchor"}
 _IN_07: Final = _IN_2019 - {
     *("$anchor", "dependentRequired", "dependentSchemas", "unevaluatedItems"),
@@ -40,7 +40,7 @@ _FORMATS_IN_04: Final = _FORMATS_IN_06 - {"uri-reference", "uri-template", "json
 
 @attrs.frozen(slots=True, kw_only=True)
 class Draft:
-    """What an older draft knows: its keywords and formats; `lone_references`: whatever stands beside `$ref` is ignored."""
+    """An older draft: its keywords and formats; `lone_references`: siblings of `$ref` are ignored."""
 
     keywords: AbstractSet[str]
     formats: AbstractSet[str]
@@ -61,7 +61,7 @@ _DRAFTS: Final[Mapping[str, Draft]] = {
 
 
 def draft_of(schema: Json) -> Draft | None:
-    """The older draft that a schema's `$schema` names; None for 2020-12, for none, and for one that is not known."""
+    """The older draft that `$schema` names; None for 2020-12, no `$schema`, or an unknown one."""
     named = schema.get("$schema") if isinstance(schema, dict) else None
     if not isinstance(named, str):
         return None
@@ -72,9 +72,9 @@ def draft_of(schema: Json) -> Draft | None:
 
 @attrs.define(eq=False)
 class Modern:
-    """A document in 2020-12. `moved` leads from pointers of the original to those in `value`, where they differ.
+    """A document in 2020-12. `moved` maps pointers of the original to those in `value`, if they differ.
 
-    `olds` are the schemas that were written in older drafts, as they stand in the original, by their pointers.
+    `olds` are the original schemas in older drafts, by pointer.
     """
 
     value: Json
@@ -82,16 +82,16 @@ class Modern:
     olds: Mapping[str, Json] = attrs.field(factory=dict)
 
     def now(self, pointer: str) -> str:
-        """Where in `value` it stands what the original has at a pointer."""
+        """Map a pointer of the original to `value`."""
         return _translated(pointer, self.moved)
 
     def then(self, pointer: str) -> str:
-        """Where in the original it stands what `value` has at a pointer."""
+        """Map a pointer of `value` to the original."""
         return _translated(pointer, {new: old for old, new in self.moved.items()})
 
 
 def modern(document: Json) -> Modern:
-    """A document with every schema of an older draft in it (the whole, or its top-level values) in 2020-12."""
+    """Convert a document: every schema of an older draft in it (the whole, or top-level values) becomes 2020-12."""
     schemas = {"": document}
     if draft_of(document) is None and isinstance(document, dict):
         schemas = {at("", key): child for key, child in document.items() if key not in KEYWORDS}
@@ -112,7 +112,7 @@ def _rewritten(schema: Json, pointer: str, moved: dict[str, str]) -> Json:
 
 
 def _recursion(root: Json) -> dict[str, Json]:
-    """What `$recursiveRef: "#"` means in a resource: its own root, or that of the caller from outside."""
+    """The meaning of `$recursiveRef: "#"` in a resource: its own root, or that of an outer caller."""
     is_dynamic = isinstance(root, dict) and root.get("$recursiveAnchor") is True
     return {"$dynamicRef": "#recursive"} if is_dynamic else {"$ref": "#"}
 
@@ -146,7 +146,7 @@ class _Rewriter:
         return self.keywords(schema, old, new)
 
     def keywords(self, schema: Mapping[str, Json], old: str, new: str) -> Json:
-        """The keywords of one schema, in the words of 2020-12."""
+        """Convert the keywords of one schema."""
         written: dict[str, Json] = {}
         alone = self.draft.lone_references and isinstance(schema.get("$ref"), str)
         for keyword, value in schema.items():
@@ -163,7 +163,7 @@ class _Rewriter:
         return written
 
     def below(self, keyword: str, value: Json, old: tuple[str, ...], new: tuple[str, ...]) -> Json:
-        """What a keyword of 2020-12 holds, the schemas in it rewritten."""
+        """Convert the schemas inside a keyword's value."""
         kind = "schemas by name" if keyword == "definitions" else KEYWORDS.get(keyword)
         here, there = at(*old), at(*new)
         if kind == "schema":
@@ -224,7 +224,7 @@ class _Rewriter:
                 yield keyword, value
 
     def format(self, schema: _Schema, _old: str, _new: str) -> _Words:
-        """A format that the draft does not know checks nothing."""
+        """Drops formats that the draft does not know."""
         if schema["format"] in self.draft.formats or not isinstance(schema["format"], str):
             yield "format", schema["format"]
 
@@ -238,7 +238,7 @@ class _Rewriter:
             yield "$dynamicAnchor", "recursive"
 
     def nothing(self, _schema: _Schema, _old: str, _new: str) -> _Words:
-        """A keyword whose work is done, or that is looked at with another."""
+        """Drops a keyword that is handled elsewhere."""
         return iter(())
 
 

@@ -1,8 +1,8 @@
-"""Why a schema refuses a value, in words, at a cost that its sender can't drive up.
+"""Explains why a schema refuses a value, at a bounded cost.
 
-A validator that collects errors builds every one of them, and for `anyOf` and `oneOf` those of every branch, so a small
-message can make millions. Only small values against schemas that don't multiply are explained in full. For any other
-value the first violation is found with unions hidden in a double negation, which is decided without collecting.
+A validator that collects errors builds all of them, and for `anyOf` and `oneOf` those of every branch, so a small message
+can cause millions. Only small values are explained in full, and only against schemas that don't multiply errors. Otherwise
+the first violation is found with unions wrapped in a double negation, which is evaluated without collecting errors.
 """
 
 import itertools
@@ -38,7 +38,7 @@ _UNEVALUATED: Final = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 
 
 class Explainer:
-    """Explains what one compiled schema refuses. `options` are those that it was compiled with."""
+    """Explains what one compiled schema refuses. `options` are its compile options."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Explainer:
         self._build = build
 
     def explain(self, value: Json) -> list[Violation]:
-        """Why not: at most 10 violations in the schema's order, one for a large value; empty when it is accepted."""
+        """At most 10 violations in the schema's order, one for a large value; empty if accepted."""
         if not self._multiplies and not _is_heavy(value):
             errors = self._validator.iter_errors(value)
             return [self._told(error) for error in itertools.islice(errors, MAX_VIOLATIONS)]
@@ -65,7 +65,7 @@ class Explainer:
         return Violation("", "has a field or an item that is not allowed", "unevaluatedProperties")
 
     def _told(self, error: _Error) -> Violation:
-        """The violation, without the values that a schema lists for what it marks as sensitive."""
+        """The violation, without listed values that are marked as sensitive."""
         found = Violation(at("", *error.instance_path), *_words(error))
         if self._marks is None:
             return found
@@ -105,7 +105,7 @@ def _is_heavy(value: Json) -> bool:
 
 
 def _multiplies(root: Json) -> bool:
-    """Whether a schema with every reference written out has too many schemas, or no end."""
+    """Whether a schema with all references expanded is too large or infinite."""
     count, waiting = 0, [root]
     while waiting and count <= MAX_EXPANSION:
         schema = waiting.pop()
@@ -124,7 +124,7 @@ def _multiplies(root: Json) -> bool:
 
 
 def _without_branches(schema: Json, *, hide_references: bool, is_root: bool = False) -> Json:
-    """A schema that accepts the same, apart from `unevaluated…`, and does not collect what is wrong in branches."""
+    """An equivalent schema (except for `unevaluated…`) that does not collect errors in branches."""
     hides = (*_UNIONS, "$ref", "$dynamicRef") if hide_references and not is_root else _UNIONS
     if not isinstance(schema, dict):
         return schema
@@ -208,7 +208,7 @@ def _no_branch(error: _Error) -> str:
 
 
 def shown_path(path: list[str | int]) -> str:
-    """A path of keys as people write it, cut at 64 characters."""
+    """A path of keys in the usual notation, cut at 64 characters."""
     text = ".".join(map(str, path))
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
@@ -219,7 +219,7 @@ def _branches(error: _Error) -> list[list[_Error]]:
 
 
 def _hidden(error: _Error) -> str:
-    """The keyword that a double negation stands for; empty for any other `not`."""
+    """The keyword that a double negation replaces; empty for any other `not`."""
     match _asked(error, "schema"):
         case {"not": {"anyOf": _}}:
             return "anyOf"
@@ -240,7 +240,7 @@ _HIDDEN_WORDS: Final = {
 
 
 def _distance(branch: list[_Error]) -> tuple[bool, int]:
-    # A wrong constant is how most unions say "not this form at all".
+    # In most unions a wrong constant means that this alternative was not intended.
     other = any(error.kind.name in {"const", "enum", "type", "falseSchema"} for error in branch)
     return other, len(branch)
 
@@ -261,7 +261,7 @@ def _counted(word: str, noun: str) -> Callable[[_Error], str]:
 
 
 def _filled(words: str) -> Callable[[_Error], str]:
-    """Words with what the library says of the keyword in braces."""
+    """Fill a message's braces from the library's data about the keyword."""
     return lambda error: words.format_map(error.kind.as_dict())
 
 

@@ -1,7 +1,7 @@
 """What a JSON Schema guarantees about the values it accepts: which properties exist, and of which types.
 
-A property is guaranteed when every case of the schema guarantees it. What is not understood only weakens a case, so
-what is said to be guaranteed always is, but not all that is guaranteed is said.
+A property is guaranteed if every case of the schema guarantees it. What is not understood only weakens a case, so the
+result is sound but may be incomplete.
 """
 
 from collections.abc import Iterable
@@ -23,13 +23,12 @@ from channeld.schema.cases import (
 
 @attrs.frozen(slots=True, kw_only=True)
 class Lookup:
-    """What a schema says of the value at a path.
+    """What a schema says about the value at a path.
 
     `guaranteed`: it exists in every accepted value. `possible`: it may exist. `declared`: the schema names it.
-    `types`: the JSON types that it can have, `integer` apart from `number` (a schema's `number` gives both). `values`:
-    all that it can be, where the schema lists them; `elements`: all that an element can be, where it is a list.
-    `missing`: the first step that is not guaranteed; `names`: the properties declared beside it. `known` is false where
-    the schema can't be analysed and so nothing was found.
+    `types`: its possible JSON types, with `integer` separate from `number` (a schema's `number` gives both). `values`: all
+    possible values, if the schema lists them; `elements`: the same for elements of a list. `missing`: the first step that
+    is not guaranteed; `names`: the properties declared next to it. `known` is false if the schema can't be analysed.
     """
 
     guaranteed: bool
@@ -46,7 +45,7 @@ class Lookup:
 class Shape:
     """The guarantees of one self-contained schema (`$ref` only to its own pointers).
 
-    `of_object` says that only objects are ever asked about, as with frames and claims.
+    `of_object`: only objects are considered, as with frames and claims.
     """
 
     __slots__ = ("_roots", "_schema")
@@ -57,7 +56,7 @@ class Shape:
         self._roots = self._expansion().cases(root)
 
     def lookup(self, path: tuple[str, ...]) -> Lookup:
-        """What is known of the value at a path of property names; the empty path is the whole value."""
+        """What is known about the value at a path of property names; the empty path is the whole value."""
         expansion = self._expansion()
         cases, guaranteed, declared, known = self._roots, True, True, True
         missing: str | None = None
@@ -87,16 +86,16 @@ class Shape:
 
     @property
     def is_open(self) -> bool:
-        """Whether an object with a property that nobody declared can be accepted."""
+        """Whether undeclared properties are accepted."""
         return any(case.is_open() for case in self._roots)
 
     @property
     def is_silently_open(self) -> bool:
-        """Whether it is open because nothing is said (`additionalProperties` is missing)."""
+        """Whether it is open only because `additionalProperties` is missing."""
         return any(case.is_open(unless_said=True) for case in self._roots)
 
     def may_be_object(self) -> bool:
-        """Whether any object can be accepted, as far as types and constants tell."""
+        """Whether any object can be accepted, judging by types and constants."""
         return any("object" in case.types for case in self._roots)
 
     def _expansion(self) -> Expansion:
@@ -104,17 +103,17 @@ class Shape:
 
 
 class RefusedShape(Shape):
-    """The guarantees of a schema with a finding of its own: all that is asked for, so that one mistake is one finding."""
+    """The guarantees of an invalid schema: everything, so that one mistake is one finding."""
 
     __slots__ = ()
 
     def lookup(self, path: tuple[str, ...]) -> Lookup:
-        """Guaranteed, whatever the path."""
+        """Every path is guaranteed."""
         return Lookup(guaranteed=True, possible=True, declared=True, types=frozenset({"string"}))
 
 
 def _step(expansion: Expansion, cases: Iterable[Case], name: str) -> list[Case]:
-    # By identity: Python holds `{const: 1}` and `{const: true}` for equal.
+    # By identity: in Python `{const: 1}` equals `{const: true}`.
     seen: dict[tuple[int, ...], Conjunction] = {}
     for case in cases:
         below = case.schemas_of(name)
@@ -125,7 +124,7 @@ def _step(expansion: Expansion, cases: Iterable[Case], name: str) -> list[Case]:
 
 
 def _elements(expansion: Expansion, cases: Iterable[Case]) -> tuple[Json, ...] | None:
-    """All values that an element of a list can have; None where the schema does not list them."""
+    """All possible values of a list's elements; None if the schema does not list them."""
     found: list[Json] = []
     for case in cases:
         if "array" not in case.types:

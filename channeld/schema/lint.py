@@ -1,4 +1,4 @@
-"""What is probably a mistake in one schema: keywords, drafts, bounds, formats, patterns, numbers."""
+"""Finds probable mistakes in one schema: keywords, drafts, bounds, formats, patterns, numbers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ from channeld.suggest import did_you_mean
 
 Schema = dict[str, Json]
 
-# Older drafts' words, and how 2020-12 says the same.
+# Older drafts' keywords, and their 2020-12 equivalents.
 _FORMERLY: Final[Mapping[str, str]] = {
     "definitions": "`$defs` (and `#/$defs/…` in the references)",
     "dependencies": "`dependentRequired` for names, `dependentSchemas` for schemas",
@@ -40,9 +40,9 @@ _NESTED_QUANTIFIER: Final = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\
 
 
 def lint(schema: Json, pointer: str, referred: Callable[[str], bool]) -> Iterator[SchemaError]:
-    """What is probably a mistake in one schema, its subschemas left aside.
+    """Find probable mistakes in one schema, without its subschemas.
 
-    `referred` tells of a pointer whether some `$ref` leads to what lies under it: then it is in use.
+    `referred(pointer)`: whether some `$ref` leads below the pointer, so that it is in use.
     """
     if not isinstance(schema, dict):
         return
@@ -165,7 +165,7 @@ def _impossible_names(schema: Schema, pointer: str) -> Iterator[SchemaError]:
 
 
 def is_shut_out(schema: Json, name: str) -> bool:
-    """Whether `additionalProperties: false` of the schema keeps an object from having the property."""
+    """Whether `additionalProperties: false` excludes the property."""
     if not isinstance(schema, dict) or "patternProperties" in schema:
         return False
     is_closed = schema.get("additionalProperties") is False

@@ -1,4 +1,4 @@
-"""Whether a schema is one by the meta-schema of its own draft, and in words why not."""
+"""Validates a schema against the meta-schema of its own draft."""
 
 import itertools
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ _LONGEST: Final = 120
 
 
 def against_meta_schema(schema: Json, pointer: str = "") -> Iterator[SchemaError]:
-    """What the meta-schema that `$schema` names (2020-12 without one) has against a schema; `pointer` is its own."""
+    """Violations of the meta-schema that `$schema` names (by default 2020-12); `pointer` is the schema's."""
     if not isinstance(schema, dict | bool) or jsonschema_rs.meta.is_valid(schema):
         return
-    # Only a wrong schema pays for the library that explains it: loading it takes longer than all else here.
+    # Imported only for an invalid schema: loading it takes longer than everything else here.
     from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 - rare
 
     draft = validators.validator_for(schema, default=Draft202012Validator)

@@ -1,4 +1,4 @@
-"""Small values that a JSON Schema accepts: for links and examples, and the texts and numbers that comparisons try."""
+"""Generates small values that a JSON Schema accepts, and strings and numbers for comparisons to try."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -37,7 +37,7 @@ def texts(lengths: Iterable[int], preferred: str = "") -> Iterator[str]:
 
 
 def numbers(edges: Iterable[float], multiples: Iterable[float]) -> Iterator[Json]:
-    """Numbers worth trying: small ones, those at and beside the ends of ranges, and multiples."""
+    """Numbers worth trying: small ones, those at and next to the ends of ranges, and multiples."""
     yield from (1, 0, -1, 1.5)
     for edge in edges:
         for value in (edge, edge + 1, edge - 1, edge + 0.5, edge - 0.5):
@@ -50,11 +50,11 @@ def numbers(edges: Iterable[float], multiples: Iterable[float]) -> Iterator[Json
 def sample(
     schema: Json, preferred: str = "text", schemas: Mapping[str, Json] | None = None
 ) -> Json:
-    """A value that the schema accepts; None where none was found.
+    """A value that the schema accepts, or None.
 
     Args:
         schema: any; a `$ref` is followed within it and into `schemas`.
-        preferred: for strings, where it fits.
+        preferred: for strings, if it fits.
         schemas: the configuration's named schemas.
     """
     shared: dict[str, Json] = {"schemas": dict(schemas or {})}
@@ -71,7 +71,7 @@ class _Sampler:
     shared: Mapping[str, Json]
 
     def fitting(self, conjunction: Conjunction, depth: int) -> Iterator[Json]:
-        """Candidates that the schemas accept by themselves, so that a whole needs no search; the likeliest first."""
+        """Candidates that the schemas accept by themselves, likeliest first, so that the whole needs no search."""
         cases = Expansion(lambda ref: pointed({**self.shared}, ref)).cases(conjunction)
         if depth > _DEEPEST or not cases:
             return

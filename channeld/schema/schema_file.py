@@ -1,7 +1,7 @@
-"""A file of JSON Schemas checked by itself, as far as that can be done without the configuration that names it.
+"""Checks a file of JSON Schemas by itself, as far as possible without its configuration.
 
-The file is one schema, or several under names of its author's choice (`schema: messages.json#/whisper`). What depends on
-where a schema is used (whether a field may be extra, how long a message may be) is the configuration's to find.
+The file is one schema, or several under any names (`schema: messages.json#/whisper`). What depends on a schema's use (extra
+fields, message size) is checked with the configuration.
 """
 
 import posixpath
@@ -20,7 +20,7 @@ _OURS: Final = ("channeld", "channels", "scenarios", "config")
 
 
 def is_schema_file(value: Json) -> bool:
-    """Whether a document looks like a JSON Schema, or like several under names, and not like a configuration."""
+    """Whether a document looks like one or several JSON Schemas and not like a configuration."""
     return (
         isinstance(value, dict)
         and not any(key in value for key in _OURS)
@@ -29,10 +29,10 @@ def is_schema_file(value: Json) -> bool:
 
 
 def check_schema_file(sources: Sources) -> Report:
-    """What is wrong with the schemas of the main file, and with those in other files that they refer to.
+    """Check the schemas of the main file, and those in other files that they refer to.
 
     Args:
-        sources: the main file, read. Their `report` is another one from now on; this one is returned.
+        sources: the main file. Their `report` is replaced; the new one is returned.
     """
     report = sources.report = Report()
     tree = sources.tree(sources.root)

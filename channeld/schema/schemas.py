@@ -1,4 +1,4 @@
-"""Every JSON Schema of a configuration: found, resolved, compiled once, and asked what it guarantees."""
+"""All JSON Schemas of a configuration: finds, resolves and compiles each once, with its guarantees."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ _REFUSED: Final = RefusedShape(True)
 
 @attrs.frozen(slots=True, eq=False)
 class Surveyed:
-    """A schema or subschema that the configuration reaches: its document, its pointer there, itself."""
+    """A schema or subschema that the configuration reaches: its document, its pointer there, its value."""
 
     document: Document
     pointer: str
@@ -41,14 +41,14 @@ class Surveyed:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is known by."""
+        """Its identity."""
         return self.document.uri, self.pointer
 
 
 class Schemas:
-    """The schemas of one configuration, compiled. What is wrong with them goes to the report, nothing is raised.
+    """The compiled schemas of one configuration. Errors go to the report; nothing is raised.
 
-    Pointers are those of the merged configuration at which a schema, or the name of its file, stands.
+    Pointers are those of a schema, or of its file's name, in the merged configuration.
     """
 
     def __init__(self, config: Config, sources: Sources, report: Report) -> None:
@@ -71,18 +71,18 @@ class Schemas:
             self._compile(pointer)
 
     def validator(self, pointer: str) -> Validator | None:
-        """The validator of a schema; None when it could not be compiled, and then a diagnostic says why."""
+        """The validator of a schema; None if it could not be compiled, which is reported."""
         return self._validators.get(pointer)
 
     def compile_at(self, pointer: str, schema: Json) -> Validator | None:
-        """The validator of a schema that stands at a pointer apart from the declared ones; None after findings."""
+        """Compile a schema at a pointer that is not a declared one; None after findings."""
         root = self._roots[pointer] = SchemaTarget(self.documents.inline(pointer, schema), "")
         self._survey(root)
         self._compile(pointer)
         return self._validators[pointer]
 
     def shape(self, pointer: str) -> Shape:
-        """What a schema guarantees. A schema of messages, events and claims is only ever asked about objects."""
+        """What a schema guarantees. Schemas of messages, events and claims only apply to objects."""
         if pointer not in self._shapes:
             if pointer in self._bundles:
                 of_object = not _is_of_url(pointer) and not pointer.startswith("/schemas/")
@@ -92,11 +92,11 @@ class Schemas:
         return self._shapes[pointer]
 
     def resolved(self, pointer: str) -> Json:
-        """The schema with all it refers to under `$defs`; None when that can't be had (or there is no such schema)."""
+        """The schema with everything it refers to under `$defs`, or None."""
         return self._bundles.get(pointer)
 
     def root(self, pointer: str) -> SchemaTarget | None:
-        """The document that the schema stands in, and where in it; None when its file or pointer leads nowhere."""
+        """The schema's document and the pointer in it; None if its file or pointer is invalid."""
         return self._roots.get(pointer)
 
     def surveyed(self) -> Sequence[Surveyed]:
@@ -104,7 +104,7 @@ class Schemas:
         return tuple(self._surveyed.values())
 
     def referred(self, one: Surveyed) -> Surveyed | None:
-        """What the schema's `$ref` means; None when it has none, or it leads nowhere or out of the configuration."""
+        """The target of the schema's `$ref`; None if it has none, or it is dangling or external."""
         reference = one.schema.get("$ref") if isinstance(one.schema, dict) else None
         if not isinstance(reference, str):
             return None
@@ -162,7 +162,7 @@ class Schemas:
                 SchemaTarget(document, where) for where, _, _ in subschemas(one.schema, pointer)
             ]
             if document.is_dynamic:
-                # Such documents are bundled whole, so what is wrong anywhere in them matters.
+                # Such documents are bundled whole, so errors anywhere in them matter.
                 waiting.append(SchemaTarget(document, ""))
             waiting.extend(reversed([*self._references(one), *below]))
 
@@ -190,7 +190,7 @@ class Schemas:
             self._report.add(diagnose(error.code, error.message, place, help=error.help))
 
     def _check_older_drafts(self) -> None:
-        """What only an older draft's own meta-schema knows; where 2020-12's words have found something, that is enough."""
+        """Check against an older draft's own meta-schema, unless the 2020-12 checks have found something."""
         documents = {one.document.uri: one for one in self._surveyed.values()}
         for one in documents.values():
             if not any(uri == one.document.uri for uri, _ in self._broken):
@@ -219,7 +219,7 @@ class Schemas:
         try:
             return compiled(whole)
         except ValueError as problem:
-            # What the checks above can say better they have said; this is what they do not know.
+            # The checks above have better messages; this catches the rest.
             better = next(against_meta_schema(whole), None)
             words = better.message if better is not None else str(problem).split("\n", 1)[0]
             place = self._sources.place(pointer)
@@ -228,7 +228,7 @@ class Schemas:
 
 
 def declared_schemas(config: Config) -> Iterator[tuple[str, Json]]:
-    """Every schema that a configuration declares, with its pointer, in an order that reads well in a report."""
+    """Every declared schema with its pointer, in the order for reports."""
     for name, schema in config.schemas.items():
         yield at("/schemas", name), schema
     for name, authenticator in config.auth.items():

@@ -1,4 +1,4 @@
-"""Values that a schema marks with `x-sensitive: true`: found in a value, and masked wherever people may read it."""
+"""Values that a schema marks with `x-sensitive: true`: found in a value, and masked in output for people."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ _Schemas = Sequence[Mapping[str, Json]]
 
 
 def marks_of(schema: Json) -> "Marks | None":
-    """The marks of a self-contained schema; None where there are none."""
+    """The marks of a self-contained schema, or None."""
     return Marks(schema) if f'"{MARK}"' in json.dumps(schema) else None
 
 
 @attrs.frozen(slots=True, eq=False)
 class Marks:
-    """Where a schema marks values. What it refers to and can't be followed counts as marked."""
+    """Where a schema marks values. References that can't be followed count as marked."""
 
     schema: Json
 
@@ -32,7 +32,7 @@ class Marks:
         return self._masked(value, (self.schema,), lambda _: None)
 
     def secrets(self, value: Json) -> list[Json]:
-        """What is marked in a value."""
+        """The marked parts of a value."""
         found: list[Json] = []
         self._masked(value, (self.schema,), found.append)
         return found
@@ -79,7 +79,7 @@ class Marks:
         return value
 
     def _together(self, schemas: Sequence[Json]) -> _Schemas | None:
-        """All that speaks of the same value; None where a reference can't be followed."""
+        """All schemas that apply to the same value; None if a reference can't be followed."""
         found: dict[int, Mapping[str, Json]] = {}
         waiting = list(schemas)
         while waiting:
@@ -133,7 +133,7 @@ def _of_item(schemas: _Schemas, index: int) -> Iterator[Json]:
 
 
 def scrubbed(text: str, secrets: Sequence[str]) -> str:
-    """A text without any of the secrets, those that are cut short after 40 characters as well."""
+    """A text with all secrets masked, including ones truncated after 40 characters."""
     for secret in sorted(secrets, key=len, reverse=True):
         head, start = secret[:_HEAD], 0
         while head and (start := text.find(head, start)) >= 0:

@@ -1,4 +1,4 @@
-"""What a schema says of a value: accepted or not, and each violation with its place; the two values everybody passes on."""
+"""The interface of validators, and violations with their locations."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from channeld.protocol.frames import Json
 
 @attrs.frozen(slots=True)
 class Violation:
-    """One reason why a schema refuses a value, as the wire shows it: a JSON pointer, words, the keyword."""
+    """One reason why a schema refuses a value, as on the wire: a JSON pointer, a message, the keyword."""
 
     path: str
     message: str
@@ -18,10 +18,10 @@ class Violation:
 
 @attrs.frozen(slots=True, eq=False)
 class Validator:
-    """A compiled JSON Schema, which holds all that it refers to; the two verbs agree.
+    """A compiled, self-contained JSON Schema; `accepts` and `explain` agree.
 
-    `accepts` is the compiled schema's own bound method: nothing stands between it and the caller. `explain` says why not:
-    at most 10 violations, values longer than 64 characters cut; empty when it accepts.
+    `accepts` is the compiled schema's own bound method, without any wrapper. `explain` returns at most 10 violations, with
+    values cut at 64 characters; empty if it accepts.
     """
 
     schema: Json

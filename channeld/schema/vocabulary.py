@@ -1,4 +1,4 @@
-"""The keywords of JSON Schema 2020-12: what each takes, and where in a schema other schemas stand."""
+"""The keywords of JSON Schema 2020-12: what each takes, and where subschemas are."""
 
 import contextlib
 import functools
@@ -67,15 +67,15 @@ KEYWORDS: Final[Mapping[str, str]] = {
 IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 """The keywords whose schemas speak of the same value as the schema they stand in (`$ref` beside)."""
 
-# Older drafts' containers are walked too, so that a reference into them means what its author thinks.
+# Also walk older drafts' containers, so that references into them work.
 _CONTAINERS: Final = {"definitions": "schemas by name"}
 
 
 @attrs.frozen(slots=True)
 class SchemaError:
-    """What is wrong at `pointer` of a schema's document: a code of the catalogue, the words, what to write.
+    """An error at `pointer` of a schema's document: code, message, and what to write instead.
 
-    `key` is true where the key itself is meant rather than its value.
+    `key`: it concerns the key itself rather than its value.
     """
 
     code: str
@@ -86,26 +86,26 @@ class SchemaError:
 
 
 def mapping(schema: Json | Mapping[str, Json], keyword: str) -> Mapping[str, Json]:
-    """What a keyword that takes a mapping holds; an empty one where it is not there, or holds something else."""
+    """The mapping of a keyword; empty if it is missing or something else."""
     value = schema.get(keyword) if isinstance(schema, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def listed(schema: Json | Mapping[str, Json], keyword: str) -> list[Json]:
-    """What a keyword that takes a list holds; an empty one where it is not there, or holds something else."""
+    """The list of a keyword; empty if it is missing or something else."""
     value = schema.get(keyword) if isinstance(schema, dict) else None
     return value if isinstance(value, list) else []
 
 
 def as_number(value: Json) -> int | float | None:
-    """A value that is a number, else None; true and false are none."""
+    """A value if it is a number (not a boolean), else None."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def subschemas(
     schema: Json | Mapping[str, Json], pointer: str = ""
 ) -> Iterator[tuple[str, Json, str]]:
-    """The schemas directly inside a schema, each with its pointer and the keyword that holds it."""
+    """The direct subschemas of a schema, each with its pointer and keyword."""
     if not isinstance(schema, dict):
         return
     for keyword, value in schema.items():
@@ -122,7 +122,7 @@ def subschemas(
 def rebuilt(
     schema: Mapping[str, Json], change: Callable[[Json, str, str], Json]
 ) -> dict[str, Json]:
-    """A copy of a schema, each schema directly inside it changed: `change(inner, keyword that holds it, pointer)`."""
+    """A copy of a schema with each direct subschema replaced by `change(subschema, keyword, pointer)`."""
     below = {where: change(child, keyword, where) for where, child, keyword in subschemas(schema)}
     copied: dict[str, Json] = {}
     for keyword, value in schema.items():
@@ -144,12 +144,12 @@ def has_keyword(value: Json) -> bool:
 
 
 def is_schema_like(value: Json) -> bool:
-    """Whether a document is a schema, or holds one at the top."""
+    """Whether a document is a schema, or has one at the top level."""
     return has_keyword(value) or (isinstance(value, dict) and any(map(has_keyword, value.values())))
 
 
 def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
-    """What the meta-schema has against one schema, its subschemas not looked into."""
+    """Violations of the meta-schema by one schema, without its subschemas."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
@@ -170,9 +170,9 @@ def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
 
 
 def fields_as_properties(schema: Json) -> dict[str, Json] | None:
-    """The properties that somebody wrote straight into a schema, without `properties`; None where there are others.
+    """Properties written directly into a schema, without `properties`; None if it has keywords.
 
-    That is a schema with no keyword in it, whose entries are all types or schemas: it would accept anything.
+    Such a schema has no keywords, and all of its entries are types or schemas; it would accept anything.
     """
     if not isinstance(schema, dict) or not schema or any(key in KEYWORDS for key in schema):
         return None
@@ -188,10 +188,10 @@ def fields_as_properties(schema: Json) -> dict[str, Json] | None:
 
 
 def linear(pattern: str) -> jsonschema_rs.Draft202012Validator:
-    """What matches a pattern in linear time.
+    """Compile a pattern that matches in linear time.
 
     Raises:
-        ValueError: it is not a regular expression, or cannot be matched so.
+        ValueError: it is not a regular expression, or needs backtracking.
     """
     options = jsonschema_rs.RegexOptions()
     return jsonschema_rs.Draft202012Validator(
@@ -201,7 +201,7 @@ def linear(pattern: str) -> jsonschema_rs.Draft202012Validator:
 
 @functools.lru_cache(maxsize=1024)
 def why_not_linear(pattern: str) -> str | None:
-    """Why a pattern can't be compiled without backtracking; None when it can."""
+    """Why a pattern needs backtracking; None if it does not."""
     with contextlib.suppress(ValueError):
         linear(pattern)
         return None
@@ -214,7 +214,7 @@ def why_not_linear(pattern: str) -> str | None:
 
 def is_from_another_draft(keyword: str, value: Json) -> bool:
     """Whether a keyword of 2020-12 has a value that only older drafts allow."""
-    # These have a finding of their own, CH206, which says how the draft at hand spells them.
+    # These have a finding of their own, CH206, with the correct spelling.
     return (keyword == "items" and isinstance(value, list)) or (
         keyword in {"exclusiveMinimum", "exclusiveMaximum", "required"} and isinstance(value, bool)
     )
@@ -264,7 +264,7 @@ def _type_name_errors(value: Json, pointer: str) -> Iterator[SchemaError]:
         yield SchemaError("CH201", pointer, message, known)
     elif value not in TYPES:
         message = f"`{value}` is not a JSON Schema type"
-        # difflib finds no likeness between these, but everybody means the same by them.
+        # Common synonyms that difflib does not find.
         usual = _OTHER_LANGUAGES.get(value.lower())
         help = f"did you mean `{usual}`?" if usual else did_you_mean(value, TYPES, known)
         yield SchemaError("CH201", pointer, message, help)
@@ -319,7 +319,7 @@ _CHECKS: Final[Mapping[str, Callable[[Json], bool]]] = {
     "lists of names by name": lambda value: (
         isinstance(value, dict) and all(map(_is_distinct_names, value.values()))
     ),
-    # What stands inside is checked as a schema of its own.
+    # Subschemas are checked on their own.
     "schema": lambda _: True,
     "schemas by name": lambda value: isinstance(value, dict),
     "list of schemas": lambda value: isinstance(value, list) and bool(value),
@@ -365,7 +365,7 @@ def _name(value: object) -> str:
 
 
 def nearest_keyword(name: str, value: Json) -> str | None:
-    """The keyword that `name` is a misspelling of, as its letters and its value have it, or None."""
+    """The keyword that `name` is probably a misspelling of, by its letters and value, or None."""
     # Stricter than elsewhere: `other` and `note` are names that people use, not misspellings of `then` and `not`.
     for keyword in candidates(name, KEYWORDS, cutoff=0.75):
         if _fits(KEYWORDS[keyword], value):

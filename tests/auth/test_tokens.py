@@ -41,7 +41,7 @@ def test_tokens_that_go_are_counted() -> None:
     )
     now = TokensAuth(tokens=(TokenEntry(user="b", sha256="1" * 64),))
     (found,) = TokensAuthenticator(was).compare("s", now)
-    assert (found.code, found.message) == ("D413", "1 of the tokens of `s` no longer open anything")
+    assert (found.code, found.message) == ("D413", "1 of the tokens of `s` are no longer accepted")
 
 
 def test_a_token_that_lets_in_another_user_is_told() -> None:
@@ -49,7 +49,7 @@ def test_a_token_that_lets_in_another_user_is_told() -> None:
     now = TokensAuth(tokens=(TokenEntry(user="b", token=Secret(text="t" * 16)),))
     (found,) = TokensAuthenticator(was).compare("s", now)
     assert (found.code, found.level) == ("D412", "dangerous")
-    assert found.message == "a token of `s` lets in `b` now"
+    assert found.message == "a token of `s` is for `b` now"
     assert found.label == "`a` before"
 
 
@@ -67,4 +67,4 @@ def test_a_new_token_is_told_and_not_shown() -> None:
     now = TokensAuth(tokens=(*was.tokens, TokenEntry(user="b", token=Secret(text="u" * 16))))
     (found,) = TokensAuthenticator(was).compare("s", now)
     assert (found.code, found.level, found.security) == ("D404", "safe", True)
-    assert (found.message, found.label) == ("a new token of `s` lets in `b`", "")
+    assert (found.message, found.label) == ("`s` has a new token for `b`", "")

@@ -82,7 +82,7 @@ def test_nobody_at_the_url(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "--clients", "2", "--for", "100ms", "--url", url]) == 1
     out = capsys.readouterr().out
     assert "  closed              2  no connection\n" in out
-    assert out.endswith("  the server was away\n")
+    assert out.endswith("  the server was unreachable\n")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_nobody_at_the_url(capsys: pytest.CaptureFixture[str]) -> None:
         (["--channel", "nowhere"], 2, "has no such channel"),
         (["--channel", "mute"], 2, "there is no channel to load"),
         (["nothing.yaml"], 2, "No such file"),
-        (["-"], 2, "give its name"),
+        (["-"], 2, "give a file name"),
         (["--for", "soon"], 2, "is not a valid duration"),
     ],
 )

@@ -117,7 +117,7 @@ def test_habits_are_told(load: Load) -> None:
     manner = Manner(dev=True, reloads=True, generated=["A_SECRET", "B_KEY"])
     last = ready_text(plan, ["127.0.0.1:1"], manner).splitlines()[-1]
     assert last == (
-        "Secrets made up until it stops: A_SECRET, B_KEY. Changed files are loaded again. "
+        "Secrets generated for this run: A_SECRET, B_KEY. Changed files are loaded again. "
         "Ctrl-C stops."
     )
     assert "loaded again" in ready_text(plan, ["127.0.0.1:1"], Manner(reloads=True))

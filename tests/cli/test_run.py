@@ -85,7 +85,7 @@ def test_a_missing_secret_is_an_error(start: Start, capsys: pytest.CaptureFixtur
     assert start(SIGNED) == 1
     err = capsys.readouterr().err
     assert "JWT_SECRET" in err
-    assert "`channeld run --dev` makes up each secret" in err
+    assert "`channeld run --dev` generates each secret" in err
     assert err.endswith("Error: channels.yaml is not valid\n")
 
 

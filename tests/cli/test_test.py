@@ -122,7 +122,7 @@ def test_too_little_coverage_is_told_on_stderr(capsys: pytest.CaptureFixture[str
     write(GOOD)
     run(["test", "--min-coverage", "50"])
     assert capsys.readouterr().err == (
-        "coverage is 25 %, and 50 % is wanted (--coverage lists the rest)\n"
+        "coverage is 25 %, and 50 % is required (--coverage lists the rest)\n"
     )
 
 

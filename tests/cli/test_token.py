@@ -81,7 +81,7 @@ def test_without_a_secret_it_says_so(
     [
         ([], "Missing option '--user'"),
         (["--user", "a", "--expires", "soon"], "is not a valid duration"),
-        (["--user", "a", "--expires", "0s"], "longer than nothing"),
+        (["--user", "a", "--expires", "0s"], "greater than zero"),
         (["--user", "a", "--claim", "admin"], "write name=value"),
         (["--user", "a", "--auth", "nope"], "no authenticator is called 'nope'"),
         (["--user", "a", "--auth", "other"], "does not sign with a secret"),

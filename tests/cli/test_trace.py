@@ -94,7 +94,7 @@ def test_a_frame_that_is_not_text(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
     assert traced("-", "--user", "ann") == 2
-    assert capsys.readouterr().err == "Error: what was given is not UTF-8 text\n"
+    assert capsys.readouterr().err == "Error: the arguments are not UTF-8 text\n"
 
 
 def test_a_file_whose_name_is_not_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

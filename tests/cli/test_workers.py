@@ -43,7 +43,7 @@ def test_a_worker_finds_the_same_modules(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_configuration_from_standard_input_cannot_be_read_by_several() -> None:
-    with pytest.raises(click.UsageError, match="give its name"):
+    with pytest.raises(click.UsageError, match="give a file name"):
         worker_command("-", [])
 
 

@@ -145,7 +145,7 @@ HEAD = "asyncapi: 3.0.0\nchannels: {c: {address: /c, messages: {m: %s}}}"
         ("{asyncapi: 3.0.0, channels: {}}", "no channel with a message"),
         ("{asyncapi: 3.0.0, channels: {c: 5}}", "/channels/c: this is not a mapping"),
         ("{asyncapi: 2.6.0, channels: {'a/x-{b}': {publish: {message: {}}}}}", "not a whole segment"),
-        ("{asyncapi: 2.6.0, channels: {'a/{b}/{b}': {publish: {message: {}}}}}", "a parameter stands twice"),
+        ("{asyncapi: 2.6.0, channels: {'a/{b}/{b}': {publish: {message: {}}}}}", "a parameter occurs twice"),
         (HEAD % "{payload: {$ref: other.yaml#/a}}", "refers to another document, other.yaml#/a"),
         (HEAD % "{payload: {properties: {a: {$ref: '#/nowhere'}}}}", "there is nothing at #/nowhere"),
         (HEAD % "{$ref: '#/channels/c/messages/m'}", "the reference refers to itself"),

@@ -91,7 +91,7 @@ async def test_without_its_broker_it_starts_and_is_not_healthy(
         assert engine.cluster.is_shared
     lines = capsys.readouterr().err.splitlines()
     assert [line.split('"event":"')[1].split('"')[0] for line in lines] == ["broker_unavailable"]
-    assert "nobody answers" in lines[0]
+    assert "nothing answers" in lines[0]
 
 
 async def test_the_embedded_valkey_comes_and_goes_with_it(write: Write) -> None:

@@ -20,7 +20,7 @@ let close = () => {};
 const app = {
   setup: null,
   say(pulse) {
-    const words = pulse.draining ? "draining" : pulse.broker ? "serving" : "the broker is away";
+    const words = pulse.draining ? "draining" : pulse.broker ? "serving" : "the broker is unreachable";
     state.className = pulse.draining || !pulse.broker ? "bad" : "good";
     state.textContent = pulse.nodes > 1 ? `${words}, ${pulse.nodes} nodes` : words;
   },

@@ -1,8 +1,9 @@
-"""The broker of many nodes: Redis or Valkey between them, one supervised task in each.
+"""The broker for many nodes: Redis or Valkey between them, one supervised task in each.
 
-Every verb goes through one bounded queue, in order, and is sent in batches (`outlet.py`). No task waits for an answer. A session (`session.py`) ends at the first fault; a new one subscribes to everything that is
-wanted, fills the gaps (`subscriptions.py`) and enters every presence again (`entries.py`). Between sessions a verb
-waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavailable`; nothing is ever sent twice.
+Every verb goes through one bounded queue, in order, and is sent in batches (`outlet.py`). No task waits for an answer. A session (`session.py`) ends at the first fault;
+a new one subscribes to all wanted topics, fills the gaps (`subscriptions.py`) and enters all presence again (`entries.py`).
+Between sessions a verb waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavailable`; nothing is
+ever sent twice.
 """
 
 import secrets
@@ -58,7 +59,7 @@ T = TypeVar("T")
 
 # Verbs wait this long for a new session before they fail.
 HOLD = 1.0
-# What one reply may hold of a history: at this size Redis, and a node's loop, are held up for about a millisecond.
+# The maximum size of history in one reply: it blocks Redis, and a node's loop, for about a millisecond.
 PAGE_BYTES, PAGE_FRAMES = 512 * 1024, 500
 ECHO = 1.0
 SILENCE = 3.0
@@ -67,7 +68,7 @@ _FILL_AT_ONCE = 50
 
 
 class RedisBroker(SingleCalls):
-    """Keeps the `Networked` contract."""
+    """Implements the `Networked` contract."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class RedisBroker(SingleCalls):
         """Remember where to connect.
 
         Raises:
-            ValueError: the URL is none that is known.
+            ValueError: the URL is not a known one.
         """
         self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
         self.on_presence_lost: Callable[[Topic, str, Position], None] = lambda *_lost: None
@@ -94,7 +95,7 @@ class RedisBroker(SingleCalls):
         self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
         self._dialler = Dialler(url, prefix, f"channeld-{secrets.token_hex(4)}")
         self._names = self._dialler.names
-        # In place of a history's keys, where nothing is kept.
+        # Instead of a history's keys, if nothing is kept.
         self._blank = (self._names.state,) * 3
         self._clock = clock
         self.node_id = node_id
@@ -103,7 +104,7 @@ class RedisBroker(SingleCalls):
         turn_ends = lambda call: self.when_turn_ends(call)  # noqa: E731, PLW0108
         self._outlet = Outlet(self._outgoing, self._names.state, turn_ends)
         self._server_clock = ServerClock()
-        # Of this process alone, whatever it is called.
+        # Unique to this process.
         self._node = secrets.token_hex(8)
         gap = lambda *gap: self.on_gap(*gap)  # noqa: E731, PLW0108
         lost = lambda *lost: self.on_presence_lost(*lost)  # noqa: E731, PLW0108
@@ -120,7 +121,7 @@ class RedisBroker(SingleCalls):
         self._echo = 0.0
         self._presence_in_doubt = False
         self.reason = ""  # why the latest session ended
-        self.refusal = ""  # why the server keeps this node away, if it does
+        self.refusal = ""  # why the server refuses this node, if it does
         self.on_admission: Callable[[], None] = lambda: None
         self._started: Callable[[], None] = lambda: None
         self._scope = trio.CancelScope()
@@ -131,7 +132,7 @@ class RedisBroker(SingleCalls):
     def publish(
         self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Answer[Position | None]:
-        """Queue a publication; the answer comes when Redis has it."""
+        """Queue a publication; the answer arrives when Redis has it."""
         entry = self._publication(topic, payload, options)
         self._put(entry)
         return entry.answer
@@ -143,7 +144,7 @@ class RedisBroker(SingleCalls):
         conflated: Conflated,
         options: PublishOptions = NO_OPTIONS,
     ) -> Answer[float]:
-        """Queue a publication; the answer says in how many seconds to ask again, where Redis holds it."""
+        """Queue a publication; the answer says in how many seconds to ask again if Redis holds it."""
         entry = self._publication(topic, payload, options)
         now = self._clock.monotonic()
         came = self._server_clock.at(now - conflated.age) or 0.0
@@ -160,7 +161,7 @@ class RedisBroker(SingleCalls):
         return Publish(self._names.channel(topic), history, payload, options, taken_at, self._node)
 
     def subscribe(self, topic: Topic) -> Later[None]:
-        """Want a topic. The answer comes when Redis has heard of it; at once while Redis is away."""
+        """Subscribe to a topic. The answer arrives when Redis has confirmed; at once while Redis is unreachable."""
         subscription, fresh = self._inbox.want(topic)
         if self._current is None:
             return None
@@ -170,18 +171,18 @@ class RedisBroker(SingleCalls):
         return None if subscription.ready.done else subscription.ready
 
     def unsubscribe(self, topic: Topic) -> None:
-        """Want it no more."""
+        """Unsubscribe from a topic."""
         channel = self._inbox.forget(topic)
         if channel is not None:
             self._outlet.ask(channel, is_wanted=False)
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Whether rooms of a channel have a history; of one without Redis is told now, and with each new session."""
+        """Set whether a channel's rooms have a history; Redis is told about those without now and in each new session."""
         if self._numbered.get(channel) is is_numbered:
             return
         self._numbered[channel] = is_numbered
         self._inbox.forget_positions(channel)
-        # The first frame that is kept begins another one.
+        # The first kept frame begins a new one.
         if not is_numbered and self._current is not None:
             keys = (self._names.mark(channel),)
             script = Script("end_histories", keys, (), lambda _reply: None, bound=True)
@@ -190,7 +191,7 @@ class RedisBroker(SingleCalls):
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:
-        """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
+        """All frames after a position, or nothing if some are missing; without a position, the latest `replay` frames."""
         return self._since(topic, position, keep, replay)
 
     def _since(
@@ -243,7 +244,7 @@ class RedisBroker(SingleCalls):
         if user and self._current is not None:
             roster = self._inbox.kept_roster(topic)
             if roster is not None and roster.needs_reading:
-                # Who joins is told who is there: the same call brings it.
+                # The same call returns who is present, for the one who joins.
                 reading = self._reading(roster)
                 script.arguments = [*script.arguments, PAGE]
         script.read = partial(self._read_change, topic, told, reading)
@@ -262,7 +263,7 @@ class RedisBroker(SingleCalls):
         return script.answer
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
-        """Count it no more, but keep its user until `leave`. While Redis is away it is told later."""
+        """Stop counting a connection, but keep its user until `leave`. Redis is told later if unreachable."""
         ends = self._clock.monotonic() + seconds
         script = self._entries.linger(topic, user, connection, ends)
         return None if script is None else self._tell(topic, script)
@@ -270,12 +271,12 @@ class RedisBroker(SingleCalls):
     def leave(
         self, topic: Topic, user: str, connection: str, told: Told = tell_nobody
     ) -> Later[None]:
-        """Forget a connection. While Redis is away this raises, and `on_presence_lost` is called later instead of `told`."""
+        """Remove a connection. If Redis is unreachable this raises, and `on_presence_lost` is called later, not `told`."""
         script = self._entries.leave(topic, user, connection)
         return None if script is None else self._tell(topic, script, told)
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
-        """Who is there, on all nodes, in the order they came: as this node keeps it, where it subscribes to the topic."""
+        """Who is present on all nodes, in order of arrival; from this node's copy if it subscribes to the topic."""
         if self._current is None:
             raise BrokerUnavailable(self._retry_after())
         roster = self._inbox.roster(topic)
@@ -284,7 +285,7 @@ class RedisBroker(SingleCalls):
         return roster.entries() if roster.is_current else Listing(roster)
 
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
-        """How one user is shown there, as `present` would say."""
+        """One user's entry, as in `present`."""
         roster = self._inbox.roster(topic)
         if self._current is not None and roster is not None and roster.is_current:
             return roster.entry(user)
@@ -295,7 +296,7 @@ class RedisBroker(SingleCalls):
         return next((entry for entry in entries if entry.user == user), None)
 
     async def aclose(self) -> None:
-        """End `run`, fail what waits, give up the lease."""
+        """End `run`, fail pending verbs, give up the lease."""
         self._refuse_after = float("-inf")
         if self._current is not None:
             with trio.move_on_after(1), suppress(Lost, RedisError):
@@ -311,15 +312,15 @@ class RedisBroker(SingleCalls):
 
     @property
     def healthy(self) -> bool:
-        """Whether this node hears itself through Redis."""
+        """Whether this node receives its own echo through Redis."""
         return self._healthy
 
     def states(self) -> Mapping[str, bool]:
-        """Nothing: it is one server."""
+        """Empty: there is only one server."""
         return {}
 
     def statistics(self) -> RedisStatistics:
-        """What was done, and what is held now."""
+        """Totals and current numbers."""
         return RedisStatistics(
             healthy=self._healthy,
             sessions=self._sessions,
@@ -337,7 +338,7 @@ class RedisBroker(SingleCalls):
     # The supervised task.
 
     async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep a session with Redis until `aclose` or cancellation; started after the first attempt, good or not."""
+        """Maintain a session with Redis until `aclose` or cancellation; starts after the first attempt, good or not."""
         self._ended = trio.Event()
         self._started = task_status.started
         try:
@@ -358,19 +359,19 @@ class RedisBroker(SingleCalls):
             reason = "cancelled"
             try:
                 await self._session()
-            # Broad, as a supervisor is: whatever ended this session, the next may work.
+            # Broad, as this is a supervisor: whatever ended this session, the next may work.
             except* Exception as group:
                 reason = _first(group)
             finally:
                 self._end(reason)
             self._start()
-            # A part of the pause is chance, so that nodes do not come back in step.
+            # Part of the pause is random, so that nodes do not reconnect in step.
             await trio.sleep(self._pause * (0.5 + secrets.randbelow(500) / 1000))
-            # One that is kept away waits for the others to stop, and then clients wait for it.
+            # A refused node waits for the others to stop; then clients wait for it.
             self._pause = min(self._pause * 2, ECHO if self.refusal else LONGEST_PAUSE)
 
     async def _expire(self) -> NoReturn:
-        """Nothing waits for a session for longer than `HOLD`."""
+        """Fail verbs that have waited for a session for longer than `HOLD`."""
         while True:
             await trio.sleep(HOLD / 2)
             if self._current is None and self._clock.monotonic() >= self._refuse_after:
@@ -468,7 +469,7 @@ class RedisBroker(SingleCalls):
     def _read_change(
         self, topic: Topic, told: Told, reading: RosterReading | None, reply: Reply
     ) -> None:
-        """Tell if its user was the first or the last; what it changed must be in what is shown from now on."""
+        """Report whether its user was the first or the last; the change must be visible from now on."""
         is_turnout, *version = reply
         page = version.pop() if reading is not None else None
         if version:
@@ -498,7 +499,7 @@ class RedisBroker(SingleCalls):
 
     def _tell(self, topic: Topic, script: Script, told: Told = tell_nobody) -> Answer[Reply]:
         script.read = partial(self._read_change, topic, told, None)
-        # The record says so already: if Redis is not told, only a new session makes the two agree.
+        # The record already says so: if Redis is not told, only a new session makes them agree.
         script.answer.on_failure = self._doubt_presence
         self._put(script, urgent=True)
         return script.answer

@@ -1,9 +1,9 @@
-"""How a session speaks: to one server, or to a cluster's node that holds one shard of our keys.
+"""The commands of a session: for one server, or for a cluster node that holds one shard of our keys.
 
-In a cluster what is published must stay on the nodes of its slot (`SPUBLISH`, `SSUBSCRIBE`: Redis 7, any Valkey). While a slot moves,
-some of its keys are on one node and some on the other, and a script must not run in halves. A node refuses a
-call (`TRYAGAIN`, `ASK`) when a key that was named is not there, and looks at no key that the script makes up by itself. So each
-call names one that is never there.
+In a cluster, publications must stay on the nodes of their slot (`SPUBLISH`, `SSUBSCRIBE`: Redis 7, any Valkey). While a
+slot moves, some of its keys are on one node and some on the other, and a script must not run on half of them. A node
+refuses a call (`TRYAGAIN`, `ASK`) if a named key is missing, but does not check keys that the script derives. So each call
+names a key that never exists.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def _digests(dialect: "Dialect") -> dict[str, bytes]:
 
 @attrs.frozen(eq=False)
 class Dialect:
-    """The scripts, and the words of pub/sub. `guard` are keys that each call names beside its own."""
+    """The scripts, and the words of pub/sub. `guard` are keys that each call names in addition."""
 
     scripts: Mapping[str, str]
     subscribe: bytes
@@ -59,5 +59,5 @@ _SHARDED = Dialect(
 
 
 def of_cluster(base: str) -> Dialect:
-    """That of a cluster; `base` is where the names of our keys begin, and no key itself."""
+    """The dialect of a cluster; `base` is the prefix of our keys, and not a key itself."""
     return attrs.evolve(_SHARDED, guard=(f"{base}:nothing",))

@@ -1,7 +1,7 @@
-"""Where the primary is: at a fixed place, where the Sentinels say, or at the cluster's node that holds our keys.
+"""Finds the primary: at a fixed address, through Sentinels, or the cluster node that holds our keys.
 
-A session asks again each time it begins, so after a failover the next session finds the new primary. In a cluster all
-keys of one prefix have one hash tag and so one slot; `shards.py` gives each shard a prefix of its own.
+Each session looks it up again, so after a failover the next session finds the new primary. In a cluster all keys of one
+prefix have one hash tag and so one slot; `shards.py` gives each shard a prefix of its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,15 +27,15 @@ _SENTINEL_PORT, _REDIS_PORT = 26_379, 6_379
 
 
 class NotFound(Exception):
-    """Nobody knows a primary; the message says who was asked."""
+    """No primary was found; the message says who was asked."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Target:
-    """What a URL says: how to find the primary, the names of our keys there, and how to connect.
+    """A parsed URL: how to find the primary, the prefix of our keys, and how to connect.
 
     `pool` has the class and the options of connections to a server, `url` is what they were read from;
-    `sentinel_options` are those of connections to a Sentinel, where they differ.
+    `sentinel_options` are those for connections to a Sentinel, if different.
     """
 
     find: Finder
@@ -52,10 +52,10 @@ def read_url(url: str, prefix: str) -> Target:
 
     Args:
         url: where to connect.
-        prefix: that of the keys, which a cluster needs to know where they are.
+        prefix: the prefix of the keys, which determines their cluster slot.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: it has none of these forms.
     """
     scheme, _, kind = urlsplit(url).scheme.partition("+")
     if scheme in _VALKEY:
@@ -136,7 +136,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
                 why = f": {error}"
                 continue
             nodes = [_node(entry[2], node) for entry in ranges]
-            # The nodes that were named may all be gone one day; those that they named are asked as well.
+            # All configured nodes may be gone one day, so also ask the nodes that they named.
             known[:] = dict.fromkeys([*hosts, *nodes])
             for entry, owner in zip(ranges, nodes, strict=True):
                 if entry[0] <= slot <= entry[1]:

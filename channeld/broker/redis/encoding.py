@@ -1,7 +1,8 @@
-"""What lies in Redis and travels through it: names of keys and channels, and the envelope around publications.
+"""The format of data in Redis: names of keys and channels, and the envelope of publications.
 
-Topic names are data of clients, so they never appear in a key: a key holds a digest of the length-prefixed topic. An
-envelope holds one or more publications of one topic; anyone who can write to Redis can send anything, so it is read strictly.
+Topic names come from clients, so they never appear in a key: a key contains a digest of the length-prefixed topic. An
+envelope contains one or more publications of one topic. Anyone who can write to Redis can send anything, so it is parsed
+strictly.
 """
 
 import binascii
@@ -42,7 +43,7 @@ SLOTS = 16_384
 
 @lru_cache(maxsize=16_384)
 def topic_key(topic: Topic) -> str:
-    """A fixed-size name that no two topics share."""
+    """A fixed-size name, unique to the topic."""
     text = f"{len(topic.kind)}:{topic.kind}{len(topic.channel)}:{topic.channel}{topic.name}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -65,7 +66,7 @@ class Names:
 
     @classmethod
     def of_one_slot(cls, prefix: str) -> "Names":
-        """Names that all lie in one slot of a cluster: the prefix is their hash tag, unless it has one itself."""
+        """Names that are all in one cluster slot: the prefix is their hash tag, unless it contains one."""
         return cls(prefix if _hash_tag(prefix) else f"{{{prefix}}}")
 
     def _channel(self, topic: Topic) -> bytes:
@@ -73,29 +74,29 @@ class Names:
         return f"{self.base}:c:{topic_key(topic)}".encode()
 
     def echo(self, lease: str) -> bytes:
-        """The channel on which a node hears itself."""
+        """The channel for a node's own echo."""
         return f"{self.base}:echo:{lease}".encode()
 
     def once(self, owner: str) -> str:
-        """The keys that an owner has taken."""
+        """The key of an owner's idempotency keys."""
         return f"{self.base}:o:{owner}"
 
     def bucket(self, key: str) -> str:
-        """An allowance that nodes share."""
+        """The key of a shared allowance."""
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)
         return f"{self.base}:r:{digest.hexdigest()}"
 
     def debts(self, account: str) -> str:
-        """What connections of an account have left to the next ones."""
+        """The key of an account's debts."""
         return self.bucket(f"debts\0{account}")
 
     def mark(self, channel: str) -> str:
-        """What tells the histories of a channel's rooms from those before a time without; there while they are kept."""
+        """The mark of a channel's histories, which exists while they are kept."""
         digest = hashlib.blake2b(channel.encode("utf-8", "surrogatepass"), digest_size=16)
         return f"{self.base}:k:{digest.hexdigest()}"
 
     def history(self, topic: Topic) -> tuple[str, str, str]:
-        """The list of kept frames, the hash with epoch and top, and the channel's mark."""
+        """The keys of a history: the list of frames, the hash with epoch and top, and the channel's mark."""
         key = topic_key(topic)
         if topic.kind == "node":
             # What nodes keep for each other is found whatever the layout (`find` in `scripts.py`).
@@ -104,7 +105,7 @@ class Names:
 
 
 def slot_of(key: str) -> int:
-    """A cluster's slot of a key: that of its hash tag if it has one (Redis cluster specification, "Key distribution")."""
+    """A key's cluster slot: that of its hash tag if it has one (Redis cluster specification, "Key distribution")."""
     return binascii.crc_hqx((_hash_tag(key) or key).encode(), 0) % SLOTS
 
 
@@ -117,7 +118,7 @@ def _hash_tag(key: str) -> str:
 def unpack(message: bytes, node: str = "") -> list[Publication] | None:
     """The publications in an envelope (`head` in `scripts.py` begins it), or None for anything else.
 
-    What this `node` has cleared itself it knows already: what waits there now is newer.
+    Keys cleared by this `node` itself are ignored: what waits there now is newer.
     """
     try:
         magic, epoch_size, high, low, count = _HEAD.unpack_from(message)
@@ -156,7 +157,7 @@ def pack(publications: Sequence[tuple[str | None, bytes]]) -> bytes:
 
 
 def _texts(packed: bytes) -> list[str]:
-    """Texts that each come after their size.
+    """Parse length-prefixed texts.
 
     Raises:
         struct.error, ValueError: it is something else.
@@ -173,11 +174,11 @@ def _texts(packed: bytes) -> list[str]:
 
 @attrs.frozen(slots=True)
 class NumberedChange:
-    """A change of a topic's presence as it travels: `count` is one of nothing but the number of live connections.
+    """A change of a topic's presence: with kind `count`, only the number of live connections has changed.
 
-    `is_end`: nobody at all is left, and the next change has the number 1 of another epoch.
+    `is_end`: nobody is left, and the next change has number 1 of another epoch.
 
-    The version's offset is 0 where Redis had no memory left to count: then nothing is known but that something changed.
+    The version's offset is 0 if Redis was out of memory: then only the fact of a change is known.
     """
 
     version: Position
@@ -218,7 +219,7 @@ def place(position: Position | None) -> tuple[bytes, int]:
 
 
 class Epochs:
-    """A topic's epochs: the one that gives offsets now, and those before, each up to its last offset."""
+    """A topic's epochs: the current one, and earlier ones, each up to its last offset."""
 
     __slots__ = ("_before", "_current")
 
@@ -232,7 +233,7 @@ class Epochs:
                 self._before.append((epoch, int(last)))
 
     def at(self, offset: int) -> Position:
-        """The position of an offset, under the epoch that gave it."""
+        """The position of an offset, in the epoch that assigned it."""
         epoch = self._current
         for earlier, last in self._before:
             if offset > last:

@@ -1,11 +1,11 @@
-"""How a prefix is spread: over one server, over several, or over the shards of a cluster; and where a topic is then.
+"""How a prefix is distributed over one server, several servers, or the shards of a cluster, and where a topic is.
 
-The home of a topic is the shard that gives it the highest score (rendezvous hashing, Thaler and Ravishankar 1998): with one
-shard more, only the topics move that have their home there from then on. What scores is the shard's name alone: a
-server's host and port, or the tag of a cluster's shard. The tags are spread evenly over the slots, and those of a cluster in
-twice as many shards are the same ones and as many between them.
+The home of a topic is the shard that gives it the highest score (rendezvous hashing, Thaler and Ravishankar 1998): when a
+shard is added, only the topics move that it becomes home to. The score depends only on the shard's name: a server's host
+and port, or the tag of a cluster's shard. Tags are spread evenly over the slots; a cluster with twice as many shards has
+the same tags and as many between them.
 
-Servers remember how their prefix is spread: two nodes that spread it differently would not hear each other.
+Servers remember how their prefix is distributed, because nodes with different layouts would not hear each other.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Shard:
 class Spread:
     """How a node spreads its prefix, as servers remember it; empty where it is not spread.
 
-    A `fixed` one is never replaced. Another is replaced when nobody is there any more who made it.
+    A `fixed` one is never replaced. Any other is replaced once all nodes that use it are gone.
     """
 
     text: str = ""

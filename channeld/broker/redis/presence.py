@@ -1,4 +1,4 @@
-"""Presence and leases inside Redis, as Lua: who comes, goes and is there, and which nodes count.
+"""Presence and leases inside Redis, as Lua: who enters, leaves and is present, and which nodes are alive.
 
 A topic's presence is `pi` (user to info), `po` (user to order of arrival), `pt` (one item for each live connection: a list
 whose length is read in one step, and that shrinks even when memory is full), `pv` (epoch and version of the latest

@@ -1,10 +1,10 @@
-"""Who is present in one topic, kept on this node from the numbered changes that Redis publishes.
+"""This node's copy of who is present in a topic, maintained from the numbered changes that Redis publishes.
 
-A roster is read once, in pages, after the node has subscribed; changes that come meanwhile are held back. The pages may be of
-different versions: what changed after the first is among the changes held, and to take a change twice does no harm, since
-each says how its user stands now. From then on every change must follow the last one. One that does not, or a new
-session with Redis, and the roster is read again: then members have missed something and are told the whole. No network
-here: the broker asks what `question` says and passes the replies in.
+A roster is read once, in pages, after the node has subscribed; changes that arrive meanwhile are held back. Pages may have
+different versions: what changed after the first page is among the held changes, and applying a change twice is harmless,
+since each contains its user's state. After that, every change must follow the last one. If one does not, or after a new
+session with Redis, the roster is read again, and members are sent the whole state. No network here: the broker sends what
+`question` says and passes the replies in.
 """
 
 from collections.abc import Callable, Generator
@@ -40,7 +40,7 @@ def read_page(reply: Reply) -> tuple[Position, bytes, list[PresenceEntry]]:
 
 @attrs.define(eq=False)
 class Roster:
-    """The users of a topic. `version` is None until it has been read; `is_current` says whether it may be shown."""
+    """The users of a topic. `version` is None until it has been read; `is_current`: whether it may be shown."""
 
     topic: Topic
     version: Position | None = None
@@ -61,12 +61,12 @@ class Roster:
 
     @property
     def needs_reading(self) -> bool:
-        """Whether it has to be read, and nobody does."""
+        """Whether it has to be read and no reading is under way."""
         return self._is_torn and not self.is_reading
 
     @property
     def is_current(self) -> bool:
-        """Whether it is whole, and all that this node did itself is in it."""
+        """Whether it is complete and includes this node's own changes."""
         version, floor = self.version, self._floor
         if self._is_torn or version is None:
             return False
@@ -74,28 +74,28 @@ class Roster:
         return floor is None or (version.epoch, version.offset) >= (floor.epoch, floor.offset)
 
     def entries(self) -> list[PresenceEntry]:
-        """Who is there, in the order they came."""
+        """Who is present, in order of arrival."""
         return list(self._entries.values())
 
     def entry(self, user: str) -> PresenceEntry | None:
-        """How one user is shown."""
+        """One user's entry."""
         return self._entries.get(user)
 
     def require(self, epoch: bytes, version: int) -> None:
-        """This node has made a change with this version: it must be in what is shown from now on."""
+        """Require this version, of a change by this node, in what is shown from now on."""
         made = Position(epoch.decode(), version)
         # The names of epochs begin with their time: in a later one is what there was before it.
         if version and (self.version is None or self.version.epoch <= made.epoch):
             self._floor = made
 
     def tear(self, *, numbers_go_on: bool) -> None:
-        """A session has ended: what comes next may not follow. With `numbers_go_on` an equal version means the same."""
+        """A session has ended: the next change may not follow. With `numbers_go_on`, equal versions are the same."""
         self._known = self.version if numbers_go_on and not self._is_torn else None
         self._is_torn, self.is_reading, self._floor = True, False, None
         self._held.clear()
 
     def give_up(self, error: BrokerUnavailable) -> None:
-        """It could not be read: who waits is told."""
+        """Fail those who wait: it could not be read."""
         self.is_reading = False
         self._error = error
         self._wake()
@@ -230,7 +230,7 @@ def _shown(entries: dict[str, PresenceEntry]) -> dict[str, object]:
 
 @attrs.frozen(eq=False)
 class Listing:
-    """Who is there, at the moment when the waiting task goes on: later changes come after it."""
+    """An awaitable of who is present at the moment when the waiting task continues."""
 
     _roster: Roster
 

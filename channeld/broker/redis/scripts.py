@@ -1,4 +1,4 @@
-"""What must be one step inside Redis, as Lua: keep-and-publish, reading a history, keys, allowances; and the table of it all.
+"""Lua scripts for atomic steps inside Redis: keep and publish, read a history, keys, allowances; and their table.
 
 `state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`. A topic's history is a list `h` of
 stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset), `b` (the epochs before,

@@ -1,7 +1,7 @@
-"""What the server's clock says, as a node knows it: its own clock, and how far ahead of that the server's is.
+"""Estimates the Redis server's clock as an offset from the node's own.
 
-A question takes time to arrive, so what the server said is later than when it was asked; the least difference seen is the
-nearest. Clocks drift, so it may grow by 50 parts in a million; a server whose clock was set is believed at once.
+A request takes time to arrive, so the server's answer is later than the request; the smallest difference seen is the best.
+Clocks drift, so it may grow by 50 parts per million; a clock that was reset is accepted at once.
 """
 
 DRIFT = 5e-5
@@ -9,14 +9,14 @@ STEP = 1.0
 
 
 class ServerClock:
-    """Nodes that ask one server agree on a moment to within what the shortest question takes."""
+    """Nodes that use the same server agree on the time to within the shortest round trip."""
 
     def __init__(self) -> None:
         self._ahead: float | None = None
         self._noted = 0.0
 
     def note(self, asked: float, said: float) -> None:
-        """The server was asked at a moment of this node's clock, and has said its own time; both in seconds."""
+        """Record that the server, asked at this time of the node's clock, returned its own time; both in seconds."""
         ahead = said - asked
         if self._ahead is None or not self._ahead - STEP <= ahead <= self._ahead + STEP:
             self._ahead = ahead
@@ -26,5 +26,5 @@ class ServerClock:
         self._noted = asked
 
     def at(self, moment: float) -> float | None:
-        """The server's time at a moment of this node's clock; None while it has not been heard."""
+        """The server's time at a time of this node's clock; None if not known yet."""
         return None if self._ahead is None else moment + self._ahead

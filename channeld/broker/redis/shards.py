@@ -1,14 +1,14 @@
 """Topics spread over several brokers, the shards: each topic has one home, which every node finds from its name alone.
 
-Where that is says `layout.py`. Each shard has its own session, health and leases; what is away makes `BrokerUnavailable`
-for its own topics alone. A server that remembers another layout keeps the whole node away: with it, topics would be elsewhere.
+`layout.py` determines it. Each shard has its own session, health and leases; an unreachable shard causes
+`BrokerUnavailable` for its own topics only. A server that remembers another layout refuses the whole node, since topics
+would be elsewhere.
 
-Topics between nodes (`kind` "node") must work as long as any shard does, also for a node that is cut off from one of them. So two
-shards carry them: what is said goes to both, nodes hear both, and it is delivered once.
+Topics between nodes (`kind` "node") must work as long as any shard does, also for a node that is cut off from one of them.
+So two shards carry them: messages go to both, nodes listen to both, and each is delivered once.
 
-A key that may be taken once is taken at the home of the topic that is published to, in the same step. Whether it is taken
-is asked elsewhere, at the home of its owner, which is told afterwards: should a node die between the two, a message that is
-sent again is found out by the topic's home.
+An idempotency key is claimed at the home of the topic that is published to, in the same step. Lookups go to the home of its
+owner, which is updated afterwards: if a node dies in between, the topic's home still detects a repeated message.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ async def _settled(later: Later[T]) -> T:
 
 
 class ShardedBroker:
-    """Keeps the `Networked` contract over shards that do. It is up while any of them is."""
+    """Implements the `Networked` contract over shards that do. It is up while any of them is."""
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class ShardedBroker:
         """Make the shards.
 
         Args:
-            layout: which there are.
-            make: gives the broker of one.
-            deliver: takes what they bring.
+            layout: the shards.
+            make: makes the broker of one shard.
+            deliver: receives their deliveries.
 
         Raises:
             ValueError: a URL is none that is known.
@@ -118,10 +118,10 @@ class ShardedBroker:
         return self._carriers[0] if topic.kind == _CONTROL else self._home_of_topic(topic)
 
     def _asked(self, topic: Topic) -> Networked:
-        """Where a topic is, for verbs that need an answer.
+        """The shard of a topic, for verbs that need an answer.
 
         Raises:
-            BrokerUnavailable: a server keeps this node away, and with its layout the topic may be elsewhere.
+            BrokerUnavailable: a server refuses this node, and in its layout the topic may be elsewhere.
         """
         self._demand_admission()
         return self._at(topic)
@@ -199,7 +199,7 @@ class ShardedBroker:
         return positions[0]
 
     def is_taken(self, once: Once) -> Later[bool]:
-        """Whether somebody has the key, as the home of its owner knows it."""
+        """Whether the key is taken, according to its owner's home."""
         self._demand_admission()
         return self._home(once.owner).is_taken(once)
 
@@ -223,7 +223,7 @@ class ShardedBroker:
         return self._home(account).redeem(account, told)
 
     def subscribe(self, topic: Topic) -> Later[None]:
-        """Want a topic of its home; one between nodes of both that carry it."""
+        """Subscribe at a topic's home; for topics between nodes, at both carriers."""
         if topic.kind != _CONTROL:
             return self._home_of_topic(topic).subscribe(topic)
         laters = (shard.subscribe(topic) for shard in self._carriers)
@@ -326,7 +326,7 @@ class ShardedBroker:
             self._deliver(topic, delivered)
 
     def _is_copy(self, delivered: Delivered) -> bool:
-        """Whether it was published on both servers, and has come from the other one."""
+        """Whether it is the second copy of what was published on both servers."""
         if not isinstance(delivered, Publication):
             return False
         # Out of a history it comes without the name.
@@ -351,12 +351,12 @@ class ShardedBroker:
         elif number in self._away:
             seconds = round(trio.current_time() - self._away.pop(number), 3)
             log("broker_shard_recovered", shard=name, seconds=seconds)
-        # What other nodes said there may have been missed.
+        # Messages of other nodes may have been missed there.
         if not self._tell(reason) and healthy and self._shards[number] in self._carriers:
             self.on_health(True, "")
 
     def _tell(self, reason: str) -> bool:
-        """Say whether it is up as a whole, where that has changed."""
+        """Report whether it is up as a whole, if that has changed."""
         if self.healthy == self._said:
             return False
         self._said = self.healthy
@@ -366,7 +366,7 @@ class ShardedBroker:
     # As a whole.
 
     def _admit(self) -> None:
-        """A server has agreed to the layout, or keeps this node away."""
+        """Record that a server accepted the layout, or refuses this node."""
         refused = any(shard.refusal for shard in self._shards)
         guard = self._layout.guard
         if guard is not None and not refused:
@@ -377,12 +377,12 @@ class ShardedBroker:
 
     @property
     def healthy(self) -> bool:
-        """Whether any shard answers, and none keeps this node away."""
+        """Whether any shard answers and none refuses this node."""
         return self._is_admitted and any(shard.healthy for shard in self._shards)
 
     @property
     def reason(self) -> str:
-        """Why this node is kept away, or why shards are away."""
+        """Why this node is refused, or why shards are unreachable."""
         for shard in self._shards:
             if shard.refusal:
                 return shard.refusal
@@ -409,7 +409,7 @@ class ShardedBroker:
             yield Sample(metric, value)
 
     async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
-        """Run all shards; started when each of them has made its first attempt.
+        """Run all shards; starts after the first attempt of each.
 
         Raises:
             BrokerFailed: the guard of the layout remembers another one.

@@ -1,4 +1,4 @@
-"""Verbs of the broker that are one script call each, and have no part in what is delivered: keys, allowances, counts."""
+"""Verbs of the broker that are one script call each and deliver nothing: keys, allowances, counts."""
 
 import abc
 import math
@@ -17,7 +17,7 @@ MOST_DEBTS: Final = 100
 
 
 class SingleCalls(abc.ABC):
-    """A part of `RedisBroker`, which brings the names and the queue."""
+    """A mixin of `RedisBroker`, which provides the names and the queue."""
 
     _names: Names
 
@@ -26,7 +26,7 @@ class SingleCalls(abc.ABC):
         """Queue a call.
 
         Raises:
-            BrokerUnavailable: Redis is away, or the queue is full.
+            BrokerUnavailable: Redis is unreachable, or the queue is full.
         """
 
     def is_taken(self, once: Once) -> Answer[bool]:
@@ -45,7 +45,7 @@ class SingleCalls(abc.ABC):
         return script.answer
 
     def spend(self, bucket: Bucket) -> Answer[float]:
-        """Take one of an allowance of all nodes together; 0, or the seconds until there is one."""
+        """Take one from a shared allowance; 0, or the seconds until one is available."""
         arguments = (bucket.interval * 1000, bucket.slack * 1000)
         keys = (self._names.bucket(bucket.key),)
         script = Script("spend", keys, arguments, lambda reply: int(reply) / 1000)
@@ -53,7 +53,7 @@ class SingleCalls(abc.ABC):
         return script.answer
 
     def owe(self, account: str, debt: Mapping[str, float]) -> Answer[None]:
-        """Leave what a connection has used up to the next one of its account."""
+        """Leave a connection's used-up allowances as a debt to the next one of its account."""
         life = max(1, math.ceil(max(debt.values()) * 1000))
         arguments = (orjson.dumps(dict(debt)), secrets.token_hex(6), life, MOST_DEBTS)
         script = Script("owe", (self._names.debts(account),), arguments, lambda _reply: None)
@@ -76,7 +76,7 @@ class SingleCalls(abc.ABC):
         return script.answer
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
-        """Take kept frames away, all or those of keys; how many there were."""
+        """Remove kept frames, all or those of keys; returns how many there were."""
         if keys is not None and not keys:
             return 0
         names = (self._names.state, *self._names.history(topic))
@@ -85,7 +85,7 @@ class SingleCalls(abc.ABC):
         return script.answer
 
     def count(self, topic: Topic) -> Answer[PresenceCount]:
-        """How many are there, on all nodes."""
+        """How many are present, on all nodes."""
         script = Script(
             "count", (self._names.base,), (topic_key(topic),), lambda reply: PresenceCount(*reply)
         )

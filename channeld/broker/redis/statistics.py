@@ -1,11 +1,11 @@
-"""What a broker over Redis counts."""
+"""Counters of the Redis broker."""
 
 import attrs
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class RedisStatistics:
-    """What a `RedisBroker` has done and holds. `echo` is the latest time to hear oneself, in seconds."""
+    """Totals and current numbers of a `RedisBroker`. `echo` is the latest round trip of its own echo, in seconds."""
 
     healthy: bool
     sessions: int

@@ -189,7 +189,7 @@ def jwks_is_discovery(config: Config, sources: Sources) -> Findings:
             message = (
                 f"the `jwks` of `{name}` is the description of the issuer, which holds no keys"
             )
-            help = "write the `jwks_uri` that stands in it"
+            help = "write the `jwks_uri` from it"
             yield finding("CH445", message, sources, at("/auth", name, "jwks"), help)
 
 

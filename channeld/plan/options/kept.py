@@ -152,7 +152,7 @@ class KeyOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """With another key, other frames are replaced."""
         if was.key != now.key:
-            words = f"frames of `{type}` are told apart by {_key_words(now)} now"
+            words = f"frames of `{type}`are identified by {_key_words(now)} now"
             label = f"by {_key_words(was)} before"
             yield Difference(code="D513", level="dangerous", words=words, label=label)
 

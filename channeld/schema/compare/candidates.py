@@ -1,4 +1,4 @@
-"""Values worth trying against two schemas at one place: what they list, the ends of their ranges, and what lies beyond."""
+"""Values worth trying against two schemas: what they list, the ends of their ranges, and values beyond."""
 
 import itertools
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ SPARE: Final = ("other", "extra", "zz")
 
 @attrs.define(eq=False)
 class Prober:
-    """Makes values. `budget` bounds how many, over all places that one prober is asked about."""
+    """Generates values. `budget` bounds their total number for one prober."""
 
     budget: int = 20_000
 
     def values(self, one: Node, other: Node, depth: int = 0) -> Iterator[Json]:
-        """Values to try where `one` and `other` speak, those that people would write first; at most a few hundred."""
+        """Values to try against `one` and `other`, natural ones first; at most a few hundred."""
         seen: set[str] = set()
         for value in itertools.islice(self._candidates(one, other, depth), MOST):
             self.budget -= 1
@@ -39,7 +39,7 @@ class Prober:
                 yield value
 
     def fitting(self, one: Node, other: Node, depth: int = 0) -> Json:
-        """A value that both accept; else one that the first accepts; None where neither was found."""
+        """A value that both accept, else one that the first accepts, else None."""
         first: list[Json] = []
         for value in self.values(one, other, depth):
             if one.accepts(value):
@@ -49,7 +49,7 @@ class Prober:
         return first[0] if first else None
 
     def around(self, position: SchemaPosition, value: Json, *, swapped: bool) -> Iterator[Json]:
-        """Whole values with `value` at a position; `swapped` when the new schema is the one to satisfy."""
+        """Whole values with `value` at a position; `swapped`: the new schema is the one to satisfy."""
         values = [value]
         for here in position.up():
             above = here.above
@@ -166,7 +166,7 @@ def _examples(node: Node) -> Iterator[Json]:
 
 
 def _scalars(form: Form) -> Iterator[Json]:
-    """What stands anywhere in a schema that can't be compared, and texts as long as its numbers: it may be about that."""
+    """All scalars in a schema that can't be compared, and strings as long as its numbers: they may matter."""
     is_closed = bool(form.opaque or form.whole)
     waiting: list[Json] = [part.schema for part in form.node.parts] if is_closed else []
     while waiting:
@@ -184,7 +184,7 @@ def _scalars(form: Form) -> Iterator[Json]:
 
 
 def _around(forms: tuple[Form, Form], keywords: tuple[str, ...]) -> Iterator[int]:
-    """The counts that some keywords name, and those beside them."""
+    """The counts that keywords name, and adjacent ones."""
     for form in forms:
         for held in filter(None, map(form.counts.get, keywords)):
             count = int(number(held.value))

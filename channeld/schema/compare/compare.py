@@ -1,8 +1,8 @@
-"""Two schemas compared by what they accept: sound in what it says of values kept, careful in what it says of values lost.
+"""Compares two schemas by what they accept: sound about values still accepted, careful about values lost.
 
-Every keyword only ever takes values away, so a schema accepts at least what another does when each of its keywords is
-implied by the other's. Where that can't be told the effect is unknown. A comparison of two schemas that is already under
-way counts as equal: values are finite, so a difference shows at some depth or nowhere.
+Every keyword only excludes values, so a schema accepts all that another does if each of its keywords is implied by the
+other's. If that can't be decided, the effect is unknown. A pair of schemas whose comparison is already under way counts as
+equal: values are finite, so a difference shows at some depth or nowhere.
 """
 
 import itertools
@@ -26,7 +26,7 @@ Branches = tuple[Constraint, list[Node]]
 
 
 def compare(old: Node, new: Node) -> list[Fact]:
-    """Every difference between two schemas, in the order of the old one's keywords; none when they accept the same."""
+    """All differences between two schemas, in the order of the old one's keywords; empty if they accept the same."""
     root = SchemaPosition(None, None, old, new)
     for node, which in ((old, "old"), (new, "new")):
         if not node.is_sound():
@@ -41,13 +41,13 @@ def _undecided(here: SchemaPosition, reason: str) -> Fact:
 
 @attrs.define(eq=False)
 class _Comparison:
-    """One walk over two schemas, with what bounds it."""
+    """One walk over two schemas, with its bounds."""
 
     _under_way: set[object] = attrs.field(factory=set)
     _count: int = 0
 
     def at(self, here: SchemaPosition) -> Iterator[Fact]:
-        """Compare what the two say at a position."""
+        """Compare the two schemas at a position."""
         key = (here.old.key, here.new.key)
         if key in self._under_way or here.old.text() == here.new.text():
             return
@@ -177,7 +177,7 @@ class _Comparison:
             yield _came_or_went(here, held.keyword, None if news else spot, spot if news else None)
 
     def _branches(self, here: SchemaPosition, old: Branches, new: Branches) -> Iterator[Fact]:
-        """Alternatives against alternatives: the same ones apart, those alike compared, the others came or went."""
+        """Compare alternatives: equal ones are set aside, similar ones compared, the others added or removed."""
         before, after = [{node.text() for node in nodes} for _, nodes in (old, new)]
         gone = [node for node in old[1] if node.text() not in after]
         come = [node for node in new[1] if node.text() not in before]
@@ -217,7 +217,7 @@ def _declared(form: Form, name: str) -> Spot:
 
 
 def _opaque(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
-    """Keywords that are only compared as they are written."""
+    """Keywords that are only compared textually."""
     was = {(held.keyword, str(held.value)): held for held in old.opaque}
     now = {(held.keyword, str(held.value)): held for held in new.opaque}
     gone = {held.keyword: held for key, held in was.items() if key not in now}
@@ -231,7 +231,7 @@ def _opaque(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
 
 def _came_or_went(here: SchemaPosition, keyword: str, old: Spot | None, new: Spot | None) -> Fact:
     effect, words = Effect.UNKNOWN, "changed in a way that cannot be decided"
-    # What `patternProperties` names is not asked of `additionalProperties`, so it can take away and give.
+    # `patternProperties` exempts properties from `additionalProperties`, so it can both exclude and allow.
     if (old is None or new is None) and keyword != "patternProperties":
         effect = Effect.MAY_NARROW if old is None else Effect.MAY_WIDEN
         words = "is new" if old is None else "is gone"
@@ -241,7 +241,7 @@ def _came_or_went(here: SchemaPosition, keyword: str, old: Spot | None, new: Spo
 
 
 def _mark(node: Node) -> tuple[frozenset[str], tuple[tuple[str, str], ...]]:
-    """What tells one alternative from others: its types, and the fields that have only one value."""
+    """What distinguishes an alternative: its types, and its constant fields."""
     form = form_of(node)
     constants: list[tuple[str, str]] = []
     for name in sorted(form.required):

@@ -1,4 +1,4 @@
-"""A frame that shows what a difference between two schemas does: one of them accepts it, the other refuses it, tried out."""
+"""Finds a frame that shows a difference between two schemas: checked to be accepted by one and refused by the other."""
 
 import itertools
 import json
@@ -18,9 +18,9 @@ Shown = tuple[Json, str]
 
 
 def find(fact: Fact, *, gained: bool, is_frame: bool = True) -> Shown | None:
-    """The clearest value that was accepted and is refused now; with `gained`, one that is accepted now and was refused.
+    """Find the clearest value that was accepted and is now refused; with `gained`, the other way round.
 
-    None where the search has found none. What is found was checked with both compiled schemas.
+    None if nothing was found. Results are checked with both compiled schemas.
     """
     *_, root = fact.position.up()
     accepting, refusing = (root.new, root.old) if gained else (root.old, root.new)
@@ -47,7 +47,7 @@ def find(fact: Fact, *, gained: bool, is_frame: bool = True) -> Shown | None:
 
 
 def _masked(root: SchemaPosition, value: Json) -> Json:
-    """The value without what either schema marks as sensitive: examples and constants of a schema are tried as well."""
+    """The value with what either schema marks as sensitive masked, since examples and constants are tried as well."""
     for node in (root.old, root.new):
         for part in node.parts:
             marks = marks_of(node.book.whole(part))
@@ -56,7 +56,7 @@ def _masked(root: SchemaPosition, value: Json) -> Json:
 
 
 def _frames(fact: Fact, *, gained: bool) -> Iterator[Json]:
-    """Whole values that one of the two accepts at the fact's place and the other does not, for all that this place says."""
+    """Whole values that probably only one of the two accepts, judging by the difference's position."""
     prober = Prober()
     here = fact.position
     one, other = (here.new, here.old) if gained else (here.old, here.new)

@@ -1,4 +1,4 @@
-"""What differs between two schemas: which keyword, where in the value, and whether more or fewer values are accepted."""
+"""Differences between two schemas: which keyword, where in the value, and whether more or fewer values are accepted."""
 
 import enum
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from channeld.schema.compare.schema_ref import IMPLIED, Node, Part
 
 
 class Effect(enum.Enum):
-    """What a difference does to the set of values that are accepted. The last four can't be told for sure."""
+    """How a difference changes the set of accepted values. The last four are uncertain."""
 
     NARROWS = enum.auto()
     WIDENS = enum.auto()
@@ -41,7 +41,7 @@ Step: TypeAlias = str | int | _Any
 
 @attrs.frozen(slots=True, eq=False)
 class SchemaPosition:
-    """A place in a value, and what the two schemas say there. Without a step: a branch of the position above."""
+    """A position in a value, and both schemas there. Without a step: a branch of the position above."""
 
     above: "SchemaPosition | None"
     step: Step | None
@@ -54,12 +54,12 @@ class SchemaPosition:
         return form_of(self.old), form_of(self.new)
 
     def steps(self) -> tuple[Step, ...]:
-        """The way here from the whole value."""
+        """The path from the whole value."""
         before = self.above.steps() if self.above is not None else ()
         return before if self.step is None else (*before, self.step)
 
     def shown(self) -> str:
-        """The way here as people write it: `a.b[].c`; empty for the whole value."""
+        """The path in the usual notation: `a.b[].c`; empty for the whole value."""
         text = ""
         for step in self.steps():
             if isinstance(step, str):
@@ -85,7 +85,7 @@ class SchemaPosition:
 
 @attrs.frozen(slots=True)
 class Spot:
-    """A place in the files: a keyword of a schema (or a pointer in it), or the schema itself; `key`: the key is meant."""
+    """A location in the files: a keyword of a schema (or a pointer in it), or the schema itself; `key`: its key."""
 
     part: Part
     keyword: str = ""
@@ -107,9 +107,9 @@ class Spot:
 class Fact:
     """One difference. `code` is that of `channeld diff` for messages and events.
 
-    `old` or `new` is None where it does not stand. `name`, `values` and `keyword` say what it is about, for the frame
-    that shows it. `closed`: the object took no such field before; `required`: the property was required before;
-    `extensible`: the schema says that more values will come.
+    `old` or `new` is None if absent. `name`, `values` and `keyword` say what it is about, for the counterexample. `closed`:
+    the object did not allow the field before; `required`: the property was required before; `extensible`: the schema
+    announces that more values may be added.
     """
 
     code: str
@@ -128,9 +128,9 @@ class Fact:
     extensible: bool = attrs.field(default=False, kw_only=True)
 
     def may_lose(self) -> bool:
-        """Whether values may be refused now that were accepted."""
+        """Whether values that were accepted may now be refused."""
         return self.effect not in (Effect.WIDENS, Effect.MAY_WIDEN, Effect.NOTHING)
 
     def may_win(self) -> bool:
-        """Whether values may be accepted now that were refused."""
+        """Whether values that were refused may now be accepted."""
         return self.effect not in (Effect.NARROWS, Effect.MAY_NARROW, Effect.NOTHING)

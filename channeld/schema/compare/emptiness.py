@@ -1,4 +1,4 @@
-"""Whether schemas that hold together leave no value at all, as far as that can be proven."""
+"""Whether a conjunction of schemas is unsatisfiable, as far as that can be proven."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _COUNTED: Final = {"string": "Length", "array": "Items", "object": "Properties"}
 
 
 def leaves_nothing(node: Node, depth: int = MAX_DEPTH) -> bool:
-    """Whether it is proven that no value satisfies all of a node's schemas; properties are followed `depth` levels."""
+    """Whether no value can satisfy all of a node's schemas; looks at properties `depth` levels deep."""
     form = form_of(node)
     if form.values is not None:
         return not form.values

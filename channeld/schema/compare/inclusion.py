@@ -21,7 +21,7 @@ MAX_SEARCHES: Final = 8
 
 @attrs.frozen(slots=True, kw_only=True)
 class Inclusion:
-    """`refuted` is a value that only the first schema accepts, and why the second refuses it; `undecided` says why."""
+    """`refuted` is a value that only the first schema accepts, with the second's reason; `undecided`: why unknown."""
 
     refuted: Shown | None = None
     undecided: str = ""
@@ -34,7 +34,7 @@ def inclusion(inner: Json, outer: Json) -> Inclusion:
 
 @functools.lru_cache(maxsize=512)
 def _compared(inner: str, outer: str) -> Inclusion:
-    # Messages of many types are often delivered alike, and a reload asks again what has not changed.
+    # Messages of many types are often delivered alike, and reloads repeat the same comparisons.
     one, other = _node(json.loads(inner)), _node(json.loads(outer))
     losses = [fact for fact in compare(one, other) if fact.may_lose()]
     for fact in losses[:MAX_SEARCHES]:
@@ -50,7 +50,7 @@ def _reason(fact: Fact) -> str:
 
 
 def _node(schema: Json) -> Node:
-    """A schema that stands in no file."""
+    """A node for a schema that is in no file."""
     report = Report()
     schemas = Schemas(
         Config(schemas={"it": schema}), Sources(root="", report=report, read=_unread), report

@@ -1,4 +1,4 @@
-"""The form in which two schemas can be compared: the types that are allowed, and for each what holds of its values."""
+"""The normal form for comparison: the allowed types, and the constraints on each."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -44,7 +44,7 @@ class Edge:
 
 @attrs.define(eq=False)
 class Form:
-    """See the module. `types` has `number` for numbers that are not integers. `whole` says why nothing but the text counts."""
+    """A schema's normal form. `types` has `number` for non-integers. `whole` says why only the text can be compared."""
 
     node: Node
     types: frozenset[str] = ALL
@@ -79,7 +79,7 @@ class Form:
         return self._node(found for part in self.objects for found in property_parts(part, name))
 
     def others(self) -> Node:
-        """What properties must satisfy that nobody declares."""
+        """What undeclared properties must satisfy."""
         return self._node(below(part, "additionalProperties") for part in self.objects)
 
     def item(self, index: int) -> Node:
@@ -95,7 +95,7 @@ class Form:
         return max((len(listed(part.schema, "prefixItems")) for part in self.arrays), default=0)
 
     def is_simple(self) -> bool:
-        """Whether it is only types and what holds of each."""
+        """Whether it consists only of types and their constraints."""
         return self.values is None and not (self.branches or self.opaque or self.whole)
 
     def _node(self, parts: Iterable[Part | None]) -> Node:

@@ -1,7 +1,7 @@
-"""A schema brought into the form in which two can be compared.
+"""Converts a schema to the normal form for comparison.
 
-`$ref`, `allOf`, and `anyOf` or `oneOf` of different types are worked in. Other forms that exclude each other are kept as
-branches. What is left (`not`, `if`, `contains`, ...) is only ever compared as it is written.
+`$ref`, `allOf`, and `anyOf` or `oneOf` of different types are merged in. Other alternatives that exclude each other are
+kept as branches. The rest (`not`, `if`, `contains`, ...) is only compared textually.
 """
 
 import itertools
@@ -34,7 +34,7 @@ MAX_PARTS: Final = 200
 
 
 def form_of(node: Node) -> Form:
-    """The form of a node; one that is asked for while it is being made counts as one that can't be compared."""
+    """The normal form of a node; while it is being computed, it counts as not comparable."""
     forms = node.book.forms
     known = forms.get(node.key)
     if not isinstance(known, Form):
@@ -133,7 +133,7 @@ def _add_edges(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
 
 
 def _narrow(form: Form, uppers: Iterable[Edge], lowers: Iterable[Edge]) -> None:
-    """Take over ends of ranges of numbers where they are inside of what is known."""
+    """Narrow ranges of numbers."""
     highest = [edge for edge in (form.upper, *uppers) if edge is not None]
     form.upper = min(highest, key=lambda edge: (edge.value, not edge.open), default=None)
     lowest = [edge for edge in (form.lower, *lowers) if edge is not None]
@@ -190,7 +190,7 @@ def _add_branches(form: Form, part: Part, keyword: str) -> None:
 
 
 def _exclude(one: Form, other: Form) -> bool:
-    """Whether no value satisfies both: other types, or a field that both require and whose constants differ."""
+    """Whether no value satisfies both: disjoint types, or a required field with different constants."""
     if not one.types & other.types:
         return True
     if one.types & other.types != {"object"}:
@@ -205,7 +205,7 @@ def _exclude(one: Form, other: Form) -> bool:
 
 
 def _absorb(form: Form, branch: Form) -> None:
-    """Work in a branch that speaks of types of its own: what it says of them holds wherever such a value is."""
+    """Merge a branch that has types of its own: its constraints apply to all values of those types."""
     for keyword, held in branch.counts.items():
         kind, is_upper = COUNTS[keyword]
         known = form.counts.get(keyword)

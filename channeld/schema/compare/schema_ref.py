@@ -1,4 +1,4 @@
-"""A schema, or several that hold together, at one place of one configuration: what it accepts, and whether two are the same."""
+"""A schema, or a conjunction, in a configuration: what it accepts, and whether two are equal."""
 
 import json
 from collections.abc import Collection
@@ -28,13 +28,13 @@ Part = Surveyed
 
 
 def implied(schema: Json, name: str) -> Part:
-    """A schema that stands in no file: what the language itself asks for."""
+    """A schema that is in no file: the language's own requirement."""
     document = Document(uri=f"{IMPLIED}{name}", value=schema, file="")
     return Part(document, "", schema)
 
 
 def canonical(schema: Json) -> Json:
-    """The schema without what says nothing about values, and lists whose order says nothing sorted."""
+    """The schema without annotations, and with unordered lists sorted."""
     if not isinstance(schema, dict):
         return schema
     kept: dict[str, Json] = {}
@@ -55,7 +55,7 @@ def _text(value: Json) -> str:
 
 @attrs.define(eq=False)
 class Book:
-    """The schemas of one configuration, each compiled and written out when it is first asked for."""
+    """The schemas of one configuration, compiled and bundled on first use."""
 
     schemas: Schemas
     forms: dict[object, object] = attrs.field(factory=dict, init=False)
@@ -66,7 +66,7 @@ class Book:
         """The schema with all it refers to.
 
         Raises:
-            LookupError: it refers to nothing.
+            LookupError: it has a dangling reference.
         """
         if part.key not in self._wholes:
             target = SchemaTarget(part.document, part.pointer)
@@ -74,14 +74,14 @@ class Book:
         return self._wholes[part.key]
 
     def text(self, part: Part) -> str:
-        """What the schema accepts, as a text that is equal for schemas written alike; unique where that can't be had."""
+        """The schema as canonical text, equal for schemas written alike; unique if unavailable."""
         try:
             return _text(canonical(self.whole(part)))
         except LookupError:
             return f"unknown {id(self)} {part.key}"
 
     def group(self, part: Part, keywords: Collection[str]) -> str:
-        """What some keywords of a schema say, as a text that is equal where they are written alike."""
+        """Some keywords of a schema as canonical text."""
         schema = part.schema if isinstance(part.schema, dict) else {}
         below: list[str] = []
         holders: set[str] = set()
@@ -94,7 +94,7 @@ class Book:
         return "\n".join((*sorted(below), _text(plain)))
 
     def validator(self, part: Part) -> Validator | None:
-        """The compiled schema; None when it is not sound."""
+        """The compiled schema; None if it has errors."""
         if part.key not in self._validators:
             try:
                 self._validators[part.key] = compiled(self.whole(part))
@@ -105,14 +105,14 @@ class Book:
 
 @attrs.frozen(slots=True, eq=False)
 class Node:
-    """Schemas that all speak of the same value; none of them: anything is accepted."""
+    """A conjunction of schemas; empty: anything is accepted."""
 
     book: Book
     parts: tuple[Part, ...]
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:
-        """What it is known by, the same for the same schemas."""
+        """Its identity, the same for the same schemas."""
         return tuple(sorted({part.key for part in self.parts}))
 
     def text(self) -> str:

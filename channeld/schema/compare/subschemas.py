@@ -1,4 +1,4 @@
-"""What stands inside one schema: the schemas that its keywords hold, and numbers."""
+"""Subschemas and numbers of one schema."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,21 @@ from channeld.schema.vocabulary import listed
 
 
 def property_parts(part: Part, name: str) -> Iterator[Part]:
-    """The schemas inside this one that a property must satisfy."""
+    """The subschemas that a property must satisfy."""
     if isinstance(part.schema, dict):
         found = [below(part, *way) for way in speaking_of(part.schema, name)]
         yield from (each for each in found if each is not None)
 
 
 def item_part(part: Part, index: int) -> Part | None:
-    """The schema inside this one that the item at an index must satisfy."""
+    """The subschema that the item at an index must satisfy."""
     if index < len(listed(part.schema, "prefixItems")):
         return below(part, "prefixItems", index)
     return below(part, "items")
 
 
 def below(part: Part, keyword: str, *keys: str | int) -> Part | None:
-    """The schema that a keyword holds, or one of those that it holds; None where there is none."""
+    """The subschema of a keyword, or one of several; None if there is none."""
     value: Json = part.schema
     for key in (keyword, *keys):
         if isinstance(value, dict) and key in value:

@@ -101,5 +101,5 @@ async def test_a_wrong_password_is_said_so(make_server: MakeServer) -> None:
 
 
 async def test_nobody_there_is_said_so() -> None:
-    assert "nobody answers" in await refused(f"redis://127.0.0.1:{free_port()}")
-    assert "nobody answers" in await refused("unix:///nowhere/s")
+    assert "nothing answers" in await refused(f"redis://127.0.0.1:{free_port()}")
+    assert "nothing answers" in await refused("unix:///nowhere/s")
