@@ -101,7 +101,7 @@ def test_for_development_a_secret_is_made_up(
 ) -> None:
     assert start(SIGNED, "--dev") == 0
     out = capsys.readouterr().out
-    assert "made up until it stops: JWT_SECRET" in out
+    assert "generated for this run: JWT_SECRET" in out
     assert "?token=" in out
 
 
