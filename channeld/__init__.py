@@ -1,6 +1,6 @@
 """channeld: a WebSocket channel server that is declared, not programmed. Hook authors import from here.
 
-Reading order, from the bottom to the top (ARCHITECTURE.md tells of each):
+Reading order, from the bottom to the top (ARCHITECTURE.md describes each):
 
 - the ground: `protocol/` (codes, frames, the bytes of RFC 6455), `pointer.py`, `suggest.py`, `groups.py`, `later.py`, `timers.py`,
   `diagnostics/` (findings), `telemetry/` (logs and metrics)

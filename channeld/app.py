@@ -315,7 +315,7 @@ class App:
     async def _leave_api(self, sockets: Sequence[socket]) -> None:
         """Return once the API's address belongs to another server: during a drain, as soon as one listens there as well."""
         await self._leaves.wait()
-        while not any(map(is_shared, sockets)):  # noqa: ASYNC110 - no event tells of it
+        while not any(map(is_shared, sockets)):  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK_S)
 
     def _urls(self) -> list[str]:

@@ -131,7 +131,8 @@ class Server(Protocol):
     """The server, for lifespans (`lifespan(server)`) and hooks (`ctx.server`): everything that the control API can do.
 
     It acts on all nodes. From asyncio, the same verbs are awaited on the asyncio loop. They raise `ValueError` for what is not
-    allowed (an unknown channel, an event that its channel refuses), and fail like a hook's own verbs while the broker is away.
+    allowed (an unknown channel, an event that its channel refuses), and fail like a hook's own verbs while the broker is
+    unreachable.
     """
 
     @property

@@ -38,7 +38,7 @@ def unescaped(token: str) -> str:
 
 
 def value_at(root: Json, pointer: str) -> Json:
-    """What stands at a pointer; None where nothing does."""
+    """The value at a pointer, or None."""
     value = root
     for key in tokens(pointer):
         if isinstance(value, dict):

@@ -153,7 +153,7 @@ def _urls(control: Control, ask: ApiRequest) -> list[str]:
 
 
 async def pulse(control: Control, _ask: ApiRequest) -> Json:
-    """The numbers of now; the console makes rates of two of them."""
+    """The current numbers; the console computes rates from two of them."""
     counts = await control.cluster.counts()
     samples = list(await control.cluster.samples())
     return {

@@ -41,7 +41,7 @@ class Problem(Exception):
         self._headers, self._more = headers, more
 
     def document(self) -> dict[str, Json]:
-        """The problem as JSON; `errors` is left out where there are none."""
+        """The problem as JSON; without `errors` if there are none."""
         return {
             "type": "about:blank",
             "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,

@@ -49,7 +49,7 @@ __all__ = [
 
 
 class BrokerUnavailable(Exception):
-    """The broker is away. `retry_after` is in seconds.
+    """The broker is unreachable. `retry_after` is in seconds.
 
     Nothing was done, unless `is_unknown`: the broker was asked and did not answer, so it may have been done.
     """
@@ -241,7 +241,7 @@ class Broker(Protocol):
         """Take a key without publishing anything; False if it is taken already."""
 
     def subscribe(self, topic: Topic) -> Later[None]:
-        """Subscribe to a topic's publications. Remembered while the broker is away. Idempotent."""
+        """Subscribe to a topic's publications. Remembered while the broker is unreachable. Idempotent."""
 
     def unsubscribe(self, topic: Topic) -> None:
         """End the subscription. Idempotent, never waits."""
@@ -250,7 +250,7 @@ class Broker(Protocol):
         """Say whether rooms of a channel have a history from now on. Idempotent, never waits.
 
         By default they have one. If they have one again later, it is another history: a client with an older position has missed
-        what was not kept. Remembered while the broker is away.
+        what was not kept. Remembered while the broker is unreachable.
         """
 
     def since(

@@ -14,7 +14,7 @@ from channeld.dev.routes_table import Row, rows
 
 _HEAD = ("channel", "path", "auth", "type", "who may send", "who receives")
 _NARROW = 72
-"""Columns below which six cells beside each other would break words; lines that the terminal wraps can still be read."""
+"""Width below which six cells in a row would break words; lines that the terminal wraps remain readable."""
 
 
 @click.command("routes", cls=JsonCommand, empty={"routes": []})

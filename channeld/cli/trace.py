@@ -86,7 +86,7 @@ def _text(found: Trace, *, is_message: bool) -> Iterator[str]:
         yield from _delivered(delivery)
     refused = found.refused
     if refused is None:
-        yield "delivered" if is_message else "let in"
+        yield "delivered" if is_message else "accepted"
     else:
         yield f"refused by {refused.name}: {refused.words}"
 

@@ -118,7 +118,7 @@ class Cluster:
     # ---------------------------------------------------------------------------------------------- its own life
 
     async def open(self) -> None:
-        """Begin to hear the other nodes; the broker is shared. If the broker is away, this takes effect later."""
+        """Start listening to the other nodes through the shared broker; takes effect later if that is unreachable."""
         self._is_open = True
         broker = self.engine.hub.broker
         self.engine.hub.on_control = self.deliver
@@ -166,7 +166,7 @@ class Cluster:
         return wire.Here(self.node_id, greeting, self.here.is_ready(), self.plans.digest)
 
     def _say(self, topic: Topic, message: wire.Message) -> None:
-        """Publish without waiting: what is lost is repeated, or was asked in vain."""
+        """Publish without waiting: a lost message is repeated, or the request times out."""
         try:
             self.engine.hub.publish(topic, wire.pack(message))
         except BrokerUnavailable:
@@ -490,7 +490,7 @@ class Cluster:
         return 504 if unheard else 404
 
     async def published(self, channel: str, key: str) -> tuple[str, str | None] | None:
-        """What an idempotency key stands for on the node that took it; None where no node knows it any more."""
+        """The result of an idempotency key, from the node that took it; None if no node knows it any more."""
         arguments: dict[str, Json] = {"channel": channel, "key": key}
         for _, row in await self._everywhere("published", arguments, bool):
             fingerprint, position = _items(row)
@@ -522,7 +522,7 @@ class Cluster:
     async def samples(self) -> list[Sample]:
         """The metric samples of all processes of this node's group; those with the same labels are added up.
 
-        A process that does not answer (all others, while the broker is away) is shown with its last samples.
+        A process that does not answer (all others, while the broker is unreachable) is shown with its last samples.
         """
         arguments: dict[str, Json] = {"group": self.here.group}
         try:

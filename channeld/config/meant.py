@@ -76,7 +76,7 @@ class Meant:
 
 
 Reading: TypeAlias = "Callable[[Json, str], Meant | None]"
-"""`(what was written, its key)` → what it was meant to be; None where it may be right."""
+"""`(what was written, its key)` → what was meant; None if it may be correct."""
 
 
 def entry(key: str, value: Json) -> str:

@@ -335,7 +335,7 @@ def _subscribe(checker: Checker, value: object, pointer: str) -> object:
     names = {"allow", "hook"}
     if entry.keys() & names or checker.refused & {at(pointer, name) for name in names}:
         return value
-    message = f"{names_place(pointer)} has neither `allow` nor `hook`, so it lets nobody in"
+    message = f"{names_place(pointer)} has neither `allow` nor `hook`, so it admits nobody"
     help = 'add `allow: ["*"]` for any room, patterns such as `topic-*`, or a `hook`'
     checker.find("CH104", message, pointer, help, key=True)
     return INVALID

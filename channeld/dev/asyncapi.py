@@ -338,7 +338,7 @@ def _either(first: Json, second: Json) -> Schema:
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:
-    """The schema and its members, which speak of the same value."""
+    """The schema and its members, which apply to the same value."""
     yield schema
     for keyword in MEMBERS:
         members = schema.get(keyword)

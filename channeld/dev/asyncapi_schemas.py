@@ -12,7 +12,7 @@ from channeld.schema.definitions import Schema
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, why_not_linear
 
 MEMBERS: Final = ("allOf", "anyOf", "oneOf")
-"""Keywords whose schemas speak of the same value."""
+"""Keywords whose subschemas apply to the same value."""
 _MOST: Final = 64
 _MOST_PARTS: Final = 200
 

@@ -38,7 +38,7 @@ class Right:
 
     Attributes:
         what: `connect`, `send`, `join`, `subscribe`, `receive`, `presence`, `history`.
-        of: the authenticator, the message type, the room's template or pattern; empty where there is only one.
+        of: the authenticator, the message type, the room's template or pattern; empty if there is only one.
         who: a description.
         requires: the required claims, as alternatives, each described.
         effect: the result: whom a message reaches, what presence shows.

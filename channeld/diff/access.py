@@ -51,7 +51,7 @@ def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change
         message = f"{who} asks for a token now"
         yield comparison.change("D401", _B, message, pointer, label=label)
     elif open_now and not open_before:
-        message = f"{who} lets anyone in now"
+        message = f"{who} admits anyone now"
         yield comparison.change("D404", _S, message, pointer, security=True)
     elif not was.names and now.names:
         message = f"{who} refuses a bad token now"

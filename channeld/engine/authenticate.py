@@ -113,7 +113,7 @@ def deny(session: Session, reason: str, id: str | int | None = None) -> None:
 
 
 def turn_away(session: Session, denied: Denied, id: str | int | None = None) -> None:
-    """As `deny`; UNAVAILABLE and 1013 where it is not the client's fault, so that it comes back."""
+    """As `deny`; UNAVAILABLE and 1013 if it is not the client's fault, so that it reconnects."""
     if denied.is_final:
         return deny(session, denied.reason, id)
     log(

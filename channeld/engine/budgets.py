@@ -81,7 +81,7 @@ class Budgets:
             self._sweep(now)
 
     def inherit(self, key: AccountKey, now: float) -> Debt | None:
-        """What a new connection begins with: the largest debt that nobody has taken over; None where there is none."""
+        """What a new connection begins with: the largest debt that nobody has taken over, or None."""
         account = self._accounts.get(key)
         if account is None or not account.debts:
             return None

@@ -22,7 +22,7 @@ class Forbidden(Exception):
 
 
 def check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
-    """See to it that the sender's claims meet the message's `require`; the log says which entry they lack.
+    """Check that the sender's claims meet the message's `require`; the log says which entry they lack.
 
     Raises:
         Forbidden: they do not.

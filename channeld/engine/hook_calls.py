@@ -32,7 +32,7 @@ MOST_THREADS: Final = 4
 
 
 class HooksBusy(BrokerUnavailable):
-    """As many of the connection's threaded hooks run as may: as with a broker that is away, coming again helps."""
+    """The connection's maximum number of threaded hooks is running: as with an unreachable broker, trying again helps."""
 
 
 async def call_hook(

@@ -120,7 +120,7 @@ class BackendAnswer:
 
 
 class BackendUnavailable(BrokerUnavailable):
-    """A backend could not be asked or did not answer in time. As with a broker that is away, trying again helps."""
+    """A backend could not be called or did not answer in time. As with an unreachable broker, trying again helps."""
 
     def __init__(self, reason: str, retry_after: float = 1.0, *, is_unknown: bool = False) -> None:
         super().__init__(retry_after, is_unknown=is_unknown)

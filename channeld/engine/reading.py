@@ -1,6 +1,6 @@
 """A client that only reads a room: judged as any other, hooks included, and then a member of nothing.
 
-It is not in presence, nobody is told of it, and no frame of its own is taken: a read over plain HTTP is one of these.
+It is not in presence, nobody is notified, and it cannot send frames: a read over plain HTTP is one of these.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class _Refusals:
         """Nothing is kept for it."""
 
     def close(self, code: int, reason: str = "") -> None:
-        """Keep the first, and tell who reads."""
+        """Keep the first, and notify the reader."""
         self.ending = self.ending or (code, reason)
         self.then()
 
@@ -48,7 +48,7 @@ class Reading:
     """One read.
 
     Attributes:
-        room: what is read, once `open` has let the client in.
+        room: the room that is read, once `open` has accepted the client.
         refusal: else the close code and reason that a connection would have got, and its last `error` frame.
     """
 
@@ -70,7 +70,7 @@ class Reading:
         return None if ending is None else (*ending, self._peer.error)
 
     def when_refused(self, call: Callable[[], object]) -> None:
-        """Be called when a client that was let in may not read on: its token has ended, or was revoked."""
+        """Be called when an accepted client must stop reading: its token has expired or was revoked."""
         self._peer.then = call
 
     async def open(self) -> None:

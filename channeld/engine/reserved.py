@@ -42,7 +42,7 @@ CHANGING = frozenset({"authenticate", "subscribe", "unsubscribe"})
 async def receive(
     session: Session, kind: str, frame: Frame, id: str | int | None, now: float
 ) -> None:
-    """Answer one of the reserved frames of a client that has been let in."""
+    """Answer a reserved frame of an accepted client."""
     validator = SCHEMAS[kind]
     if not validator.accepts(frame):
         return session.refuse_message(validator.explain(frame), id)

@@ -203,7 +203,7 @@ def _server(address: str) -> Json:
 
 
 def _plain(schema: Json) -> Json:
-    """A schema with its references in the document's components; one beside other keywords goes into an `allOf`."""
+    """A schema with its references in the document's components; one next to other keywords goes into an `allOf`."""
     if not isinstance(schema, dict):
         return schema
     below = {pointer: child for pointer, child, _ in subschemas(schema)}
@@ -244,10 +244,10 @@ def _binding(channel: ChannelContract) -> Json:
             if kind == "query":
                 query[name] = {"type": "string"}
     if channel.history is not None:
-        said = "The last `pos` that the client has seen: what came after it is sent."
+        said = "The last `pos` that the client has seen; later frames are sent."
         query["since"] = {"type": "string", "description": said}
     subprotocol = any("subprotocol" in authenticator(auth).token_from() for _, auth in channel.auth)
-    said = "`channeld, bearer.TOKEN` brings the token, where no other header can be set."
+    said = "`channeld, bearer.TOKEN` carries the token if no other header can be set."
     if channel.subprotocols:
         said = f"One of {', '.join(channel.subprotocols)}."
     headers: Schema = {"Sec-WebSocket-Protocol": {"type": "string", "description": said}}

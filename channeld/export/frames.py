@@ -8,7 +8,7 @@ from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ID, ROOM, Features, Field, ReservedFrame
 from channeld.schema.definitions import Definitions, Schema, Unframeable
 
-POSITION: Final[Json] = {"description": "Where the frame stands in its room.", "type": "string"}
+POSITION: Final[Json] = {"description": "The frame's position in its room.", "type": "string"}
 
 
 def frame_of(type: str, fields: Mapping[str, Field], *, closed: bool = False) -> Schema:

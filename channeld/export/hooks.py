@@ -44,7 +44,7 @@ _REJECTION: Final[Schema] = {
     "properties": {
         "message": {"type": "string"},
         # No `default`: generators would make the field required.
-        "code": {"type": "string", "description": "`REJECTED` where there is none."},
+        "code": {"type": "string", "description": "`REJECTED` if there is none."},
         "close": {"type": "integer"},
     },
 }

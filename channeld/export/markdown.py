@@ -32,18 +32,18 @@ from channeld.schema.definitions import PREFIX, Schema
 from channeld.telemetry import one_line
 
 _MEANINGS = {
-    ErrorCode.INVALID_JSON: "The text is not one JSON object, or no frame.",
+    ErrorCode.INVALID_JSON: "The text is not a JSON object, or not a valid frame.",
     ErrorCode.UNKNOWN_TYPE: "The channel has no such message.",
     ErrorCode.INVALID_MESSAGE: "The schema refuses it; `errors` says where and why.",
-    ErrorCode.UNAUTHORIZED: "No token, or a bad one; the connection closes with 4401.",
-    ErrorCode.TOKEN_EXPIRED: "The token ended and was not renewed; the connection closes with 4401.",
+    ErrorCode.UNAUTHORIZED: "No token, or an invalid one; the connection closes with 4401.",
+    ErrorCode.TOKEN_EXPIRED: "The token expired and was not renewed; the connection closes with 4401.",
     ErrorCode.FORBIDDEN: "Not for this user, or not in this room.",
     ErrorCode.RATE_LIMITED: "Too fast; `retry_after` says how many seconds to wait.",
     ErrorCode.LIMIT_EXCEEDED: "Too many rooms; `limit` says how many are allowed.",
     ErrorCode.REJECTED: "The application refuses it; it may use codes of its own.",
     ErrorCode.TOO_LARGE: "Over `limit` bytes; the connection closes with 1009.",
     ErrorCode.UNAVAILABLE: 'Not routed; try again after `retry_after` seconds. With `outcome` "unknown" it may have been routed.',
-    ErrorCode.INTERNAL_ERROR: "The server's own fault; `ref` finds it in the log.",
+    ErrorCode.INTERNAL_ERROR: "An error in the server; `ref` identifies it in the log.",
 }
 _BOUNDS = {
     "minLength": "at least {} characters",
@@ -71,8 +71,8 @@ def markdown(contract: Contract, *, title: str) -> str:
 
 def _overview(contract: Contract) -> Iterator[str]:
     yield (
-        "Every frame is one JSON object with a `type`, in a WebSocket text message. A frame of a client may have an"
-        " `id`; its answer repeats it."
+        "Every frame is one JSON object with a `type`, in a WebSocket text message. A client's frame may have an"
+        " `id`, which the answer repeats."
     )
     rows = [
         (f"[{cell(c.name)}](#{_anchor(c.name)})", code(c.path), cell(c.description))
@@ -122,7 +122,7 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
             yield from _received(received, contract)
     if channel.open:
         yield "The application may also send frames of other types."
-    yield "### What channeld itself understands and says"
+    yield "### Frames of the protocol itself"
     ways = (("client → server", channel.sent), ("server → client", channel.received))
     rows = [
         (code(each.type), way, cell(each.description))
@@ -244,7 +244,7 @@ def _bounded(schema: Schema, contract: Contract, depth: int) -> str:
 
 def _param(param: ParamContract, contract: Contract) -> tuple[str, ...]:
     text = param.schema.get("description", "") if isinstance(param.schema, dict) else ""
-    rest = "all that is left of the path; " if param.rest else ""
+    rest = "the rest of the path; " if param.rest else ""
     return (code(param.name), rest + _type(param.schema, contract), cell(str(text)))
 
 
@@ -270,8 +270,8 @@ def _traits(channel: ChannelContract) -> Iterator[str]:
     if channel.history is not None:
         size, ttl = channel.history.size, channel.history.ttl
         yield (
-            f"History: at most {size} frames of a room, for {ttl:g} seconds. Who comes back with its last `pos`"
-            " (`?since=POS`) gets what it missed."
+            f"History: at most {size} frames of a room, for {ttl:g} seconds. A client that returns with its last"
+            " `pos` (`?since=POS`) receives what it missed."
         )
 
 

@@ -286,7 +286,7 @@ def _only_branches(conjunction: Conjunction) -> list[Json] | None:
 
 
 def _constants(values: Iterable[Json], name: str) -> Type:
-    # `integer` values stand under `number` where a schema allows both.
+    # `integer` values are listed under `number` if a schema allows both.
     names = ("integer", "number") if name == "number" else (name,)
     return union(
         Constant(value)

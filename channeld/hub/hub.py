@@ -171,7 +171,7 @@ class Hub:
             )
             page = await self._entered(member, topic, info, later)
         finally:
-            # The broker is away, or a hook's time was over: what waits must not wait for ever.
+            # The broker is unreachable, or a hook timed out: what waits must not wait for ever.
             if page is None:
                 self._give_up(room, entry, was_inside=was_inside)
         catching = Catching(self, room, entry, page)
@@ -535,7 +535,7 @@ class Catching:
         self.is_level = False
 
     async def turn(self) -> bool:
-        """The page has been sent: go on to the next one; False where there is none.
+        """Continue with the next page, after one was sent; False if there is none.
 
         Raises:
             BrokerUnavailable: there is one, and the member has a gap.

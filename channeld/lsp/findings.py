@@ -8,7 +8,7 @@ from channeld.lsp.buffers import Buffer, TextSpan
 from channeld.protocol.frames import Json
 
 MOST: Final = 1000
-"""Findings that are sent of one file. Editors show no more, and each key stroke sends them all."""
+"""Findings that are sent of one file. Editors show no more, and each keystroke sends them all."""
 
 _LEVELS: Final = {Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
 _UNUSED: Final = frozenset({"CH402", "CH436", "CH508"})

@@ -87,7 +87,7 @@ def compare(
 
 
 def decode(segment: str) -> str | None:
-    """A segment, or a query, percent-decoded once; None for a bad escape, or what is no UTF-8."""
+    """Percent-decode a segment or a query once; None for a bad escape or invalid UTF-8."""
     if "%" not in segment:
         return segment if segment.isascii() or _is_text(segment) else None
     if _ESCAPE.search(segment):

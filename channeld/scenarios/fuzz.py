@@ -219,7 +219,7 @@ class _Trial:
                 scenario,
                 parsed.content.tree,
                 self.plan,
-                Place,  # nothing is told of places in the configuration
+                Place,  # locations in the configuration are not reported
                 self.reached,
                 cap=self.options.cap,
                 backends=self.options.backends,

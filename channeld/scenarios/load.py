@@ -55,7 +55,7 @@ class Latency:
         self.buckets[round(math.log(max(seconds, 1e-6)) / _STEP)] += 1
 
     def percentile(self, share: float) -> float | None:
-        """In seconds; None where nothing was counted."""
+        """In seconds; None if nothing was counted."""
         left = self.buckets.total() * share
         for bucket in sorted(self.buckets):
             left -= self.buckets[bucket]

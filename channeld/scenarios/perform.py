@@ -67,7 +67,7 @@ class Performer:
         if spec.refused is None:
             if actor.status:
                 label = f"refused with HTTP {actor.status}"
-                raise self._failed(f"{actor.name} was not let in", pointer, label)
+                raise self._failed(f"{actor.name} was not accepted", pointer, label)
             return
         below = at(pointer, "refused")
         if got == spec.refused:
@@ -75,7 +75,7 @@ class Performer:
             for received in actor.inbox.waiting:
                 received.fate = "refusal"
             return
-        label = f"expected {spec.refused}, got {got}" if got else "it was let in"
+        label = f"expected {spec.refused}, got {got}" if got else "it was accepted"
         notes = []
         if actor.is_waited_for:
             label = "it is not refused yet"

@@ -11,7 +11,7 @@ from channeld.scenarios.outcome import FileResult
 from channeld.schema.sensitive import scrubbed
 
 SHORTEST: Final = 4
-"""Shorter texts are masked where they stand in a frame, but not looked for elsewhere: they would be found in any word."""
+"""Shorter texts are masked in frames, but not searched for elsewhere: they would be found in any word."""
 
 
 def value_texts(value: Json) -> Iterator[str]:

@@ -40,7 +40,7 @@ MODIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
     "close": (),
     "connect": (),
 }
-"""Each verb of a client, and the keys that may stand beside it."""
+"""Each verb of a client, and the keys that may accompany it."""
 BARE: Final = ("absent", "close", "connect", "expect_close")
 _WAITS: Final = frozenset({"sleep", "wait", "pause", "delay", "after", "timeout"})
 PUBLISH_KEYS: Final = ("channel", "to", "room", "user", "event", "refused")

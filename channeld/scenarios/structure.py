@@ -107,7 +107,7 @@ class _Common:
         return tuple(self.reader.pattern(value, below) for value, below in listed)
 
     def read_stubs(self, written: Mapping[str, Json], pointer: str) -> dict[str, Stub]:
-        """`hooks`: what stands in for hooks, by `module:function`."""
+        """`hooks`: stubs for hooks, by `module:function`."""
         below = at(pointer, "hooks")
         stubs = self.reader.named_values(written.get("hooks", {}), below)
         return {name: self._stub(name, value, at(below, name)) for name, value in stubs.items()}

@@ -227,7 +227,7 @@ class _TraceRun:
             return f"asks the backend `{hook.asks.name}`, which is not reached without a server"
         last = next(reversed(self._witness.failures), None)
         if last is None:
-            return "returned what cannot be routed in the message's place"
+            return "returned something that cannot be routed instead of the message"
         return f"{last.words} ({last.at})" if last.at else last.words
 
     # --------------------------------------------------------------------------------------------- handshake
@@ -285,7 +285,7 @@ class _TraceRun:
                 self._refuse("hook", f"`{hook.name}`: {why}", f"{own}/hooks/connect")
                 return False
             if self._witness.failures:
-                why = f"`{hook.name}` {self._hook_failure(hook)}; lets in all the same"
+                why = f"`{hook.name}` {self._hook_failure(hook)}; accepts the client anyway"
                 self._step("hook", why, f"{own}/hooks/connect")
             else:
                 self._hook(hook.name, f"{own}/hooks/connect")
@@ -308,7 +308,7 @@ class _TraceRun:
             return False
         if session.user_id is None and channel.auth and not channel.auth_optional:
             brought = self._visitor.token is not None
-            words = "the token is not good" if brought else "no token, and one is required"
+            words = "the token is invalid" if brought else "no token, and one is required"
             self._refuse("who", words, pointer)
             return False
         if session.user_id is None:

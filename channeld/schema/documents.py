@@ -85,7 +85,7 @@ class SchemaTarget:
 
 
 Resolution: TypeAlias = SchemaTarget | SchemaError | None
-"""What a reference means, or why it means nothing; None where the report says so already."""
+"""The target of a reference, or its error; None if the error is already reported."""
 
 
 class Documents:

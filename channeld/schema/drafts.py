@@ -155,7 +155,7 @@ class _Rewriter:
             rewrite = _REWRITES.get(keyword)
             if rewrite is not None:
                 for word, held in rewrite(self, schema, old, new):
-                    # `dependencies` may stand beside what it is called now.
+                    # `dependencies` may be used together with its new names.
                     before = written.get(word) if isinstance(held, dict) else None
                     written[word] = {**before, **held} if isinstance(before, dict) else held  # type: ignore[dict-item]
             elif keyword not in KEYWORDS or keyword in self.draft.keywords:

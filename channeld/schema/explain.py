@@ -154,7 +154,7 @@ def _words(error: _Error) -> tuple[str, str]:
     keyword = error.kind.name
     last = next((step for step in reversed(error.schema_path) if isinstance(step, str)), "")
     if keyword == "falseSchema" and last in {"additionalProperties", "unevaluatedProperties"}:
-        # The library's short form of `additionalProperties: false` with no properties beside it.
+        # The library's short form of `additionalProperties: false` without other properties.
         return "has a field that is not allowed", last
     if keyword in {"contains", "required"} and last in _COUSINS:
         keyword = last
@@ -273,7 +273,7 @@ _WORDS: Final[Mapping[str, Callable[[_Error], str]]] = {
     "const": lambda error: f"must be {shown(_asked(error, 'expected_value'))}",
     "required": lambda error: f"{shown(_asked(error, 'property'))} is required",
     "dependentRequired": lambda error: (
-        f"{shown(_asked(error, 'property'))} is required beside the fields sent"
+        f"{shown(_asked(error, 'property'))} is required next to the fields sent"
     ),
     "additionalProperties": _unexpected,
     "unevaluatedProperties": _unexpected,

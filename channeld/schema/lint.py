@@ -24,7 +24,7 @@ Schema = dict[str, Json]
 _FORMERLY: Final[Mapping[str, str]] = {
     "definitions": "`$defs` (and `#/$defs/…` in the references)",
     "dependencies": "`dependentRequired` for names, `dependentSchemas` for schemas",
-    "additionalItems": "`items`, beside `prefixItems`",
+    "additionalItems": "`items`, next to `prefixItems`",
     "$recursiveRef": "`$dynamicRef`",
     "$recursiveAnchor": "`$dynamicAnchor`",
     "divisibleBy": "`multipleOf`",
@@ -72,7 +72,7 @@ def _former_value(keyword: str, value: Json) -> str | None:
         inclusive = "minimum" if keyword == "exclusiveMinimum" else "maximum"
         return f"`{keyword}: NUMBER` in place of `{inclusive}`"
     if keyword == "required" and isinstance(value, bool):
-        return "`required: [NAME]` beside `properties`"
+        return "`required: [NAME]` next to `properties`"
     if keyword == "id" and isinstance(value, str):
         return "`$id`"
     return None

@@ -65,7 +65,7 @@ KEYWORDS: Final[Mapping[str, str]] = {
 """What a keyword takes, by the names of the checks below."""
 
 IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
-"""The keywords whose schemas speak of the same value as the schema they stand in (`$ref` beside)."""
+"""The keywords whose subschemas apply to the same value as the schema itself (`$ref` as well)."""
 
 # Also walk older drafts' containers, so that references into them work.
 _CONTAINERS: Final = {"definitions": "schemas by name"}

@@ -142,7 +142,7 @@ class _BackendLink:
         if is_trial and (now < self._away_until or self._is_tried):
             self._counts["away"] += 1
             left = max(1.0, round(self._away_until - now, 1))
-            raise BackendUnavailable(f"backend {self._name} is away", left)
+            raise BackendUnavailable(f"backend {self._name} is unreachable", left)
         self._is_tried = self._is_tried or is_trial
         try:
             answer = await self._in_turn(path, headers, body, seconds)

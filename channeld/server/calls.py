@@ -77,7 +77,7 @@ class Calls:
             respond(_problem(call, wrong.status, wrong.detail, **wrong.more))
         except BrokerUnavailable as error:
             more = {"outcome": "unknown"} if error.is_unknown else {}
-            respond(_problem(call, 503, "The broker is away; try again", **more))
+            respond(_problem(call, 503, "The broker is unreachable; try again", **more))
 
     async def _read(self, call: Accept, agreement: Agreement, respond: Respond) -> None:
         if not isinstance(agreement, CallAgreement):

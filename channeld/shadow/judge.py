@@ -227,7 +227,7 @@ class Judge:
     def refuses(
         self, session: ShadowSession, own: Session, kind: str, frame: Frame, text: bytes, now: float
     ) -> str | None:
-        """Why a message of a declared type would be refused; None if it would not be. `text` is what was sent, empty where that is no longer known."""
+        """Why a message of a declared type would be refused; None if it would not be. `text`: what was sent, or empty."""
         if session.compared is not own.channel:
             session.compare(own.channel)
         if session.is_stricter and (reason := _over_limits(session, own, text, now)) is not None:

@@ -12,7 +12,10 @@ from channeld.cli.main import cli
 from tests.docs.blocks import PAGES, ROOT, name_of
 
 PATTERNS = re.compile(
-    r"(?<![Tt]here\s)\b(?:is|are|was) no (?!longer\b|more\b|less\b)[a-z]+"
+    r"(?<![Tt]here\s)\b(?:is|are|was) no (?!longer\b|more\b|less\b)[A-Za-z]+"
+    r"|\b[Bb]eside (?:an?|each|its?|the|th(?:at|em|is)|other)\b|\bas it stands\b|\b[Ss]ees? to it\b"
+    r"|\bbroker (?:that )?(?:is|was) away\b|\b(?:[Nn]one|empty) where\b|\bkey strokes?\b"
+    r"|\blets? (?:any(?:one|body)|(?:the|a) client|nobody) in\b|\bwho comes and goes\b"
     r"|\b[Ww]hoever\b|\b[Ss]o many\b|\bunless it is given\b|\b[Mm]end(?:s|ed|ing)?\b|\banew\b|, too[.;:)]"
 )
 # Places that are still allowed. Nothing may be added.

@@ -11,7 +11,7 @@ def test_a_failure_is_one_annotation_and_the_count_is_text() -> None:
     assert lines == [
         (
             "::error file=tests/scenarios/cases/case.test.yaml,line=1,col=49,endColumn=65,"
-            "title=FAIL a%2C b%3A 100%25::ann was not let in%0Arefused with HTTP 404%0Aclient ann connects"
+            "title=FAIL a%2C b%3A 100%25::ann was not accepted%0Arefused with HTTP 404%0Aclient ann connects"
         ),
         "0 passed, 1 failed, 0 errors, 0 skipped in 0.00s (virtual 0s)",
     ]

@@ -81,4 +81,4 @@ def test_coming_back_may_be_refused() -> None:
     steps = "- ann: close\n- ann: {connect: {token: nonsense, refused: 4401}}"
     assert outcome(steps, ONE).status is Status.PASS
     found = problem("- ann: close\n- ann: {connect: {refused: 4401}}", ONE)
-    assert found.label == "it was let in"
+    assert found.label == "it was accepted"

@@ -53,7 +53,7 @@ def test_a_token_goes_where_it_is_looked_for(tmp_path: object, where: str) -> No
             ("a: {path: /cave, user: a}, b: {path: /cave, user: b}, c: {path: /cave, user: c, headers: {x-forwarded-for: 10.0.0.1}}, "
              "d: {path: /cave, user: d, headers: {x-forwarded-for: 10.0.0.2}, refused: 503}"), [],
         ),
-        ("a: {path: /cave, user: a, refused: 403}", ["a was not refused as expected: it was let in"]),
+        ("a: {path: /cave, user: a, refused: 403}", ["a was not refused as expected: it was accepted"]),
     ],
 )  # fmt: skip
 def test_handshakes_are_judged_as_the_server_does(

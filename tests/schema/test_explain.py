@@ -35,7 +35,7 @@ def _why(schema: Json, value: Json) -> list[tuple[str, str, str]]:
         (
             {"dependentRequired": {"a": ["b"]}},
             {"a": 1},
-            '"b" is required beside the fields sent',
+            '"b" is required next to the fields sent',
             "dependentRequired",
         ),
         (

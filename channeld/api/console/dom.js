@@ -33,7 +33,7 @@ export function table(heads, rows, empty) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// A line of the latest values; what it shows is said in words beside it.
+// A line of the latest values; what it shows is described next to it.
 export function sparkline(values, length) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 120 28");

@@ -30,7 +30,7 @@ const REFUSED = {
   rate_limited: "too many",
   rejected: "rejected by a hook",
   failed: "a hook or the server failed",
-  unavailable: "the broker was away",
+  unavailable: "the broker was unreachable",
 };
 
 const counted = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;

@@ -149,7 +149,7 @@ class RedisBroker(SingleCalls):
         now = self._clock.monotonic()
         came = self._server_clock.at(now - conflated.age) or 0.0
         entry.conflating = Conflating(conflated, came, partial(self._server_clock.note, now))
-        # Its slot is beside the history, also if the frame is not kept.
+        # Its slot is next to the history, even if the frame is not kept.
         entry.history = self._names.history(topic)
         self._put(entry)
         return entry.answer

@@ -34,7 +34,7 @@ class Shard:
 
 @attrs.frozen
 class Spread:
-    """How a node spreads its prefix, as servers remember it; empty where it is not spread.
+    """How a node spreads its prefix, as servers remember it; empty if it is not spread.
 
     A `fixed` one is never replaced. Any other is replaced once all nodes that use it are gone.
     """

@@ -1,7 +1,7 @@
 """The newest frame of each key inside Redis, as fragments of Lua: a history that is *mixed*, and a publication with its place.
 
 A history is mixed from its first publication with a `Placing` on. Then frames in a row say their offset themselves: in the
-list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), payload. Beside it are `h:k` (key to stamp, digest of the owner,
+list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), payload. Next to it are `h:k` (key to stamp, digest of the owner,
 payload), `h:y` (keys by offset), `h:w` (digest of the owner and key, in order) and `h:c:…` (a slot in which frames wait). The
 meta has `x`, the marks: the floor (the last offset of what is gone for its age or the size), and the latest offset in the row,
 and of a key (when either has expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not

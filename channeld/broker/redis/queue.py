@@ -210,7 +210,7 @@ class Outgoing:
 def plain_runs(batch: Sequence[Publish | Script]) -> list[list[Publish]] | None:
     """Publications that share envelopes, of a batch in which nothing is kept; None for any other.
 
-    These need no script, which costs Redis three times what `PUBLISH` does. Beside scripts they would overtake those that
+    These need no script, which costs Redis three times what `PUBLISH` does. Next to scripts they would overtake those that
     are refused at first and sent again.
     """
     for entry in batch:

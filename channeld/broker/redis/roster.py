@@ -255,7 +255,7 @@ def present_page(base: str, topic: Topic, after: bytes) -> Script:
 
 @attrs.define(eq=False)
 class RosterReading:
-    """One reading of a roster, from its first page on: `put` sends the calls, and `deliver` gets what comes of the answers."""
+    """One reading of a roster, from its first page on: `put` sends the calls, and `deliver` gets the results."""
 
     _roster: Roster
     _base: str
@@ -284,6 +284,6 @@ class RosterReading:
         self._deliver(self._roster, changes)
 
     def give_up(self) -> None:
-        """It could not be read: who waits is told."""
+        """Fail those who wait: the roster could not be read."""
         if self._roster.readings == self._number:
             self._roster.give_up(BrokerUnavailable())

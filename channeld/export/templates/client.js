@@ -289,7 +289,7 @@ export class ChannelClient {
         });
     }
     /** Join one of the rooms that wait for it, and then the next. After a refusal that is a while later, since the server takes 30
-     *  errors a minute; where it can't just now (its broker is away, a rate is used up), it says when. */
+     *  errors a minute; if it can't just now (its broker is unreachable, a rate is used up), it says when. */
     async #joinNext(room = this.#again.shift()) {
         if (room === undefined)
             return;

@@ -220,9 +220,9 @@ class ClearsOption(MessageOption):
         if clears is None:
             return ""
         if clears.on_leave:
-            return "The kept frame goes when its sender leaves the room."
+            return "The kept frame is removed when its sender leaves the room."
         types = ", ".join(f"`{name}`" for name in clears.types)
-        return f"It takes the kept frame of {types} with the same key away."
+        return f"It removes the kept frame of {types} with the same key."
 
 
 class ConflateOption(MessageOption):
@@ -262,9 +262,7 @@ class ConflateOption(MessageOption):
         """The interval, and that the last frame is always delivered."""
         if message.conflate is None:
             return ""
-        return (
-            f"Of one key at most one in {message.conflate:g} s is delivered, and always the last."
-        )
+        return f"At most one frame per key is delivered in {message.conflate:g} s, and always the last."
 
 
 def _to_room(message: Message) -> bool:

@@ -24,7 +24,7 @@ class OnceOption(MessageOption):
         place = message.context.sources.place(at(message.pointer, "once"), key=True)
         finding = f"the schema of `{message.type}` declares a field `once` of its own"
         help = "give the schema's field another name, or leave the option out"
-        label = "the key of a retry travels in it, and is taken off before the schema looks"
+        label = "it carries the key of a retry, and is removed before validation"
         message.context.find("CH344", finding, place, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
@@ -32,7 +32,7 @@ class OnceOption(MessageOption):
         if was.once == now.once:
             return
         if now.once is None:
-            words = f"`{type}` takes no `once` key any more: what is sent again is routed again"
+            words = f"`{type}` no longer takes a `once` key: a resent message is routed again"
             yield Difference(code="D511", level="breaking", words=words)
         elif was.once is None:
             words = f"`{type}` may be sent with a `once` key now"
@@ -54,6 +54,6 @@ class OnceOption(MessageOption):
         if message.once is None:
             return ""
         return (
-            f"With a field `once`, a text of 1 to 64 characters, it can be sent again safely for {message.once:g} s: "
-            'the same key is answered by an `ack` with `"repeated": true`, and nothing is routed again.'
+            f"With a `once` field (a string of 1 to 64 characters), it can be resent safely for {message.once:g} s: "
+            'the same key is answered by an `ack` with `"repeated": true`, and not routed again.'
         )

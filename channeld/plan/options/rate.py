@@ -21,7 +21,7 @@ _PER: Final[Mapping[str | None, str]] = {
 _OVER: Final = {
     "refuse": "further ones are refused with `RATE_LIMITED`",
     "drop": "further ones are dropped",
-    "latest": "of further ones the newest is held until its time comes",
+    "latest": "the newest of further ones is held until the rate allows it",
 }
 
 

@@ -68,13 +68,13 @@ def require_differences(old: Alternatives, new: Alternatives) -> Iterator[Differ
     if new and (not old or any(each not in listed for each in known)):
         gone = [one for one, each in zip(old, known, strict=True) if each not in listed]
         words = " or ".join(map(_alternative, gone)) or "no claim at all"
-        yield _more(f"{words} will no longer do")
+        yield _more(f"{words} is no longer sufficient")
     if not new:
-        yield _less("no claim is asked for any longer", is_gone=True)
+        yield _less("no claim is required any longer", is_gone=True)
     elif old:
         come = [one for one, each in zip(new, listed, strict=True) if each not in known]
         for one in come:
-            yield _less(f"{_alternative(one)} will do now")
+            yield _less(f"{_alternative(one)} is sufficient now")
 
 
 def _more(words: str, key: str = "") -> Difference:
@@ -105,12 +105,12 @@ def _entries(was: Mapping[str, Json], now: Mapping[str, Json]) -> Iterator[Diffe
         lost = _missing(was[claim], value)
         gained = _missing(value, was[claim])
         if lost:
-            yield _more(f"{choices(lost)} will no longer do for `{claim}`", claim)
+            yield _more(f"`{claim}` may no longer be {choices(lost)}", claim)
         if gained:
-            yield _less(f"{choices(gained)} will do for `{claim}` now", claim)
+            yield _less(f"`{claim}` may be {choices(gained)} now", claim)
     for claim in was:
         if claim not in now:
-            yield _less(f"`{claim}` is no longer asked for", claim, is_gone=True)
+            yield _less(f"`{claim}` is no longer required", claim, is_gone=True)
 
 
 def _options(value: Json) -> list[Json]:

@@ -98,7 +98,7 @@ class Spot:
 
     @classmethod
     def whole(cls, node: Node) -> "Spot | None":
-        """Where a schema stands, if it stands in a file."""
+        """The location of a schema, if it is in a file."""
         standing = [p for p in node.parts if not p.document.uri.startswith(IMPLIED)]
         return cls(standing[0]) if standing else None
 

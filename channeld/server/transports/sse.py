@@ -33,7 +33,7 @@ from channeld.server.transports.web import (
 )
 
 ENDED: Final = "~ended"
-"""The `id` of a stream's last event, where it is not to come back."""
+"""The `id` of a stream's last event if it must not reconnect."""
 
 # As the server writes them. A hook's frame with another order of keys advances no position, nor do these bytes within data.
 _POSITION: Final = b'"pos":"'

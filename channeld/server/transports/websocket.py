@@ -131,7 +131,7 @@ def _judge_upgrade(fields: Mapping[str, str]) -> Refuse | None:
 
 
 def _names(field: str, token: str) -> bool:
-    # Most clients send nothing beside it.
+    # Most clients offer nothing else.
     return field == token or token in tokens(field)
 
 

@@ -95,8 +95,8 @@ def test_each_is_shown_to_machines_and_people() -> None:
     assert shown == [
         ("latest", "In the history, the newest of each key is kept."),
         ("{user.id}", "Its key is `{user.id}`."),
-        (["a", "b"], "It takes the kept frame of `a`, `b` with the same key away."),
-        (0.5, "Of one key at most one in 0.5 s is delivered, and always the last."),
+        (["a", "b"], "It removes the kept frame of `a`, `b` with the same key."),
+        (0.5, "At most one frame per key is delivered in 0.5 s, and always the last."),
     ]
     leaving = Message(schema=True, clears=Clears(on_leave=True))
     assert ClearsOption().shown(leaving) == {"on": "leave"}
