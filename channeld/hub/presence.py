@@ -194,7 +194,7 @@ class Presence:
         """Remove a user's state along with the connection that set it, if other connections stay."""
         if self._states.get((topic, user)) != connection:
             return
-        # Even while the broker is away the connection must leave; Redis later removes the state along with it.
+        # Even if the broker is unreachable, the connection must leave; Redis later removes the state along with it.
         with suppress(BrokerUnavailable):
             entry = await resolved(self._broker.entry(topic, user))
             if entry is not None and entry.connections > lives:
@@ -352,7 +352,7 @@ class Presence:
             self._spawn(rest)
 
     async def _contained(self, coroutine: Coroutine[object, object, None]) -> None:
-        # Nobody waits for it, and a broker that is away puts the presence right when it is back.
+        # Nobody waits for it, and an unreachable broker corrects the presence when it is back.
         with suppress(BrokerUnavailable):
             await coroutine
 

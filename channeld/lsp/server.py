@@ -1,4 +1,4 @@
-"""The language server on its wire: pygls reads and writes, `service.py` answers. Nothing else here knows the protocol's types."""
+"""The language server's connection: pygls reads and writes, `service.py` answers. Only this module knows pygls."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ _Question: TypeAlias = Callable[[Answers, str, int, int], Json]
 
 
 def _left(method: str) -> Any:
-    """What leaves a notification about a document to the service alone."""
+    """Leaves document notifications to the service alone."""
 
     @lsp_method(method)
     def handle(self: "_Protocol", params: object) -> _Steps:
@@ -42,10 +42,10 @@ def _left(method: str) -> Any:
 
 
 class _Protocol(LanguageServerProtocol):
-    """pygls' protocol with documents that are ours, and with answers that are sent as they are."""
+    """pygls' protocol with our own documents, and answers that are already encoded."""
 
     lsp_text_document__did_open = _left(types.TEXT_DOCUMENT_DID_OPEN)
-    # pygls takes U+2028 and others for line breaks, which no client does.
+    # pygls treats U+2028 and others as line breaks, clients don't.
     lsp_text_document__did_change = _left(types.TEXT_DOCUMENT_DID_CHANGE)
     lsp_text_document__did_close = _left(types.TEXT_DOCUMENT_DID_CLOSE)
 
@@ -55,7 +55,7 @@ class _Protocol(LanguageServerProtocol):
         result: object = None,
         error: types.ResponseError | None = None,
     ) -> None:
-        """An answer that is JSON already is not taken apart and put together again, which is slow for large ones."""
+        """Send encoded JSON as it is; decoding and encoding again is slow for large answers."""
         if error is None and isinstance(result, dict | list):
             self._result_types.pop(msg_id, None)
             self._send_data({"jsonrpc": "2.0", "id": msg_id, "result": result})
@@ -64,22 +64,22 @@ class _Protocol(LanguageServerProtocol):
 
     @property
     def is_shut_down(self) -> bool:
-        """Whether the client has said that it will end the server."""
+        """Whether the client has requested a shutdown."""
         return bool(self._shutdown)
 
     def tell(self, method: str, params: Json) -> None:
-        """Send a notification that is JSON already."""
+        """Send an encoded notification."""
         self._send_data({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 class _Wired(LanguageServer):
-    """The server with its service. A request that fails is answered with an error; nothing pops up in the editor."""
+    """The server with its service. A failing request is answered with an error; nothing pops up in the editor."""
 
     service: Service
 
     @property
     def wire(self) -> _Protocol:
-        """The protocol, as what it is."""
+        """The protocol with its actual type."""
         assert isinstance(self.protocol, _Protocol)  # noqa: S101 - pygls types it as its own
         return self.protocol
 
@@ -89,7 +89,7 @@ class _Wired(LanguageServer):
 
 
 def start() -> int:
-    """Serve on standard input and output until the client ends it; 0 if it asked for the end first, else 1."""
+    """Serve on standard input and output until the client exits; returns 0 after a shutdown request, else 1."""
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     server = _Wired(
         "channeld", __version__, protocol_cls=_Protocol, converter_factory=default_converter
@@ -98,7 +98,7 @@ def start() -> int:
     _add_documents(server)
     _add_questions(server)
     _add_edits(server)
-    # What anything else prints must not get between the messages.
+    # Other output must not get between the messages.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     server.start_io(sys.stdin.buffer, answers)
@@ -119,7 +119,7 @@ def _add_session(server: _Wired) -> None:
         watching = workspace.did_change_watched_files if workspace else None
         if watching is not None and watching.dynamic_registration:
             server.client_register_capability(_watching())
-        # The first key stroke should not wait for it.
+        # The first keystroke should not wait for it.
         import_module("channeld.plan.compile")
 
     @server.feature(types.SHUTDOWN)

@@ -1,4 +1,4 @@
-"""Values made up at random from a schema, all of which it accepts, and smaller ones in place of one that was found."""
+"""Generates random values that a schema accepts, and shrinks them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
@@ -38,19 +38,19 @@ _LONGEST: Final = 200
 
 
 class _Nothing(Exception):
-    """No value comes to mind."""
+    """No value could be generated."""
 
 
 @attrs.define
 class Maker:
-    """Makes values. `schemas` are the configuration's named ones, `random` decides."""
+    """Generates values. `schemas` are the configuration's named ones, `random` the source of randomness."""
 
     random: Random
     schemas: Mapping[str, Json] = attrs.field(factory=dict)
     _compiled: dict[bytes, Callable[[Json], bool] | None] = attrs.field(factory=dict, init=False)
 
     def make(self, schema: Json, accepts: Callable[[Json], bool]) -> Json:
-        """A value that `accepts` lets through, as the schema describes it; None where none is found."""
+        """A value that fits the schema and satisfies `accepts`, or None."""
         shared: dict[str, Json] = {"schemas": dict(self.schemas)}
         if isinstance(schema, dict):
             shared |= {key: schema[key] for key in ("$defs", "definitions") if key in schema}
@@ -118,7 +118,7 @@ class Maker:
         return self.random.choice([*known, self.random.randint(-1000, 1000)])
 
     def _text(self, case: Case) -> str:
-        """A text of a likely form, or of letters, as long as the schema wants or a little more."""
+        """A string in a likely format, or of letters, of the schema's length or a little more."""
         least = max(map(int, _bounds(case, ("minLength",))), default=0)
         kind = self.random.random()
         if kind < 0.1 and not least:
@@ -165,7 +165,7 @@ def _bounds(case: Case, keywords: tuple[str, ...]) -> list[float]:
 
 
 def shrunk(value: T, is_still: Callable[[Json], TypeGuard[T]], most: int = 200) -> T:
-    """The smallest value that was found for which `is_still` holds, as it does for `value`; asks at most `most` times."""
+    """Shrink `value` to a smaller one for which `is_still` holds, in at most `most` calls."""
     left = most
     found = value
     progress = True
@@ -182,7 +182,7 @@ def shrunk(value: T, is_still: Callable[[Json], TypeGuard[T]], most: int = 200) 
 
 
 def _smaller(value: Json) -> Iterator[Json]:
-    """Simpler values, the simplest first; none for the simplest of a type, so that shrinking ends."""
+    """Simpler values, simplest first; empty for the simplest of a type, so that shrinking ends."""
     match value:
         case dict():
             yield from _smaller_objects(value)

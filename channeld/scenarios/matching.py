@@ -1,7 +1,7 @@
-"""Patterns against JSON values: objects match as subsets, everything else exactly, and `$` keys say more.
+"""Matches patterns with JSON values: objects as subsets, everything else exactly, and `$` keys as matchers.
 
-`compare` gives every difference with its place in the pattern, so that a report can point at it. What a `$capture`
-takes is put into a mapping of the caller's, who keeps it only if everything matched.
+`compare` gives every difference with its path in the pattern, so that a report can point at it. Captured values are put
+into the caller's mapping, which is kept only if everything matched.
 """
 
 import json
@@ -31,7 +31,7 @@ MISSING: Final = _NotThere()
 
 @attrs.frozen(slots=True)
 class Deviation:
-    """One thing that is not as expected; `path` leads to it in the pattern, both sides in words."""
+    """One difference; `path` is its path in the pattern, both sides are described."""
 
     path: str
     expected: str
@@ -40,7 +40,7 @@ class Deviation:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Env:
-    """What patterns may refer to: captured values, those that this match takes, and the configuration's schemas."""
+    """What patterns may refer to: captured values, those of this match, and the configuration's schemas."""
 
     captured: Mapping[str, Json] = attrs.field(factory=dict)
     taken: MutableMapping[str, Json] = attrs.field(factory=dict)
@@ -52,7 +52,7 @@ class Env:
 
 
 def shown(value: object, longest: int = LONGEST) -> str:
-    """A value as JSON on one line, cut when it is long."""
+    """A value as one line of JSON, truncated if long."""
     if value is MISSING:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
@@ -79,13 +79,13 @@ def _are_numbers(*values: object) -> bool:
 def compare(
     pattern: Json, value: object, env: Env, path: str = "", *, exact: bool = False
 ) -> list[Deviation]:
-    """Every difference between a pattern and a value (or MISSING); none when it matches.
+    """All differences between a pattern and a value (or MISSING); empty if it matches.
 
     Args:
-        pattern: as it stands in the file, checked by `structure.py`.
-        value: what came.
+        pattern: as written in the file, checked by `structure.py`.
+        value: the actual value.
         env: captures, and schemas.
-        path: where the pattern stands within the whole one.
+        path: the pattern's path within the whole one.
         exact: whether objects may have no other keys than the pattern's.
     """
     if isinstance(pattern, str) and pattern in ("$any", "$absent"):
@@ -241,7 +241,7 @@ MATCHERS: Final[Mapping[str, Matcher]] = {
 
 
 def fill(template: Json, env: Env) -> CheckedJson:
-    """A value to send: each `{$ref: NAME}` in it is what was captured under that name."""
+    """Fill a value to send: each `{$ref: NAME}` becomes the value captured under that name."""
     if isinstance(template, dict):
         if template.keys() == {"$ref"}:
             captured = env.value(str(template["$ref"]))

@@ -1,7 +1,7 @@
-"""The contract served without its back end: any token is good, hooks agree, declared events are made up.
+"""Serves a contract without its back end: any token is accepted, hooks agree, declared events are generated.
 
-What the server would refuse is refused: frames, rooms, rates, requirements. So a front end can be written, and tested,
-before there is anything behind it.
+Invalid frames, rooms, rates and requirements are refused as by the server, so a front end can be written and tested before
+its back end exists.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def agreeing(plan: Plan) -> Plan:
 
 
 def mock_app(plan: Plan, on_ready: Callable[[Sequence[str]], None]) -> App:
-    """A server for a plan that agrees with everything (`agreeing`)."""
+    """A server for a plan in which all hooks agree (`agreeing`)."""
     app = App(plan, on_ready=on_ready)
     app.engine.find_user = _find_user
     app.engine.verifiers = {
@@ -54,23 +54,23 @@ def mock_app(plan: Plan, on_ready: Callable[[Sequence[str]], None]) -> App:
 
 @attrs.frozen
 class _AnyToken:
-    """Takes any token: what a JWT says is believed, any other text is the user's id."""
+    """Accepts any token: a JWT's claims are trusted, any other text is the user's id."""
 
     auth: AuthPlan
 
     @property
     def token_from(self) -> Sequence[str]:
-        """As the authenticator that it stands for."""
+        """The same as the authenticator that it replaces."""
         found: Sequence[str] = getattr(self.auth.declared, "token_from", ())
         return found
 
     async def verify(self, token: str, wall: float) -> Grant | Denied:
-        """Whose it says that it is."""
+        """The user that it names."""
         claims = claims_in(token)
         return self.vouch(str(claims.get("sub", token[:128])), claims, wall)
 
     def vouch(self, user: str, claims: Mapping[str, Json], wall: float) -> Grant | Denied:
-        """The user, if the claims are such as the authenticator's schema wants; missing ones are made up."""
+        """The user, if the claims satisfy the authenticator's schema; missing ones are generated."""
         schema = self.auth.compiled.claims
         known = {"sub": user, "exp": _NEVER, **likely_claims(schema, user), **claims}
         found = User(user, known)
@@ -103,7 +103,7 @@ async def _find_user(
 
 
 def samples_of(plan: Plan, channel: str) -> Iterator[dict[str, Json]]:
-    """A frame of each declared event: its examples, else one made up from its schema."""
+    """Frames of each declared event: its examples, else one generated from its schema."""
     declared = plan.config.channels[channel].events or {}
     for name, event in (plan.channels[channel].events or {}).items():
         values = list(declared[name].examples) or [sample(event.validator.schema)]
@@ -113,7 +113,7 @@ def samples_of(plan: Plan, channel: str) -> Iterator[dict[str, Json]]:
 
 
 async def make_up(app: App, every: float) -> None:
-    """Publish the declared events in turn, one on each channel every `every` seconds, to all who are there."""
+    """Publish the declared events in turn to everyone, one on each channel every `every` seconds."""
     plan = app.engine.plan
     frames = {name: list(samples_of(plan, name)) for name in plan.channels}
     turn = 0
@@ -127,7 +127,7 @@ async def make_up(app: App, every: float) -> None:
 
 async def _publish(app: App, channel: str, frame: dict[str, Json]) -> None:
     rooms = [room for room, _ in app.engine.hub.topics(channel)]
-    # One that its own channel refuses was made up badly, and is left out.
+    # A generated one that its own channel refuses is left out.
     with suppress(FrameRefused):
         for room in rooms:
             await app.hook_server.publish(channel, frame, room=room)

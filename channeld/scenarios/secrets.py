@@ -1,4 +1,4 @@
-"""Nothing that a schema marks as sensitive is in what is told of a scenario: not in its frames, its file, or a hook's words."""
+"""Masks what schemas mark as sensitive in all output about a scenario: frames, files, hooks' messages."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -15,7 +15,7 @@ SHORTEST: Final = 4
 
 
 def value_texts(value: Json) -> Iterator[str]:
-    """The texts by which a value could be told: every string and number in it, as itself and as JSON writes it."""
+    """The texts that reveal a value: every string and number in it, as itself and as JSON."""
     if isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
             yield from value_texts(child)
@@ -27,7 +27,7 @@ def value_texts(value: Json) -> Iterator[str]:
 
 
 def without(result: FileResult, secrets: Collection[str]) -> FileResult:
-    """A result with every text in it scrubbed; in the file's own text columns stay where they were."""
+    """A result with every text in it scrubbed, keeping columns in the file's own text."""
     if not secrets:
         return result
     text = result.text
@@ -38,7 +38,7 @@ def without(result: FileResult, secrets: Collection[str]) -> FileResult:
 
 
 def scrub(value: CheckedJson, secrets: tuple[str, ...]) -> CheckedJson:
-    """A value with the secrets masked in every text in it: of lists, tuples, mappings' values and attrs classes."""
+    """A value with secrets masked in all of its texts, inside lists, tuples, mappings and attrs classes."""
     if type(value) is str:
         return scrubbed(value, secrets)
     if isinstance(value, dict):

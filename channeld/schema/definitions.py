@@ -1,8 +1,8 @@
-"""Schemas gathered out of many self-contained ones: what they refer to stands once, under one flat list of names.
+"""Collects definitions from many self-contained schemas, each once, under one flat list of names.
 
-A declared schema describes a frame without its `type` and `id`; what travels has them, and perhaps stamped fields and a
-position. So a schema can be copied *around fields*: everything in it that speaks of the frame itself (not of values
-inside it) is rewritten so that it judges the frame as if those fields were not there.
+A declared schema describes a frame without its `type` and `id`; the actual frame has them, and possibly stamped fields and
+a position. So a schema can be copied *around fields*: everything in it about the frame itself (not values inside it) is
+rewritten to ignore those fields.
 """
 
 import itertools
@@ -28,7 +28,7 @@ _UNSURE: Final = frozenset({"dependentRequired", "dependentSchemas"})
 
 
 class Unframeable(Exception):
-    """The schema's meaning hangs on its own URIs (`$dynamicRef`), so fields can't be added to it."""
+    """The schema's meaning depends on its own URIs (`$dynamicRef`), so fields can't be added to it."""
 
 
 def references(schema: Json) -> Iterator[str]:
@@ -42,7 +42,7 @@ def references(schema: Json) -> Iterator[str]:
 
 
 def numbers() -> Callable[[str], str]:
-    """Names that nobody reads."""
+    """Numbered names."""
     given = itertools.count(1)
     return lambda hint: str(next(given))
 
@@ -51,7 +51,7 @@ def numbers() -> Callable[[str], str]:
 class Definitions:
     """All definitions of a contract by name, in the order in which they were first needed.
 
-    `name` gives names, each once, made of what a hint says.
+    `name` makes unique names from hints.
     """
 
     name: Callable[[str], str]
@@ -71,7 +71,7 @@ class Definitions:
         return self._known[key]
 
     def copy(self, schema: Json, root: Json, hint: str) -> Json:
-        """A schema out of the self-contained `root`, with references to definitions.
+        """Copy a schema from the self-contained `root`, with references to definitions.
 
         Raises:
             Unframeable: it uses `$dynamicRef`.
@@ -79,10 +79,10 @@ class Definitions:
         return _Copy(self, root, hint).nested(schema)
 
     def around(self, root: Json, fields: Iterable[str], hint: str) -> Schema:
-        """A self-contained schema as it judges an object that has further fields, which it must not look at.
+        """Rewrite a self-contained schema so that it ignores further fields of the object.
 
-        What it says of those fields itself is left out; where that could change its meaning, so is what depends on it.
-        The result accepts at least what `root` accepts.
+        Constraints on those fields are left out, and so is whatever depends on them. The result accepts at least what
+        `root` accepts.
 
         Raises:
             Unframeable: it uses `$dynamicRef`.
@@ -95,7 +95,7 @@ class Definitions:
         return {} if copied else {"not": {}}
 
     def define(self, key: str, hint: str) -> tuple[str, bool]:
-        """The name of what is known by a key, and whether it is new; `fill` must then say what it is."""
+        """The name for a key, and whether it is new; if so, call `fill`."""
         new = key not in self._known
         if new:
             self._known[key] = self.name(hint)
@@ -103,7 +103,7 @@ class Definitions:
         return self._known[key], new
 
     def fill(self, name: str, schema: Json) -> None:
-        """Say what a new definition is."""
+        """Set the schema of a new definition."""
         self._schemas[name] = schema
 
 
@@ -173,7 +173,7 @@ class _Copy:
 
     def _reference(self, reference: Json, *, framed: bool) -> Json:
         if isinstance(reference, str) and reference.startswith("channeld:"):
-            # A bundle of whole documents under made-up names (schema/bundle.py).
+            # A bundle of whole documents under generated names (schema/bundle.py).
             raise Unframeable(reference)
         if not isinstance(reference, str) or not reference.startswith("#"):
             return reference
@@ -223,7 +223,7 @@ def _closes(schema: Mapping[str, Json]) -> bool:
 
 
 def _mentions(root: Json, names: frozenset[str]) -> bool:
-    """Whether what a schema says of the frame itself hangs on one of the names, or on how many there are."""
+    """Whether a schema's constraints on the frame itself depend on one of the names, or on their number."""
     waiting, seen = [root], set[int]()
     while waiting:
         schema = waiting.pop()
@@ -250,7 +250,7 @@ def _named(schema: Mapping[str, Json]) -> frozenset[str]:
 
 
 def _closure(root: Json, reference: str) -> Mapping[str, Json]:
-    """Everything that a reference reaches in its root, by pointer: what tells two targets of one name apart."""
+    """Everything that a reference reaches in its root, by pointer, to distinguish targets of the same name."""
     reached: dict[str, Json] = {}
     waiting = [reference]
     while waiting:

@@ -1,6 +1,6 @@
-"""An `enum` of many objects or lists, looked up in a set: the library would compare a value with one after the other.
+"""Looks up large `enum`s of objects or lists in a set; the library would compare them one by one.
 
-A list of such values would cost its length times that of the `enum`, seconds for one message.
+A list of such values would cost its length times the `enum`'s, which is seconds for one message.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ LARGEST: Final = 16
 
 
 class LargeEnum:
-    """The keyword, as jsonschema-rs asks for it."""
+    """The custom keyword for jsonschema-rs."""
 
     def __init__(self, parent_schema: object, value: CheckedJson, schema_path: object) -> None:
         self._known = frozenset(map(identity, value))
 
     def validate(self, instance: CheckedJson) -> None:
-        """Nothing for a value that is listed.
+        """Accept a listed value.
 
         Raises:
             ValueError: it is not.
@@ -32,7 +32,7 @@ class LargeEnum:
 
 
 def with_sets(schema: Json) -> Json:
-    """The schema with the keyword in place of each large `enum`; itself where there is none."""
+    """The schema with the keyword in place of each large `enum`; unchanged if there is none."""
     if not isinstance(schema, dict) or not any(map(_is_large, _all(schema))):
         return schema
     copied = rebuilt(schema, lambda child, *_: with_sets(child))

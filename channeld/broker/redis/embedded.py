@@ -1,8 +1,8 @@
-"""A private Valkey server that comes and goes with this process: `broker: valkey`.
+"""A private Valkey server that lives as long as this process: `broker: valkey`.
 
-It listens on a Unix socket in a temporary folder of mode 0700 and on no port, and keeps nothing on disk. It ends with
-its owner, even one that was killed: a shell beside it waits for the end of a pipe. If it dies it is started again; what
-it kept is gone then, and its clients notice by new epochs.
+It listens on a Unix socket in a temporary folder of mode 0700 and on no port, and keeps nothing on disk. It ends with its
+owner, even if that is killed: a shell next to it waits for the end of a pipe. If it dies it is restarted; its data is lost
+then, which clients notice by new epochs.
 """
 
 import secrets
@@ -37,13 +37,13 @@ class ValkeyFailed(BrokerFailed):
 
 
 class EmbeddedValkey:
-    """One server. `url` is known from the start; nobody answers there before `run`."""
+    """One server. `url` is known from the start; nothing answers there before `run`."""
 
     def __init__(self) -> None:
         """Find the server's program.
 
         Raises:
-            ValkeyFailed: the extra is not installed, or there is no Valkey for this platform.
+            ValkeyFailed: the extra is not installed, or Valkey is not available for this platform.
         """
         self._binary = _find_binary()
         name = f"channeld-{secrets.token_hex(8)}"
@@ -55,7 +55,7 @@ class EmbeddedValkey:
         self.url = f"unix://{self._socket}"
 
     async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep a server running until cancelled; started when it answers.
+        """Keep a server running until cancelled; starts when it answers.
 
         Raises:
             ValkeyFailed: it did not start the first time.
@@ -101,7 +101,7 @@ class EmbeddedValkey:
             "maxmemory-policy": "noeviction",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        # A group of its own: Ctrl-C is for the one who drains, not for what it needs for that.
+        # A group of its own: Ctrl-C is for the server that drains and still needs this one.
         return await trio.lowlevel.open_process(
             ["/bin/sh", "-c", _GUARDED, "valkey", str(self._folder), str(self._binary), *words],
             stdin=subprocess.PIPE,
@@ -111,7 +111,7 @@ class EmbeddedValkey:
         )
 
     async def _answers(self, process: trio.Process) -> bool:
-        """Whether it listens, in time."""
+        """Whether it starts to listen in time."""
         with trio.move_on_after(PATIENCE):
             while process.poll() is None:
                 try:
@@ -132,7 +132,7 @@ class EmbeddedValkey:
 
 
 def _killed_by(status: int | None) -> str:
-    """Which signal ended it, if one did: then the last line of its log is about something else."""
+    """The signal that ended it, if one did; the last line of its log is then unrelated."""
     if status is None or status >= 0:
         return ""
     try:
@@ -147,7 +147,7 @@ async def _end(process: trio.Process) -> None:
             process.kill()
             await process.wait()
         assert process.stdin is not None  # noqa: S101 - trio's type can't say which are pipes
-        # A word, so that the shell beside it does not end anyone who has this process's number by now.
+        # Send a byte, so that the shell does not kill another process with this pid.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await process.stdin.send_all(b"ended\n")
         await process.stdin.aclose()
@@ -161,6 +161,6 @@ def _find_binary() -> Path:
         raise ValkeyFailed(text) from None
     try:
         return Path(module.get_binary_path())
-    # Its own error class is not worth another import that may fail.
+    # Avoids an import, which may fail, for its error class.
     except Exception as error:
         raise ValkeyFailed(f"there is no bundled Valkey for this platform: {error}") from error

@@ -1,9 +1,9 @@
-"""Which connections this node has entered where, as Redis should know it, and the script calls that tell it.
+"""The record of which connections this node has entered where, and the script calls that tell Redis.
 
-The record is the truth: each connection to Redis enters it again under a new lease and has the earlier lease undone, so
-a lost answer, an outage or an emptied server never leaves a user behind. Leases: a node that does not renew for
-`LEASE` seconds is undone by one of the others; a node may only do that when it has itself renewed without a break for
-as long, since after an outage of Redis every lease has run out.
+The record is authoritative: each session enters it again under a new lease and reaps the earlier lease, so a lost answer,
+an outage or an emptied server never leaves ghosts. A node that does not renew its lease for `LEASE` seconds is reaped by
+another. A node may only do that if it has itself renewed without a break for as long, since after an outage of Redis all
+leases have expired.
 """
 
 import math
@@ -45,7 +45,7 @@ class _Entry:
 
 @attrs.define(eq=False)
 class Entries:
-    """The record. `lease` names the connection to Redis that it is told under, `before` the one that is taken over from."""
+    """The record. `lease` is that of the current session, `before` the one that it takes over from."""
 
     _names: Names
     lease: str = attrs.field(default="", init=False)
@@ -56,10 +56,10 @@ class Entries:
         return len(self._entries)
 
     def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Json]) -> Script:
-        """Note it; the call that tells Redis.
+        """Record an entry; returns the call that tells Redis.
 
         Raises:
-            TypeError: the user, the connection or the info is no JSON.
+            TypeError: the user, the connection or the info is not JSON.
         """
         entry = _Entry(encode(dict(info)))
         # First the call, which raises for what JSON cannot say: such a thing must not be in the record.
@@ -68,11 +68,11 @@ class Entries:
         return script
 
     def undo(self, topic: Topic, user: str, connection: str) -> None:
-        """It was not entered after all."""
+        """Undo `enter` after a failure."""
         self._entries.pop((topic, user, connection), None)
 
     def linger(self, topic: Topic, user: str, connection: str, ends: float) -> Script | None:
-        """Note it, and when its time is over; the call, if there is something to tell."""
+        """Record that an entry lingers, and until when; returns the call, if needed."""
         entry = self._entries.get((topic, user, connection))
         if entry is None:
             return None
@@ -81,7 +81,7 @@ class Entries:
         return Script("linger", (self._names.base,), arguments, _unread, bound=True)
 
     def leave(self, topic: Topic, user: str, connection: str) -> Script | None:
-        """Note it; the call, if there is something to tell."""
+        """Remove an entry; returns the call, if needed."""
         if self._entries.pop((topic, user, connection), None) is None:
             return None
         return self._leave(topic, user, connection)
@@ -104,7 +104,7 @@ class Entries:
         return found
 
     def entry(self, key: _Key) -> tuple[bool, Mapping[str, Json]] | None:
-        """Whether it lives, and its info; None if it is not there."""
+        """Whether an entry is alive, and its info; None if it does not exist."""
         entry = self._entries.get(key)
         return None if entry is None else (entry.alive, orjson.loads(entry.info))
 
@@ -123,7 +123,7 @@ class Entries:
 
 @attrs.define(eq=False)
 class Leases:
-    """This node's lease, and the end of other nodes'. Uses its `Session` for calls of its own, before and beside the queue."""
+    """Renews this node's lease, and reaps other nodes'. Uses its `Session` for calls of its own, outside of the queue."""
 
     _names: Names
     entries: Entries
@@ -148,7 +148,7 @@ class Leases:
         return "" if agrees else spread.refusal(stored.decode())
 
     async def arrive(self, session: Session) -> None:
-        """Go on after `vouch`: everything entered under the new lease, the earlier lease undone."""
+        """Continue after `vouch`: enter everything under the new lease, and reap the earlier one."""
         before = self.entries.before
         run_id = await session.run_id(self._names.state)
         self.is_same_run = bool(run_id) and run_id == self._run_id
@@ -167,7 +167,7 @@ class Leases:
         self.entries.before = ""
 
     async def renew(self, session: Session) -> NoReturn:
-        """Keep the lease, and undo those of nodes that are gone.
+        """Renew the lease, and reap those of dead nodes.
 
         Raises:
             Lost: the lease was taken away; only a new session enters everything again.

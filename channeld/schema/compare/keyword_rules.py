@@ -1,4 +1,4 @@
-"""Two schemas compared keyword by keyword, where a keyword holds no other schema."""
+"""Compares keywords that do not contain schemas."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,7 +17,7 @@ _UNITS: Final = {"string": "character", "array": "item", "object": "field"}
 
 
 def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
-    """What is lost and gained where a schema lists its values: the other schema is asked about each."""
+    """Values lost and gained if a schema lists its values: each is tried with the other schema."""
     who, place = here.subject(), Spot.of(new.values_at) or Spot.whole(here.new)
     was = Spot.of(old.values_at)
     if old.values is None:
@@ -40,7 +40,7 @@ def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
 
 
 def defaults(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
-    """Another default."""
+    """Compares `default`."""
     was, now = old.default, new.default
     if was is None or now is None or identity(was.value) == identity(now.value):
         return
@@ -50,7 +50,7 @@ def defaults(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
 
 
 def facets(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
-    """Types, limits, patterns and formats; only of types that both allow."""
+    """Compares types, limits, patterns and formats, for types that both allow."""
     yield from _types(here, old, new)
     common = old.types & new.types
     for keyword, (kind, _) in COUNTS.items():
@@ -75,7 +75,7 @@ def _told(
     keyword: str,
     label: str = "",
 ) -> Fact:
-    """A difference in one keyword; `held` is what holds it, before and now."""
+    """A difference in one keyword; `held` is what contains it, before and now."""
     was, now = held
     place = Spot.of(now) or Spot.whole(here.new)
     words = f"{here.subject()} {words}"

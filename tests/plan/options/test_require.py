@@ -38,7 +38,11 @@ WRITE: dict[str, Json] = {"docs.{params.id}": ["write", "own"]}
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ((ADMIN,), (ADMIN, WRITE), [("D404", '`docs.{params.id}` "write" or "own" is sufficient now')]),
+        (
+            (ADMIN,),
+            (ADMIN, WRITE),
+            [("D404", '`docs.{params.id}` "write" or "own" is sufficient now')],
+        ),
         ((ADMIN, WRITE), (WRITE,), [("D403", '`role` "admin" is no longer sufficient')]),
         ((), (ADMIN, WRITE), [("D403", "no claim at all is no longer sufficient")]),
         ((ADMIN, WRITE), (), [("D404", "no claim is required any longer")]),
