@@ -64,8 +64,7 @@ class Timers:
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []
-        # Of equal deadlines a later one has a larger number: between the two the deadlines did not only rise. So many timers
-        # share one number (32 bytes).
+        # Equal deadlines share a number (32 bytes) while deadlines only rise; otherwise the later one has a larger number.
         self._last, self._number = 0.0, 0
         self._cancelled = 0
         self.on_earlier: Callable[[], None] = _nothing

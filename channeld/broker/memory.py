@@ -138,7 +138,7 @@ class MemoryBroker:
         self._deliver = deliver
         self._histories = Histories(clock, epoch, salt)
         self._keys = OnceKeys(clock)
-        # A set of so many would be three times as large.
+        # A dict: a set of this size would be three times as large.
         self._subscribed: dict[Topic, None] = {}
         self._here: dict[Topic, _Presence] = {}
         self._epoch, self._turnouts = epoch, 0
