@@ -49,7 +49,7 @@ def test_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_handshake_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert traced("--user", "ann") == 0
-    assert capsys.readouterr().out.endswith("let in\n")
+    assert capsys.readouterr().out.endswith("accepted\n")
     assert traced() == 1
 
 
