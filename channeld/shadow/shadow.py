@@ -68,7 +68,7 @@ class Shadow:
     # ------------------------------------------------------------------------------------------ asked by sessions
 
     def admit(self, session: "ShadowedReceiver", request: Request, token: str | None) -> None:
-        """The client was let in: find out whether it would be there, and set `shadow` where it would."""
+        """The client was accepted: evaluate it, and set `shadow` if it would be accepted by the other plan."""
         rest = start(self._admit(session, request, token))
         if rest is not None:
             self._engine.runtime.spawn(rest)
