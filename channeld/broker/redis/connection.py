@@ -1,10 +1,10 @@
 """One RESP3 connection to Redis, driven by callbacks: no task waits for an answer, and a message costs no task switch.
 
-The rules of this file. `call` notes who gets the answer and queues the words; `flush` writes what is queued at once, as far
-as the socket takes it; `run` waits for the rest and reads. Answers come in the order of the calls. All that one read
-brings is taken within one turn (`begin_turn`, `end_turn`), so what it causes to be written elsewhere leaves together. A
-read takes at most `READ` bytes before other tasks have their chance, and what is not read stays with Redis, up to its
-own limit. hiredis parses. After the first fault the connection is closed, and each call not answered gets the fault.
+Rules: `call` records the callback and queues the command; `flush` writes what is queued, as far as the socket accepts it;
+`run` waits for the rest and reads. Answers arrive in the order of the calls. Everything from one read is handled within one
+turn (`begin_turn`, `end_turn`), so what it causes to be written is sent together. A read takes at most `READ` bytes before
+other tasks run, and what is not read stays in Redis, up to its own limit. hiredis parses. After the first fault the
+connection is closed, and each call not answered gets the fault.
 """
 
 import contextlib
@@ -36,19 +36,19 @@ _packed = cast("Callable[[tuple[Argument, ...]], bytes]", hiredis.pack_command)
 
 
 class Lost(Exception):
-    """The session is over; the message says why."""
+    """The session has ended; the message says why."""
 
 
 class NoLongerPrimary(RedisError):
-    """This server takes no writes, or has not got our keys: another one does."""
+    """This server does not accept writes, or does not hold our keys."""
 
 
 class SlotMoving(RedisError):
-    """Nothing was done: some of the keys are here and some already on another node; soon they will all be there."""
+    """Nothing was done: the slot is being moved, with some keys here and some on another node."""
 
 
 def _error(message: str) -> RedisError:
-    """Hiredis asks for the exception of an error reply."""
+    """Make the exception for an error reply, for hiredis."""
     word = message.partition(" ")[0]
     if word in ("READONLY", "MOVED", "CLUSTERDOWN"):
         return NoLongerPrimary(message)
@@ -58,7 +58,7 @@ def _error(message: str) -> RedisError:
 
 
 class RedisWire:
-    """A socket that never blocks, with TLS where a context is given."""
+    """A non-blocking socket, with TLS if a context is given."""
 
     def __init__(self, sock: socket, tls: ssl.SSLContext | None, host: str | None) -> None:
         self.sock = sock
@@ -71,29 +71,29 @@ class RedisWire:
         """The handshake of TLS, if there is one.
 
         Raises:
-            OSError: the peer is gone, or shows a certificate that is not taken.
+            OSError: the peer is gone, or its certificate is not trusted.
         """
         while self._tls is not None:
             with contextlib.suppress(ssl.SSLWantReadError):
                 self._tls.do_handshake()
-                # What is left to say goes before the first words.
+                # Send the rest of the handshake before the first command.
                 return
             await self._send_all(self._out.read())
             await trio.lowlevel.wait_readable(self.sock)
             self._feed(self.sock.recv(READ))
 
     def sealed(self, data: bytes) -> bytes:
-        """What is to be written for these bytes."""
+        """The bytes to write, encrypted with TLS."""
         if self._tls is None:
             return data
         self._tls.write(data)
         return self._out.read()
 
     def receive(self) -> bytes:
-        """What has come; empty where that makes no whole record yet.
+        """Received bytes; empty if a TLS record is incomplete.
 
         Raises:
-            OSError: the peer is gone. BlockingIOError: nothing has come.
+            OSError: the peer is gone. BlockingIOError: nothing was received.
         """
         data = self.sock.recv(READ)
         if self._tls is None:
@@ -120,10 +120,10 @@ class RedisWire:
 
 
 async def connect(location: Location, tls: ssl.SSLContext | None) -> RedisWire:
-    """A connection to a place, with the handshake of TLS done.
+    """Connect to a location, including the TLS handshake.
 
     Raises:
-        OSError: nobody answers there, or not as TLS asks.
+        OSError: nothing answers, or the TLS handshake fails.
     """
     host = None
     if isinstance(location, TCPLocation):
@@ -165,7 +165,7 @@ class _AskedRedis:
 
 
 class Connection:
-    """Made with what `connect` gave. `on_push` gets the pushes; `timeout` seconds without an answer are a fault."""
+    """A RESP3 connection over a socket. `on_push` receives pushes; `timeout` seconds without an answer are a fault."""
 
     def __init__(self, wire: RedisWire, timeout: float, turn: Turn) -> None:
         self.on_push: Callable[[list[Reply]], object] = lambda _push: None
@@ -175,14 +175,14 @@ class Connection:
         self._begin, self._end = turn
         self._reader = hiredis.Reader(replyError=_error, notEnoughData=_NOTHING)
         self._waiting: deque[Then] = deque()
-        self._told = 0  # channels of what was told and is not acknowledged
+        self._told = 0  # channels told and not acknowledged yet
         self._progress = 0.0  # when the oldest call became the oldest
         self._out: list[bytes] = []
         self._unsent = b""
         self._blocked = trio.Event()
 
     def call(self, words: tuple[Argument, ...], then: Then) -> None:
-        """Queue a command; `then` gets the reply, which is a `RedisError` or `Lost` where that is the answer."""
+        """Queue a command; `then` gets the reply, a `RedisError` or `Lost`."""
         if self.fault is not None:
             then(self.fault)
             return
@@ -198,11 +198,11 @@ class Connection:
             self._out.append(_packed(words))
 
     def acknowledged(self) -> None:
-        """A push has answered one word of what was told."""
+        """Record a push that acknowledges one word of what was told."""
         self._told -= 1
 
     def flush(self) -> None:
-        """Write what is queued, as far as the socket takes it; the rest follows by itself."""
+        """Write what is queued, as far as the socket accepts it; the rest follows automatically."""
         if self._unsent or not self._out or self.fault is not None:
             return
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
@@ -210,7 +210,7 @@ class Connection:
         self._write(self._wire.sealed(data))
 
     async def ask(self, *words: Argument) -> Reply:
-        """One command by itself.
+        """Send one command and wait for its reply.
 
         Raises:
             Lost: no answer.
@@ -277,7 +277,7 @@ class Connection:
             if type(reply) is push:
                 self.on_push(reply)
             elif self._told and type(reply) is NoLongerPrimary:
-                # It may be the answer to what was told, and not to the call that is next.
+                # It may answer what was told rather than the next call.
                 self.fail(str(reply))
             elif self._waiting:
                 self._waiting.popleft()(reply)

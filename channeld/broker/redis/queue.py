@@ -1,4 +1,4 @@
-"""What waits to be sent to Redis: one bounded queue in order, taken in batches, many publishes in one script call.
+"""The send queue: bounded, ordered, taken in batches with many publishes in one script call.
 
 Consecutive publishes to one topic share an envelope, so a busy room costs one Redis message for many frames.
 """
@@ -27,7 +27,7 @@ BATCH_BYTES = 1024 * 1024
 
 
 class Answer(Generic[T]):
-    """A value that comes later; await it as often as needed, or never."""
+    """A future value; await it any number of times, or never."""
 
     __slots__ = ("_error", "_event", "_then", "_value", "done", "on_failure")
 
@@ -40,12 +40,12 @@ class Answer(Generic[T]):
         self._error: BrokerUnavailable | AlreadyTaken | None = None
 
     def resolve(self, value: T) -> None:
-        """It is here."""
+        """Set the value."""
         self._value = value
         self._finish()
 
     def fail(self, error: BrokerUnavailable | AlreadyTaken) -> None:
-        """It will never come."""
+        """Set an error."""
         self._error = error
         if self.on_failure is not None:
             self.on_failure()
@@ -80,7 +80,7 @@ class Answer(Generic[T]):
         for call in calls:
             try:
                 call(self._error)
-            except Exception as error:  # a bug of one who asked is not the fault of the connection
+            except Exception as error:  # a bug of the caller must not end the connection
                 log("task_failed", task="answer", exception=error)
 
 
@@ -137,7 +137,7 @@ class Publish:
 
 @attrs.define(eq=False)
 class Script:
-    """A call of one of the scripts; `read` turns the reply into the answer. A `bound` one belongs to one session."""
+    """A call of one of the scripts; `read` turns the reply into the answer. A `bound` call belongs to one session."""
 
     name: str
     keys: Sequence[str]
@@ -161,7 +161,7 @@ class Command:
 
 @attrs.define(eq=False)
 class Outgoing:
-    """The queue. `put` refuses what is over the bound; an urgent entry is always taken. `on_filled()` is called by `put`."""
+    """The queue. `put` refuses entries beyond the bound, except urgent ones, and calls `on_filled()`."""
 
     _waiting: deque[Publish | Script] = attrs.field(factory=deque, init=False)
     _bytes: int = attrs.field(default=0, init=False)
@@ -195,7 +195,7 @@ class Outgoing:
         return batch
 
     def fail(self, error: BrokerUnavailable, *, bound_only: bool = False) -> None:
-        """Answer with an error what waits: all of it, or what belongs to the session that ended."""
+        """Fail what waits: everything, or what belongs to the ended session."""
         waiting, self._waiting = self._waiting, deque[Publish | Script]()
         failed: list[Publish | Script] = []
         for entry in waiting:
@@ -224,7 +224,7 @@ def commands(
     state: str,
     opening: Sequence[Argument],
 ) -> list[Command]:
-    """What to send for a batch, in its order.
+    """The commands for a batch, in order.
 
     Args:
         batch: the entries.
@@ -262,7 +262,7 @@ def _call(script: Script) -> Command:
         try:
             value = script.read(reply)
         except (TypeError, ValueError, IndexError, AttributeError):
-            # Somebody else's data under our keys.
+            # Foreign data under our keys.
             answer.fail(BrokerUnavailable())
         else:
             answer.resolve(value)
@@ -343,7 +343,7 @@ def _once(plain: Command, entry: Publish, once: Once) -> Command:
 
 
 def _bounds(keep: History | None) -> tuple[int, int]:
-    """Size and ttl as scripts take them; a size of 0 where nothing is kept."""
+    """Size and ttl for scripts; size 0 if nothing is kept."""
     if keep is None:
         return 0, 0
     return max(1, keep.size), max(1, round(keep.ttl * 1000))

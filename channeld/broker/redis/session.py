@@ -1,7 +1,7 @@
-"""One session with Redis: a connection, from dialling to the first fault, after which it is thrown away.
+"""One session with Redis: a connection, from dialling to the first fault, after which it is discarded.
 
-Whatever goes wrong ends the session: a call that gets no answer in time, a lost connection, a node that does not hear its
-own echo. Script calls and what was subscribed to come over the one connection, in the order in which Redis did them.
+Every fault ends the session: a call without an answer in time, a lost connection, a missing echo. Script replies and
+subscribed messages arrive over the one connection, in the order in which Redis executed them.
 """
 
 import hashlib
@@ -64,10 +64,10 @@ class Dialler:
         self._options: dict[str, Any] = {**options}
 
     async def dial(self, nursery: trio.Nursery, turn: Turn = (_no_turn, _no_turn)) -> Connection:
-        """A connection to the primary, which lives in the nursery. `turn` is begun and ended around each read.
+        """Connect to the primary; the connection runs in the nursery. `turn` is begun and ended around each read.
 
         Raises:
-            Lost: it cannot be made.
+            Lost: it failed.
         """
         with trio.move_on_after(2 * TIMEOUT):
             try:
@@ -115,7 +115,7 @@ class Dialler:
 
 
 async def _demand_primary(connection: Connection, location: Location) -> None:
-    """A replica takes no frames; where a name or a Sentinel still leads to one, there will be a primary soon."""
+    """Refuse a replica, which accepts no writes; a name or Sentinel that leads to one will soon lead to a primary."""
     try:
         role: Reply = await connection.ask("ROLE")
     except RedisError:
@@ -148,7 +148,7 @@ class Session:
         return self.connection.fault is None
 
     async def load(self) -> None:
-        """Make the scripts known to the server.
+        """Load the scripts into the server.
 
         Raises:
             Lost: no answer.
@@ -158,7 +158,7 @@ class Session:
             await self.connection.ask("SCRIPT", "LOAD", text)
 
     async def run_id(self, state: str) -> str:
-        """What names this run of the server; `state`: the key of what all topics share.
+        """The id of this run of the server; `state` is the key shared by all topics.
 
         Raises:
             Lost: no answer.
@@ -173,7 +173,7 @@ class Session:
         return ""
 
     async def _mark(self, state: str) -> str:
-        """The same where INFO is not allowed: scripts that were loaded are neither saved nor replicated, so one is the mark."""
+        """The same without INFO permission: the mark is a loaded script, since scripts are not saved or replicated."""
         try:
             known = await self.connection.ask("HGET", state, "mark")
             if known is not None and await self._is_loaded(known):
@@ -190,7 +190,7 @@ class Session:
         return bool((await self.connection.ask("SCRIPT", "EXISTS", digest))[0])
 
     async def call(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
-        """One script call by itself.
+        """Call one script and wait for its reply.
 
         Raises:
             Lost: no answer.
@@ -204,7 +204,7 @@ class Session:
         return await self.connection.ask(*words)
 
     async def call_all(self, scripts: Sequence[Script]) -> list[Reply]:
-        """Several script calls at once; their replies.
+        """Call several scripts at once; returns their replies.
 
         Raises:
             Lost: no answer.
@@ -215,7 +215,7 @@ class Session:
             words = self.dialect.words(script.name, script.keys, script.arguments)
             self.connection.call(words, replies.append)
         for script in scripts[-1:]:
-            # Answers come in order: with the last one all are here.
+            # Answers arrive in order: after the last one, all are here.
             last = await self.call(script.name, script.keys, script.arguments)
             replies.append(last)
         for reply in replies:
@@ -224,9 +224,9 @@ class Session:
         return replies
 
     def perform(self, commands: Sequence[Command], then: Callable[[], object]) -> None:
-        """Send all, and give each its reply or its error when it comes; `then()` after the last.
+        """Send all, and pass each its reply or error on arrival; `then()` after the last.
 
-        Those that are refused though they can be done soon are sent again by `send_again`, in their order.
+        Those refused temporarily are sent again by `send_again`, in order.
         """
         left = len(commands)
 
@@ -236,7 +236,7 @@ class Session:
             if not isinstance(reply, Exception):
                 command.resolve(reply)
             elif isinstance(reply, Lost):
-                # Whether Redis did it is not known.
+                # Unknown whether Redis executed it.
                 command.fail(BrokerUnavailable(is_unknown=True))
             elif isinstance(reply, SlotMoving | NoScriptError):
                 self._again.append(command)
@@ -304,7 +304,7 @@ class Session:
             self.perform(commands, self._then)
 
     def give_up(self) -> None:
-        """What waits to be sent again was not done, and will not be."""
+        """Fail what waits to be sent again."""
         commands, self._again = self._again, []
         for command in commands:
             command.fail(BrokerUnavailable())
@@ -330,7 +330,7 @@ class Session:
     def listen(
         self, inbox: Inbox, echo: bytes, opened: trio.Event, heard: Callable[[], None]
     ) -> None:
-        """Pass what comes to the inbox; say when the echo channel is open, and when something came on it."""
+        """Pass pushes to the inbox; report when the echo channel is open, and when an echo arrives."""
         of_message, of_subscribe = self.dialect.message, self.dialect.subscribe.lower()
         of_unsubscribe = self.dialect.unsubscribe.lower()
 

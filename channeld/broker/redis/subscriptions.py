@@ -1,9 +1,9 @@
-"""What comes from Redis: the wanted subscriptions, and for each topic with a history the last position delivered.
+"""Input from Redis: the wanted subscriptions, and for each topic with a history the last delivered position.
 
-Redis forgets anyone who is not connected, so after every (re)subscribe a topic's gap is read from its history. Until that
-is done the topic is *doubtful*: a publication that does not follow the last one is not delivered, since the fill brings
-it, in order. What is delivered is compared with the last position, so nothing comes twice. When the history cannot fill
-the gap, `on_gap` says so. No network here: the link passes acknowledgements, messages and fills in.
+Redis does not keep messages for disconnected subscribers, so after every (re)subscribe a topic's gap is read from its
+history. Until then the topic is *doubtful*: a publication that does not follow the last one is not delivered, since the
+fill contains it, in order. Deliveries are compared with the last position, so nothing is delivered twice. If the history
+cannot fill the gap, `on_gap` is called. No network here: the broker passes acknowledgements, messages and fills in.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +32,7 @@ _WITH_HISTORY = frozenset({"room", "node"})
 
 @attrs.define(eq=False)
 class Subscription:
-    """A topic that is wanted. `last` has an empty epoch where there was no history."""
+    """A wanted topic. `last` has an empty epoch if there was no history."""
 
     topic: Topic
     channel: bytes
@@ -52,7 +52,9 @@ class Subscription:
 
 @attrs.define(eq=False)
 class Inbox:
-    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `node` names this one; `counts` is for statistics."""
+    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `node` is this one; `counts` are
+    statistics.
+    """
 
     _names: Names
     _deliver: Deliver
@@ -83,7 +85,7 @@ class Inbox:
         return subscription, True
 
     def forget(self, topic: Topic) -> bytes | None:
-        """Want it no more; the channel to unsubscribe from, if it was wanted."""
+        """Remove a subscription; returns the channel to unsubscribe from, if it was wanted."""
         subscription = self._wanted.pop(self._names.channel(topic), None)
         if subscription is None:
             return None
@@ -94,7 +96,7 @@ class Inbox:
         return subscription.channel
 
     def roster(self, topic: Topic) -> Roster | None:
-        """Who is present in a topic that is wanted, read from now on if it was not; None for one that is not wanted."""
+        """The roster of a wanted topic, which is read if needed; None if the topic is not wanted."""
         roster = self.kept_roster(topic)
         if roster is not None and roster.needs_reading:
             # Behind what was subscribed to: nothing is missed that comes after what is read.
@@ -102,7 +104,7 @@ class Inbox:
         return roster
 
     def kept_roster(self, topic: Topic) -> Roster | None:
-        """The same, and its changes are taken note of from now on; but it is not read."""
+        """The same, applying changes from now on, but without reading it."""
         subscription = self._wanted.get(self._names.channel(topic))
         if subscription is None:
             return None
@@ -117,7 +119,7 @@ class Inbox:
             subscription.roster.require(epoch, version)
 
     def connect(self, *, numbers_go_on: bool) -> list[bytes]:
-        """A new connection: every channel that is to be subscribed to on it."""
+        """Start a new session; returns every channel to subscribe to."""
         self._awaited.clear()
         self.doubtful.clear()
         for subscription in self._wanted.values():
@@ -128,7 +130,7 @@ class Inbox:
         return list(self._wanted)
 
     def disconnect(self) -> None:
-        """The connection is gone: nobody waits for its acknowledgements; what is wanted is remembered."""
+        """The session has ended: acknowledgements are dropped, subscriptions remembered."""
         # Those who are told may ask for more at once.
         for subscription in list(self._wanted.values()):
             subscription.ready.resolve(None)
@@ -158,7 +160,7 @@ class Inbox:
             subscription.ready.resolve(None)
 
     def message(self, channel: bytes, data: bytes) -> None:
-        """Deliver what an envelope holds, or drop it: not wanted, not ours, seen, or about to be filled."""
+        """Deliver an envelope's contents, or drop them: not wanted, not ours, seen, or about to be filled."""
         subscription = self._wanted.get(channel)
         if subscription is None:
             return
@@ -189,7 +191,7 @@ class Inbox:
     def deliver_changes(
         self, roster: Roster, changes: Sequence[PresenceChange | PresenceMissed]
     ) -> None:
-        """Deliver what a roster brought, and have it read where it must be."""
+        """Deliver a roster's changes, and have it read if necessary."""
         for change in changes:
             self._hand_over(roster.topic, change)
         subscription = self._wanted.get(self._names.channel(roster.topic))
@@ -217,30 +219,30 @@ class Inbox:
         return keys, arguments
 
     def forget_positions(self, channel: str) -> None:
-        """Rooms of a channel begin to be numbered, or end: what comes next need not follow what came last."""
+        """A channel's rooms start or stop being numbered: the next publication need not follow the last."""
         for subscription in self._wanted.values():
             if subscription.topic.is_room and subscription.topic.channel == channel:
                 subscription.last = None
 
     def is_asked(self, topic: Topic) -> None:
-        """A reader asks for the topic's top, behind what was subscribed to: nobody else has to."""
+        """A reader requests the topic's top, after subscribing: no other request is needed."""
         subscription = self._wanted.get(self._names.channel(topic))
         if subscription is not None:
             subscription.is_asked = True
 
     def starts(self, topic: Topic, top: Position) -> None:
-        """A reader was told the topic's top: count from there, if nothing else is known."""
+        """A reader got the topic's top: count from there, if nothing else is known."""
         subscription = self._wanted.get(self._names.channel(topic))
         if subscription is None:
             return
         if subscription.last is None:
             subscription.last = top
         elif not subscription.last.epoch:
-            # There was no history; now there is one, and all that is in it came after.
+            # There was no history; now there is one, and everything in it is newer.
             subscription.last = Position(top.epoch, 0)
 
     def filled(self, subscriptions: Sequence[Subscription], reply: Reply) -> None:
-        """Deliver what the `fill` script found, and say where it could not."""
+        """Deliver what the `fill` script found, and report gaps that it could not fill."""
         for subscription, (epoch, top, recovered, frames, before, at, has_more) in zip(
             subscriptions, reply, strict=True
         ):
@@ -265,7 +267,7 @@ class Inbox:
         if same and position.offset == last.offset + 1:
             subscription.last = position
             if subscription.doubtful:
-                # It follows: nothing was missed, whatever the fill would find.
+                # It follows directly: nothing was missed, whatever the fill finds.
                 subscription.doubtful = False
                 self.doubtful.pop(subscription.channel, None)
             return True
@@ -297,7 +299,7 @@ class Inbox:
             subscription.last = top
             self.on_gap(subscription.topic, top if top.epoch else None)
         if subscription.seen > top.offset:
-            # It came while the history was being read, and was held back: read again.
+            # It arrived and was held back while the history was being read: read again.
             subscription.doubtful = True
             self._doubt(subscription)
 
