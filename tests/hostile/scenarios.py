@@ -74,7 +74,7 @@ _UNREAD_MAY = "echo, ack, PONG, RATE_LIMITED, close 4508, end, reset"
 SCENARIOS = (
     _row(
         floods.tiny_frames,
-        (20_000, 1_000_000),
+        (20_000, 300_000),
         twins.echoes,
         "HTTP 101, echo, RATE_LIMITED",
         # 4429 only for a flood that takes ten seconds.
@@ -87,7 +87,7 @@ SCENARIOS = (
         _UNREAD,
         may=_UNREAD_MAY,
     ),
-    _row(floods.pings, (20_000, 1_000_000), twins.echoes, f"{_LET_IN}, PONG, close 1000"),
+    _row(floods.pings, (20_000, 300_000), twins.echoes, f"{_LET_IN}, PONG, close 1000"),
     _row(floods.pings_unread, (100_000, 400_000), twins.echoes, _UNREAD, may=_UNREAD_MAY),
     _row(
         floods.large_frames,
@@ -106,7 +106,7 @@ SCENARIOS = (
         f"{_LET_IN}, echo, ack, PONG, close 1000",
         lines=700,
     ),
-    _row(floods.fragments, (20_000, 1_000_000), None, "HTTP 101, close 1008", may="end, reset"),
+    _row(floods.fragments, (20_000, 300_000), None, "HTTP 101, close 1008", may="end, reset"),
     _row(
         floods.chopped,
         (100, 1000),
@@ -217,20 +217,20 @@ SCENARIOS = (
     ),
     _row(
         floods.room_names,
-        (5000, 1_000_000),
+        (5000, 200_000),
         twins.one_room,
         f"{_LET_IN}, subscribed, unsubscribed, LIMIT_EXCEEDED, close 1000",
     ),
     _row(
         floods.named_rooms,
-        (5000, 100_000),
+        (5000, 30_000),
         twins.one_history,
         f"{_LET_IN}, subscribed, say, unsubscribed, close 1000",
         growth=32.0,
     ),
     _row(
         floods.reconnects,
-        (30, 3000),
+        (30, 1000),
         twins.visits,
         f"{_LET_IN}, echo, RATE_LIMITED, close 1000",
         may="disconnect, close 4429, reset",
