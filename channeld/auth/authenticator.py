@@ -111,6 +111,16 @@ class StandardClaim:
 
 
 @attrs.frozen(slots=True, kw_only=True)
+class AskedClaim:
+    """What the server asks of a claim, by its `path`: a JSON Schema, the same in `words`, and whether it must be there."""
+
+    path: tuple[str, ...]
+    schema: Json
+    words: str
+    is_required: bool = True
+
+
+@attrs.frozen(slots=True, kw_only=True)
 class KeySource:
     """A key set's address, and the algorithms that its keys may be used with."""
 
@@ -198,6 +208,10 @@ class Authenticator(Generic[Declared]):
     def standard_claims(self) -> Mapping[str, StandardClaim]:
         """The claims that exist whatever the `claims` schema says, by name."""
         return {}
+
+    def asked_claims(self) -> Sequence[AskedClaim]:
+        """What is asked of claims besides their schema; a token that cannot satisfy both is never taken."""
+        return ()
 
     # ----------------------------------------------------------------------------------------- for the engine
 

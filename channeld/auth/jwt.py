@@ -5,10 +5,11 @@ which validation does not need.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from channeld.auth.authenticator import (
+    AskedClaim,
     AuthChange,
     Authenticator,
     CannotMint,
@@ -54,6 +55,31 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
                 guaranteed=self.declared.expiry == "required",
             ),
         }
+
+    def asked_claims(self) -> Sequence[AskedClaim]:
+        """The user id, the times, and what names issuer and audience (RFC 7519 section 4.1)."""
+        declared, asked = self.declared, []
+        user = self._user_claim()
+        if user:
+            words = "is the user id: text of 1 to 128 characters"
+            schema: Json = {"type": "string", "minLength": 1, "maxLength": 128}
+            asked.append(AskedClaim(path=user, schema=schema, words=words))
+        is_required = declared.expiry == "required"
+        words = "is the end of the token, in Unix seconds"
+        asked.append(_asked("exp", {"type": "number"}, words, is_required=is_required))
+        words = "is when the token begins to be valid, in Unix seconds"
+        asked.append(_asked("nbf", {"type": "number"}, words))
+        words = "is when the token was issued, in Unix seconds"
+        asked.append(_asked("iat", {"type": "number"}, words))
+        asked += (_asked(name, {"type": "string"}, "is text") for name in ("sub", "jti"))
+        if declared.issuer is not None:
+            words = f"is `{declared.issuer}`, the `issuer`"
+            asked.append(_asked("iss", {"const": declared.issuer}, words, is_required=True))
+        if declared.audience:
+            one: Json = {"enum": [*declared.audience]}
+            either: Json = {"anyOf": [one, {"type": "array", "contains": one}]}
+            asked.append(_asked("aud", either, "names the `audience`", is_required=True))
+        return asked
 
     def token_from(self) -> tuple[str, ...]:
         """As declared."""
@@ -121,10 +147,15 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
             payload["iss"] = self.declared.issuer
         if self.declared.audience:
             payload["aud"] = self.declared.audience[0]
-        named = _ONE_CLAIM.fullmatch(self.declared.user)
-        if named is not None:
-            _set(payload, [one or other for one, other in _STEP.findall(named[1])], user)
+        named = self._user_claim()
+        if named:
+            _set(payload, named, user)
         return payload
+
+    def _user_claim(self) -> tuple[str, ...]:
+        """The path of the claim that is the user id; empty where it is made of more than that."""
+        named = _ONE_CLAIM.fullmatch(self.declared.user)
+        return tuple(one or other for one, other in _STEP.findall(named[1])) if named else ()
 
     def mint(self, name: str, payload: Mapping[str, Json]) -> str:
         """Sign with the first secret and the first algorithm.
@@ -151,7 +182,11 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         return [name for name in self.declared.algorithms if name.startswith("HS")]
 
 
-def _set(payload: dict[str, Json], path: list[str], value: str) -> None:
+def _asked(name: str, schema: Json, words: str, *, is_required: bool = False) -> AskedClaim:
+    return AskedClaim(path=(name,), schema=schema, words=words, is_required=is_required)
+
+
+def _set(payload: dict[str, Json], path: Sequence[str], value: str) -> None:
     *above, last = path
     for step in above:
         below = payload.setdefault(step, {})

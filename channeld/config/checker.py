@@ -25,7 +25,7 @@ from channeld.config.language import (
     names_place,
     wanted,
 )
-from channeld.config.letters import resolve
+from channeld.config.letters import boolean_help, resolve
 from channeld.config.meant import MEANT, OFF_WORDS, entry
 from channeld.config.redact import without_password
 from channeld.config.writing import short
@@ -50,10 +50,6 @@ Normalizer: TypeAlias = "Callable[[Checker, object, str], object]"
 """`(checker, checked value, pointer)` → what the model takes, or INVALID after a finding."""
 
 _SECRET_KEYS: Final = frozenset({"secret", "token", "tokens", "keys", "url", "public_key"})
-_BOOLEAN_WORDS: Final = {
-    **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
-    **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
-}
 _TYPE_OF: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "integer": (int,),
@@ -230,13 +226,12 @@ class Checker:
 
     def wrong_type(self, value: Json, rule: Rule, pointer: str) -> object:
         """Report CH105, with what to write if that is known."""
-        word = _BOOLEAN_WORDS.get(value.lower()) if isinstance(value, str) else None
+        help = boolean_help(value)
         types = {branch.get("type") for branch in rule.get("anyOf", [rule])}
         what = got(value)
-        if word and "boolean" in types:
+        if help and "boolean" in types:
             if not self.is_secret(pointer):
                 what = f"the string {self.quote(value, pointer)}"
-            help = f"write `{word}`, without quotes; `yes` and `on` are strings in YAML 1.2"
         elif is_off(value, rule):
             help = f"remove it, or {_example(value, rule, last_key(pointer))}"
         else:

@@ -3,6 +3,8 @@
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Final
 
 from channeld.config.tree import Lines
 from channeld.diagnostics.catalogue import diagnose
@@ -25,6 +27,11 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+BOOLEAN_WORDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
+    **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
+}
+"""What is a boolean in YAML 1.1, or with quotes around it, in lower case."""
 # Python refuses to convert more digits than this (CVE-2020-10735); no setting needs such a number.
 _LONGEST_INTEGER = 4000
 
@@ -87,6 +94,17 @@ def resolve(raw: str) -> Json:
 def yaml11_reading(raw: str) -> str | None:
     """What YAML 1.1 would read a plain scalar as (`a date`), if that differs from 1.2, else None."""
     return next((meaning for pattern, meaning in _YAML11 if pattern.fullmatch(raw)), None)
+
+
+def boolean_word(value: Json) -> str:
+    """`true` or `false` for a text that is one in YAML 1.1, or in quotes; empty for anything else."""
+    return BOOLEAN_WORDS.get(value.lower(), "") if isinstance(value, str) else ""
+
+
+def boolean_help(value: Json) -> str:
+    """What to write for such a text where a boolean belongs; empty for anything else."""
+    word = boolean_word(value)
+    return f"write `{word}`, without quotes; `yes` and `on` are strings in YAML 1.2" if word else ""
 
 
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|.)|[\x85\u2028\u2029]", re.DOTALL)

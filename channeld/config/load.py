@@ -11,7 +11,7 @@ from channeld.config.model import Config
 from channeld.config.rules import check
 from channeld.config.source import FileSystem, Sources, read_sources
 from channeld.config.structure import structure
-from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.diagnostic import Diagnostic, Report
 
 _OF_VALUES: Final = frozenset({"CH005", "CH013"})
 _OF_ABSENCE: Final = frozenset({"CH101", "CH104"})
@@ -58,12 +58,23 @@ def load(
     return Loaded(config=config, sources=sources, report=sources.report)
 
 
+def without_echoes(report: Report, understood: Report) -> Report:
+    """The report without YAML findings about values (or examples) for which an error says what was meant."""
+    wrong = {(error.place.file, error.place.path) for error in understood.errors}
+    examples = tuple(f"{e.place.path}/" for e in understood.errors if e.code == "CH213")
+
+    def is_echo(found: Diagnostic) -> bool:
+        place = found.place
+        is_known = (place.file, place.path) in wrong or place.path.startswith(examples)
+        return found.code in _OF_VALUES and is_known
+
+    return Report(found for found in report if not is_echo(found))
+
+
 def _together(read: Report, understood: Report) -> Report:
     """Merge both reports with one finding per mistake: a YAML finding gives way to one that knows what was meant."""
-    wrong = {finding.place for finding in understood.errors}
     is_cut = any(finding.code == "CH003" for finding in read)
-    report = Report()
-    report.extend(d for d in read if d.code not in _OF_VALUES or d.place not in wrong)
+    report = without_echoes(read, understood)
     # What is missing may be in a further document.
     report.extend(d for d in understood if not (is_cut and d.code in _OF_ABSENCE))
     return report

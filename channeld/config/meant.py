@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from channeld.config.letters import BOOLEAN_WORDS, boolean_word
 from channeld.config.writing import short
 from channeld.protocol.frames import Json
 
@@ -29,7 +30,7 @@ _TYPE_WORDS: Final[Mapping[str, str]] = {
     "bool": "boolean",
     "list": "array",
 }
-_ANYTHING: Final = frozenset({"any", "*", "anything", "none", "null", "true"})
+_ANYTHING: Final = frozenset({"any", "*", "anything", "none", "null", *BOOLEAN_WORDS} - {"0", "1"})
 # Schema keywords that are not also options of a message or event.
 _SCHEMA_KEYS: Final = frozenset(
     {
@@ -97,6 +98,11 @@ def _replaced(message: str, key: str, value: Json) -> Meant:
 
 def _is_off(value: Json) -> bool:
     return isinstance(value, str) and value.lower() in OFF_WORDS
+
+
+def _is_switch(value: Json) -> bool:
+    """Whether a text was to switch something on or off, and is nothing else."""
+    return _is_off(value) or boolean_word(value) != ""
 
 
 def _named(value: list[Json], section: str, sample: str) -> Meant:
@@ -260,9 +266,9 @@ def _declared_rooms(value: dict[str, Json], key: str) -> Meant | None:
 
 
 def _subscribe(value: Json, key: str) -> Meant | None:
-    if value is True:
+    if value is True or boolean_word(value) == "true":
         value = ["*"]
-    if not isinstance(value, str | list):
+    if not isinstance(value, str | list) or _is_switch(value):
         return None
     return _replaced("takes a mapping that says which rooms", key, {"allow": value})
 
@@ -436,7 +442,7 @@ def _hook(value: Json, key: str) -> Meant | None:
 
 def _require(value: Json, key: str) -> Meant | None:
     words = value if isinstance(value, list) else [value]
-    if not words or not all(isinstance(one, str) and not _is_off(one) for one in words):
+    if not words or not all(isinstance(one, str) and not _is_switch(one) for one in words):
         return None
     plain = [word for word in words if re.fullmatch(r"[\w:-]+", str(word))] or ["admin"]
     meant: Json = {"role": plain[0] if len(plain) == 1 else plain}
@@ -462,7 +468,7 @@ def _server(value: Json, key: str) -> Meant | None:
 
 
 def _ping(value: Json, key: str) -> Meant | None:
-    if not isinstance(value, str | int | float) or isinstance(value, bool) or _is_off(value):
+    if not isinstance(value, str | int | float) or isinstance(value, bool) or _is_switch(value):
         return None
     if not isinstance(value, str):
         value = f"{value}s" if value < 1000 else f"{value / 1000:g}s"
@@ -486,7 +492,7 @@ def _broker(value: Json, key: str) -> Meant | None:
 
 
 def _log(value: Json, key: str) -> Meant | None:
-    if not isinstance(value, str) or _is_off(value):
+    if not isinstance(value, str) or _is_switch(value):
         return None
     word = "format" if value in ("auto", "console", "json") else "level"
     return _replaced("takes a mapping", key, {word: value})
@@ -512,7 +518,7 @@ def _backends(value: Json, key: str) -> Meant | None:
 
 
 def _deprecated(value: Json, key: str) -> Meant | None:
-    if not isinstance(value, str) or _is_off(value):
+    if not isinstance(value, str) or _is_switch(value):
         return None
     return _replaced("takes a mapping", key, {"note": value})
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
@@ -189,6 +189,58 @@ def server_of(url: str) -> str:
     ]
     primary = f"/{path.partition('/')[0]}" if is_sentinel else ""
     return ",".join(sorted(places)) + primary
+
+
+def broker_problem(url: str) -> str:
+    """Why no server can be behind the URL of a broker; empty where one can. Nothing of the URL is shown."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "has brackets that hold no IPv6 address"
+    path = parts.path.strip("/")
+    if "#" in url or "@" in path + parts.query:
+        return "has `#`, `/` or `?` in its password: write `%23`, `%2F`, `%3F`"
+    kind = parts.scheme.partition("+")[2]
+    if parts.scheme == "unix":
+        problem, path = "" if path else "names no socket", ""
+    else:
+        problem = _servers_problem(parts.netloc.rpartition("@")[2].split(","), kind)
+    if kind == "cluster" and path:
+        problem = problem or "has a database, and a cluster has none: end it behind the last port"
+    if kind == "sentinel":
+        primary, _, path = path.partition("/")
+        if not primary:
+            problem = (
+                problem or "names no primary: end it with `/mymaster`, as the Sentinels call it"
+            )
+    return problem or _database_problem(path, parts.query)
+
+
+def _servers_problem(servers: list[str], kind: str) -> str:
+    problem = next(filter(None, map(_server_problem, servers)), "")
+    if not problem and len(servers) > 1 and not kind:
+        return "names several servers: write `urls`, `redis+sentinel://` or `redis+cluster://`"
+    return problem
+
+
+def _server_problem(server: str) -> str:
+    host, colon, port = server.rpartition(":")
+    if not colon or server.endswith("]"):
+        host, port = server, ""
+    if not host.strip("[]"):
+        return "names no host"
+    # Names of services, as compose makes them, may hold `_`.
+    if not _is_host(host.replace("_", "-")):
+        return "has a host that is neither a name nor an address"
+    is_bad = bool(colon and port) and not (_is_port(port) and int(port))
+    return "has a port that is not a number from 1 to 65535" if is_bad else ""
+
+
+def _database_problem(path: str, query: str) -> str:
+    given = [path, *(text for name, text in parse_qsl(query) if name == "db")]
+    if all(not text or re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) for text in given):
+        return ""
+    return "has a database that is not a number: end it with `/0`"
 
 
 def is_loopback(host: str) -> bool:

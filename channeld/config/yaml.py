@@ -13,7 +13,7 @@ from typing import Protocol
 import attrs
 import yaml
 
-from channeld.config.letters import Rewritten, readable, resolve, yaml11_reading
+from channeld.config.letters import Rewritten, boolean_word, readable, resolve, yaml11_reading
 from channeld.config.syntax import syntax_error
 from channeld.config.tree import (
     Lines,
@@ -37,6 +37,8 @@ MAX_DEPTH = 64
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STYLES: dict[str | None, Style] = {"'": "single", '"': "double", "|": "literal", ">": "folded"}
 _DATES = ("/deprecated/since", "/deprecated/sunset")
+_LETTERS = frozenset("yYnN")
+_ROOMS = re.compile(r"^/channels/[^/]+/rooms(?:/join|/subscribe/allow)?(?:/[0-9]+)?$")
 _CORE_TAG = "tag:yaml.org,2002:"
 _TAG_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
 _TEMPLATE = re.compile(
@@ -379,6 +381,9 @@ class _Composer:
 
     def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
         meaning = yaml11_reading(raw)
+        if meaning is None and raw in _LETTERS and _ROOMS.search(pointer):
+            # `y` and `n` are booleans in YAML 1.1, although few parsers read them so.
+            meaning = f"`{boolean_word(raw)}`"
         # Where the language expects a date, every parser reads it as one.
         if meaning is None or (meaning == "a date" and pointer.endswith(_DATES)):
             return
@@ -386,7 +391,10 @@ class _Composer:
         now = "a string" if isinstance(value, str) else f"the number {value}"
         message = f"`{_short(raw)}` is {now} here, but {meaning} in YAML 1.1"
         help = "quote it, so that every tool reads the same"
-        if meaning in ("`true`", "`false`"):
+        if _ROOMS.search(pointer) and meaning in ("`true`", "`false`"):
+            message = f"`{raw}` is the name of a room here, not {meaning}"
+            help = "for no rooms remove the key, for a room of this name quote it"
+        elif meaning in ("`true`", "`false`"):
             help = f"write {meaning}, or quote it"
         elif not isinstance(value, str):
             help = "drop the leading zero, or write `0o` before an octal number"

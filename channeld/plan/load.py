@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from channeld.config.ignores import apply_ignores
-from channeld.config.load import MAX_BYTES, Loaded, file_system, load
+from channeld.config.load import MAX_BYTES, Loaded, file_system, load, without_echoes
 from channeld.config.model import Config
 from channeld.config.source import FileSystem, Sources
 from channeld.diagnostics.diagnostic import Report
@@ -110,7 +110,8 @@ def _compiled(
 
     compiled = compile(loaded.config, sources, import_hooks=import_hooks, fresh=fresh)
     # The compiler may read schema files; their findings are in the report of the sources.
-    together = Report([*loaded.report, *compiled.report])
+    read = without_echoes(loaded.report, compiled.report)
+    together = Report([*read, *compiled.report])
     # Checks that need an imported module did not run, so their ignores are not reported as unused.
     report = apply_ignores(together, sources.ignores, unchecked=() if import_hooks else ("CH5",))
     if report.errors or compiled.plan is None:

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 import jsonschema_rs
 
+from channeld.config.letters import boolean_help
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import candidates, did_you_mean
@@ -158,6 +159,7 @@ def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
         help = ""
         if isinstance(schema, str) and schema.lower() in {*TYPES, *_OTHER_LANGUAGES}:
             help = f"write `{{type: {_OTHER_LANGUAGES.get(schema.lower(), schema.lower())}}}`"
+        help = help or boolean_help(schema)
         yield SchemaError("CH201", pointer, message, help)
         return
     for keyword, value in schema.items():
@@ -239,6 +241,8 @@ def _value_errors(keyword: str, kind: str, value: Json, pointer: str) -> Iterato
         help = f"write `{keyword}: [{value}]`"
     elif value is None and kind == "text":
         help = "put it in quotes: a `#` after a space starts a comment"
+    elif kind == "true or false":
+        help = boolean_help(value)
     yield SchemaError("CH201", pointer, message, help)
 
 

@@ -80,6 +80,14 @@ def test_such_a_word_elsewhere_is_still_doubted(load_config: Load) -> None:
     assert [d.code for d in load_config(text).report] == ["CH005"]
 
 
+@pytest.mark.parametrize("word", ["yes", "Off", "n"])
+def test_such_a_word_as_a_room_is_told_as_one(load_config: Load, word: str) -> None:
+    text = "channeld: 1\nchannels: {c: {path: /c, description: One., auth: none, rooms: %s, events: {}}}\n"
+    [found] = load_config(text % word).report
+    assert found.message.startswith(f"`{word}` is the name of a room here, not `")
+    assert not list(load_config(text % f"'{word}'").report)
+
+
 def test_included_files_are_checked_where_they_stand(load_config: Load) -> None:
     more = "channels:\n  feed: {path: /feed, auth: none, evens: {}}\n"
     loaded = load_config(

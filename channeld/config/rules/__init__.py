@@ -4,7 +4,8 @@ A rule looks at what could be understood (`config`), and at what was written (`s
 missing: a key that another finding refused is not missing.
 
 `evidence.py` has the helpers. The rules by subject: `style.py` (channels and messages), `access.py` (who may connect),
-`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`, `backends.py`, `broker.py`.
+`authentication.py` and `keys.py` (authenticators), `limits.py`, `effect.py` (keys without effect), `webhooks.py`, `backends.py`,
+`broker.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from channeld.config.rules import (
     authentication,
     backends,
     broker,
+    effect,
     keys,
     limits,
     style,
@@ -68,6 +70,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH442": access.revocations_forgotten,
     "CH444": authentication.never_asked,
     "CH445": authentication.jwks_is_discovery,
+    "CH446": access.proxies_everywhere,
     "CH603": limits.ping_timeout_long,
     "CH606": limits.history_without_rooms,
     "CH608": limits.history_memory,
@@ -78,6 +81,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH613": limits.batch_without_events,
     "CH614": limits.subscriptions_over_limit,
     "CH615": limits.health_hidden,
+    "CH616": effect.without_effect,
     "CH620": limits.history_of_any_room,
     "CH701": style.no_description,
     "CH703": style.names_alike,
@@ -85,6 +89,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH705": style.workers_on_a_unix_socket,
     "CH707": broker.server_twice,
     "CH708": broker.shards_without_cluster,
+    "CH710": broker.url_of_nothing,
     "CH709": access.address_twice,
 }
 

@@ -1,5 +1,6 @@
 """Rules about access: origins, addresses, anonymous users and what they see."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -30,6 +31,8 @@ from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 
 _LEAST_KEY = 32
+# No network of proxies is larger: IANA gives nobody more than this.
+_LARGEST_V4, _LARGEST_V6 = 8, 16
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
@@ -210,7 +213,10 @@ def plaintext_public(config: Config, sources: Sources) -> Findings:
 def address_twice(config: Config, sources: Sources) -> Findings:
     """CH709: two of the server's sockets have the same address."""
     seen: dict[str, str] = {}
-    for text, pointer in (*texts(sources, "/server/bind"), *texts(sources, "/api/bind")):
+    bound = [*texts(sources, "/server/bind")] or [(text, "/server") for text in config.server.bind]
+    if config.api is not None:
+        bound += [*texts(sources, "/api/bind")] or [(config.api.bind, "/api")]
+    for text, pointer in bound:
         address = parse_address(text)
         if isinstance(address, BadScalar) or (isinstance(address, TcpAddress) and not address.port):
             continue
@@ -226,6 +232,20 @@ def address_twice(config: Config, sources: Sources) -> Findings:
             related = Related(place=sources.place(seen[named]), message="first here")
             yield attrs.evolve(problem, related=(related,))
         seen.setdefault(named, pointer)
+
+
+def proxies_everywhere(config: Config, sources: Sources) -> Findings:
+    """CH446: networks of strangers whose word counts for the address of a client."""
+    for text, pointer in texts(sources, "/server/trusted_proxies"):
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            continue
+        largest = _LARGEST_V4 if network.version == 4 else _LARGEST_V6
+        if network.prefixlen < largest and not network.is_private:
+            message = f"with `{text}` any client can say that it has another address"
+            help = "name the addresses of your proxies, such as `10.0.0.0/8`"
+            yield finding("CH446", message, sources, pointer, help)
 
 
 def api_public(config: Config, sources: Sources) -> Findings:

@@ -2,7 +2,7 @@
 
 from channeld.config.model import Config, RedisBroker
 from channeld.config.rules.evidence import Findings, finding, is_written, texts
-from channeld.config.scalars import server_of
+from channeld.config.scalars import broker_problem, server_of
 from channeld.config.source import Sources
 
 
@@ -10,6 +10,8 @@ def server_twice(config: Config, sources: Sources) -> Findings:
     """CH707: two of `urls` are the same server."""
     seen: set[str] = set()
     for url, pointer in texts(sources, "/broker/redis/urls"):
+        if broker_problem(url):
+            continue
         server = server_of(url)
         if server in seen:
             message = f"`urls` names the server `{server}` twice"
@@ -18,10 +20,23 @@ def server_twice(config: Config, sources: Sources) -> Findings:
         seen.add(server)
 
 
+def url_of_nothing(config: Config, sources: Sources) -> Findings:
+    """CH710: a URL that can lead to no server."""
+    for key in ("url", "urls"):
+        for url, pointer in texts(sources, f"/broker/redis/{key}"):
+            problem = "" if pointer in sources.refused else broker_problem(url)
+            if problem:
+                what, _, help = problem.partition(": ")
+                help = help or "write a URL such as `redis://10.0.0.1:6379/0`"
+                yield finding("CH710", f"`broker.redis.{key}` {what}", sources, pointer, help)
+
+
 def shards_without_cluster(config: Config, sources: Sources) -> Findings:
     """CH708: `shards` without a cluster."""
     broker, pointer = config.broker, "/broker/redis/shards"
     if not isinstance(broker, RedisBroker) or not is_written(sources, pointer):
+        return
+    if sources.unset & {"/broker/redis/url"}:
         return
     if not any("+cluster:" in url for url in broker.urls):
         message = "`shards` is for a cluster, and `url` does not name one"

@@ -74,6 +74,15 @@ def messages(config: Config) -> Iterator[tuple[Channel, str, Message, str]]:
             yield channel, name, message, at("/channels", channel.name, "messages", name)
 
 
+def has_rooms(sources: Sources, channel: Channel) -> bool:
+    """Whether somebody may be in a room of a channel; what is written wrongly is taken for one."""
+    pointer = at("/channels", channel.name, "rooms")
+    rooms = written(sources, pointer)
+    if rooms is None:
+        return is_written(sources, pointer)
+    return rooms not in ([], {"join": []})
+
+
 _A = TypeVar("_A", bound=Auth)
 
 

@@ -8,10 +8,10 @@ from channeld.config.model import Channel, Config, Rate
 from channeld.config.rules.evidence import (
     Findings,
     finding,
+    has_rooms,
     is_written,
     messages,
     with_tokens,
-    written,
 )
 from channeld.config.scalars import format_duration, format_size
 from channeld.config.source import Sources
@@ -49,10 +49,7 @@ def health_hidden(config: Config, sources: Sources) -> Findings:
 def history_without_rooms(config: Config, sources: Sources) -> Findings:
     """CH606: a history on a channel without rooms."""
     for channel in config.channels.values():
-        rooms = written(sources, at("/channels", channel.name, "rooms"))
-        none = rooms in (None, []) or rooms == {"join": []}
-        is_null = rooms is None and is_written(sources, at("/channels", channel.name, "rooms"))
-        if channel.history is not None and none and not is_null:
+        if channel.history is not None and not has_rooms(sources, channel):
             message = f"channel `{channel.name}` has no rooms to keep a history for"
             help = "add `rooms`, or remove `history`"
             pointer = at("/channels", channel.name, "history")
@@ -180,9 +177,14 @@ def batch_without_events(config: Config, sources: Sources) -> Findings:
 
 
 def subscriptions_over_limit(config: Config, sources: Sources) -> Findings:
-    """CH614: more subscriptions allowed than rooms."""
+    """CH614: more subscriptions allowed, or more rooms joined, than a connection may be in."""
     for channel in config.channels.values():
         rooms = config.server.limits.under(channel.limits).rooms_per_connection
+        join = at("/channels", channel.name, "rooms", "join")
+        if len(channel.rooms.join) > rooms and is_written(sources, join):
+            message = f"`rooms_per_connection` stops a client at {rooms} rooms"
+            help = f"join at most {rooms}, or raise `limits.rooms_per_connection`"
+            yield finding("CH614", message, sources, join, help)
         subscribe = channel.rooms.subscribe
         if subscribe is not None and subscribe.max is not None and subscribe.max > rooms:
             message = f"`rooms_per_connection` stops a client at {rooms} rooms"

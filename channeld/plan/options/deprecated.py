@@ -36,7 +36,7 @@ class DeprecatedOption(MessageOption):
     key = "deprecated"
 
     def check(self, message: MessageContext) -> None:
-        """CH345: the replacement is not a type; CH346: the sunset date has passed."""
+        """CH345: the replacement is not a type; CH346: the sunset date has passed; CH356: it is before `since`."""
         found = message.message.deprecated
         if found is None:
             return
@@ -48,6 +48,10 @@ class DeprecatedOption(MessageOption):
             help = did_you_mean(found.use, others, "name another type")
             finding = f"`{found.use}` is not another type of the channel"
             context.find("CH345", finding, at(pointer, "use"), help)
+        if found.since is not None and found.sunset is not None and found.since > found.sunset:
+            finding = f"`{message.type}` is deprecated only after its sunset on {found.sunset}"
+            help = "write a `since` that is not after the `sunset`"
+            context.find("CH356", finding, at(pointer, "since"), help)
         # The only check that depends on the date; it does not change the plan.
         if is_past(found, dt.datetime.now(dt.UTC).date()):
             finding = f"the sunset of `{message.type}` was on {found.sunset}"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from channeld.broker.redis.discovery import read_url
 from channeld.config.load import Loaded
 from channeld.config.model import RedisBroker
 
@@ -62,3 +63,33 @@ def test_no_finding_shows_a_password(load_config: Load) -> None:
     loaded = load(load_config, "urls: ['redis://ann:secret@a', 'redis://bob:hidden@a']")
     assert [d.code for d in loaded.report] == ["CH707"]
     assert "hidden" not in str(list(loaded.report))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://host:99999", "redis://host:0", "redis://host:abc", "redis://:secret@", "redis://ho st"),
+        *("redis://h/x", "redis://h/-1", "redis://h/0/1", "redis://h?db=x", "unix:///s?db=x", "unix://"),
+        *("redis://[::1", "redis://-h", "redis://a,b", "redis://:pa#ss@h", "redis://:pa/ss@h:1"),
+        *("redis+sentinel://a,b", "redis+sentinel://,a/m", "redis+sentinel://a/m/x", "redis+cluster://a/1"),
+        *("redis+cluster://a,,b", "redis+cluster://a:70000", "rediss+cluster://a, b", "valkey://"),
+    ],
+)  # fmt: skip
+def test_a_url_that_leads_nowhere(load_config: Load, url: str) -> None:
+    for broker in (f"url: '{url}'", f"urls: ['redis://other', '{url}']"):
+        found = list(load(load_config, broker).report)
+        assert [one.code for one in found] in (["CH710"], ["CH120"])
+        assert "secret" not in found[0].message + found[0].help
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://h", "redis://my_redis:6379", "rediss://u:p%40ss@h.example:6380/15", "redis://[::1]:6379/0"),
+        *("redis://user:p@ss@h", "unix:///run/redis.sock?db=1", "valkeys://10.0.0.1", "redis://h/"),
+        *("redis+sentinel://:pw@a:26379,b/mymaster/3", "redis+cluster://a:1,b:2", "rediss://h?ssl_cert_reqs=none"),
+    ],
+)  # fmt: skip
+def test_a_url_that_the_broker_takes(load_config: Load, url: str) -> None:
+    assert not list(load(load_config, f"url: '{url}'").report)
+    assert read_url(url, "p").url

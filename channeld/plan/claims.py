@@ -1,0 +1,61 @@
+"""Whether any token satisfies an authenticator's `claims` schema together with what the server itself asks of tokens."""
+
+from collections.abc import Sequence
+
+from channeld.auth.authenticator import AskedClaim
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import at, value_at
+from channeld.protocol.frames import Json
+from channeld.schema.compare.emptiness import leaves_nothing
+from channeld.schema.compare.normalize import form_of
+from channeld.schema.compare.schema_ref import Book, Node, implied
+from channeld.schema.schemas import Schemas
+
+
+def check_claims(
+    name: str, asked: Sequence[AskedClaim], schemas: Schemas, templates: TemplateCompiler
+) -> None:
+    """CH447: a `claims` schema that refuses every token."""
+    pointer = at("/auth", name, "claims")
+    root, shape = schemas.root(pointer), schemas.shape(pointer)
+    part = schemas.at(root) if root is not None else None
+    if part is None:
+        return
+    whole = Node(Book(schemas), (part,))
+    if leaves_nothing(Node(whole.book, (part, implied({"type": "object"}, "object")))):
+        return
+    for one in asked:
+        claim, is_needed = ".".join(one.path), one.is_required or shape.lookup(one.path).guaranteed
+        if not _leaves_room(whole, one, is_needed=is_needed):
+            which = "no token" if is_needed else f"no token with `{claim}`"
+            message = f"{which} can satisfy the `claims` of `{name}`: `{claim}` {one.words}"
+            place = _place(pointer, one.path, templates)
+            help = f"let the schema accept such a `{claim}`"
+            if place == pointer:
+                help = f"declare `{claim}` in its `properties`"
+            templates.find("CH447", message, place, help)
+            return
+    names: list[Json] = [one.path[0] for one in asked if one.is_required]
+    needed: Json = {"type": "object", "required": names, "minProperties": len({*map(str, names)})}
+    if leaves_nothing(Node(whole.book, (part, implied(needed, "needed")))):
+        listed = ", ".join(f"`{one}`" for one in names)
+        message = f"no token can satisfy the `claims` of `{name}`: it has {listed}"
+        templates.find("CH447", message, pointer, "let the schema accept these claims")
+
+
+def _leaves_room(whole: Node, asked: AskedClaim, *, is_needed: bool) -> bool:
+    node = whole
+    for step in asked.path:
+        node = form_of(node).child(step)
+    # What need not be there may be forbidden.
+    if not is_needed and leaves_nothing(node):
+        return True
+    return not leaves_nothing(Node(whole.book, (*node.parts, implied(asked.schema, "asked"))))
+
+
+def _place(pointer: str, path: tuple[str, ...], templates: TemplateCompiler) -> str:
+    """Where the schema speaks of the claim, in the plain case; else the whole schema."""
+    inner = pointer
+    for step in path:
+        inner = at(inner, "properties", step)
+    return inner if value_at(templates.sources.value, inner) is not None else pointer
