@@ -275,12 +275,16 @@ def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     if was.public_key != now.public_key:
         yield _other_key(f"`{name}` has another public key now", "public_key")
     inline = all(secret.inline for secret in (*was.secrets, *now.secrets))
-    if inline and _texts(was.secrets) - _texts(now.secrets):
-        yield _other_key(f"a secret of `{name}` no longer verifies tokens", "secret")
+    before, after = _texts(was.secrets), _texts(now.secrets)
+    if inline and after - before:
+        yield _wider(f"`{name}` takes tokens signed with another secret now", "secret")
+    if inline and before - after:
+        message = f"a secret of `{name}` no longer verifies tokens"
+        yield AuthChange(code="D413", level="dangerous", message=message, key="secret")
 
 
 def _other_key(message: str, key: str) -> AuthChange:
-    return AuthChange(code="D413", level="dangerous", message=message, key=key)
+    return AuthChange(code="D413", level="dangerous", message=message, key=key, security=True)
 
 
 def _texts(secrets: tuple[Secret, ...]) -> set[str]:

@@ -129,7 +129,9 @@ def compare_places(name: str, was: Sequence[str], now: Sequence[str]) -> Iterato
     for place in now:
         if place not in was:
             message = f"`{name}` also looks for the token in {_searched(place)}"
-            yield AuthChange(code="D407", level="safe", message=message, key="token_from")
+            yield AuthChange(
+                code="D407", level="safe", message=message, key="token_from", security=True
+            )
 
 
 def _searched(place: str) -> str:

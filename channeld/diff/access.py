@@ -9,6 +9,7 @@ from channeld.config.model import Auth, Channel
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import OBJECT, Comparison, Use
 from channeld.diff.severity import Direction
+from channeld.plan.options.hook import hook_words, lets_more_in
 from channeld.plan.options.require import require_differences
 from channeld.pointer import at
 from channeld.schema.compare.schema_ref import implied
@@ -100,7 +101,8 @@ def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> I
     if type(was) is not type(now):
         message = f"`{name}` is of another type now"
         label = f"{authenticator(was).type} before"
-        yield comparison.change("D402", _B, message, at(pointer, "type"), label=label)
+        place = at(pointer, "type")
+        yield comparison.change("D402", _B, message, place, label=label, security=True)
         return
     for difference in authenticator(was).compare(name, now):
         place = at(pointer, difference.key)
@@ -180,7 +182,7 @@ def _joins(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chang
     for room in now:
         if room not in was:
             message = f"clients of `{new.name}` are in the room `{room}` from the start now"
-            yield comparison.change("D606", _D, message, pointer)
+            yield comparison.change("D606", _D, message, pointer, security=True)
 
 
 def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
@@ -214,9 +216,13 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
         label = f"{was.max or 'any number'} before"
         yield comparison.change(code, level, message, at(pointer, "max"), label=label)
     if was.hook != now.hook:
-        message = f"another hook decides about subscriptions of {who}"
+        message = hook_words(
+            f"the hook that decides about subscriptions of {who}", was.hook, now.hook
+        )
         label = "what it does is not analysed"
-        yield comparison.change("D701", _D, message, at(pointer, "hook"), label=label)
+        security = lets_more_in(was.hook, now.hook)
+        place = at(pointer, "hook")
+        yield comparison.change("D701", _D, message, place, label=label, security=security)
 
 
 def _covers(pattern: str, room: str) -> bool:

@@ -21,6 +21,7 @@ from channeld.diff.names import with_params_of
 from channeld.diff.paths import path_changes, queries, renamed, taken_over
 from channeld.diff.server import backends, tls, trusted_proxies
 from channeld.diff.side import Side
+from channeld.plan.options.hook import hook_words, lets_more_in
 from channeld.pointer import at
 
 
@@ -83,8 +84,10 @@ def _hooks(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chang
     for name in ("connect", "close", "subscribe", "unsubscribe"):
         was, now = getattr(old.hooks, name), getattr(new.hooks, name)
         if was != now:
-            before, after = (hook.call if hook is not None else "none" for hook in (was, now))
-            message = f"the `{name}` hook of `{new.name}` is {after} now"
+            before = was.call if was is not None else "none"
+            message = hook_words(f"the `{name}` hook of `{new.name}`", was, now)
             label = f"{before} before; what it does is not analysed"
             pointer = at("/channels", new.name, "hooks", name)
-            yield comparison.change("D701", Level.DANGEROUS, message, pointer, label=label)
+            opens = name in ("connect", "subscribe") and lets_more_in(was, now)
+            change = comparison.change("D701", Level.DANGEROUS, message, pointer, label=label)
+            yield attrs.evolve(change, security=opens)

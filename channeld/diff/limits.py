@@ -138,7 +138,8 @@ def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> I
         message = f"a client that joins gets {_replayed(now)} now"
         label = f"{_replayed(was)} before"
         place = at(pointer, "replay")
-        yield comparison.change("D513", _D, message, place, label=label)
+        opens = now.most_replayed > was.most_replayed
+        yield comparison.change("D513", _D, message, place, label=label, security=opens)
 
 
 def _replayed(history: History) -> str:
@@ -156,7 +157,8 @@ def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
     elif was is None and now is not None:
         message = f"`{new.name}` has presence now"
         label = "existing clients receive `presence` frames and may not expect them"
-        yield comparison.change("D509", _D, message, pointer, key=True, label=label)
+        said = {"label": label, "security": True}
+        yield comparison.change("D509", _D, message, pointer, key=True, **said)
     elif was is not None and now is not None:
         yield from _presence(comparison, was, now, pointer)
         infos = [{k: source(v) for k, v in each.info.items()} for each in (was, now)]
@@ -171,13 +173,14 @@ def _presence(
     if was.scope != now.scope:
         message = f"presence is counted per {now.scope} now"
         label = f"per {was.scope} before"
-        yield comparison.change("D505", _B, message, at(pointer, "scope"), label=label)
+        place, opens = at(pointer, "scope"), now.scope == "channel"
+        yield comparison.change("D505", _B, message, place, label=label, security=opens)
     if was.events and not now.events:
         message = "presence changes are no longer announced"
         yield comparison.change("D505", _B, message, at(pointer, "events"))
     if now.events and not was.events:
         message = "presence changes are announced now"
-        yield comparison.change("D509", _D, message, at(pointer, "events"))
+        yield comparison.change("D509", _D, message, at(pointer, "events"), security=True)
     if bool(was.batch) != bool(now.batch) and was.events and now.events:
         form = "`changes` frames" if now.batch else "`join` and `leave` frames"
         message = f"presence changes are announced in {form} now"

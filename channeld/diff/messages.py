@@ -1,11 +1,11 @@
 """The types of a channel: messages that clients send, events that they receive, and what messages deliver."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from channeld.config.model import Channel, Config, Message
+from channeld.config.model import Channel, Config, Message, Route
 from channeld.dev.routes_table import rows
 from channeld.diagnostics.diagnostic import Related
 from channeld.diff.change import Change, Level
@@ -221,11 +221,16 @@ class _Pair:
     def _audience(self, name: str, was: Message, now: Message) -> Iterator[Change]:
         if {*was.route} == {*now.route}:
             return
+        place, opens = self.at("messages", name, "route"), _reaches_more(was.route, now.route)
+        if _without_membership(was.route) == _without_membership(now.route):
+            words = f"senders of `{name}` {'need not' if opens else 'must'} be in the room now"
+            yield self.comparison.change("D601", _D, words, place, security=opens)
+            return
         before = _reached(self.comparison.old.config, self.old, name)
         after = _reached(self.comparison.new.config, self.new, name)
-        words, pointer = f"`{name}` goes to {after} now", self.at("messages", name, "route")
-        change = self.comparison.change("D601", _D, words, pointer, label=f"to {before} before")
-        yield attrs.evolve(change, affects=(self._receivers(name),))
+        words, label = f"`{name}` goes to {after} now", f"to {before} before"
+        change = self.comparison.change("D601", _D, words, place, label=label)
+        yield attrs.evolve(change, affects=(self._receivers(name),), security=opens)
 
     def _delivery(self, name: str, before: Delivered, after: Delivered) -> Iterator[Change]:
         pointer = self.at("messages", name)
@@ -269,6 +274,26 @@ class _Pair:
 
     def _receivers(self, name: str) -> str:
         return f"clients of `{self.new.name}` that receive `{name}`"
+
+
+def _without_membership(routes: Sequence[Route]) -> set[Route]:
+    return {attrs.evolve(route, members_only=True) for route in routes}
+
+
+def _reaches_more(was: Sequence[Route], now: Sequence[Route]) -> bool:
+    """Whether somebody gets the message who did not before, or may send it from outside of the room."""
+    return any(
+        route.to not in ("none", "sender") and not any(_covers(one, route) for one in was)
+        for route in now
+    )
+
+
+def _covers(one: Route, other: Route) -> bool:
+    """Whether a route reaches all that another one does."""
+    if one.to == "global":
+        return one.channel in ("*", other.channel)
+    same = [attrs.evolve(route, members_only=True, except_sender=False) for route in (one, other)]
+    return same[0] == same[1] and one.members_only <= other.members_only
 
 
 def _reached(config: Config, channel: Channel, name: str) -> str:

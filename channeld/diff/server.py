@@ -19,7 +19,8 @@ def tls(comparison: Comparison) -> Iterator[Change]:
     elif was is not None and now is None:
         message = "the server no longer speaks TLS"
         label = "clients that connect to `wss://` fail, unless a proxy adds TLS"
-        yield comparison.gone("D408", _B, message, "/server/tls", near="/server", label=label)
+        place, words = "/server/tls", {"label": label, "security": True}
+        yield comparison.gone("D408", _B, message, place, near="/server", **words)
 
 
 def trusted_proxies(comparison: Comparison) -> Iterator[Change]:

@@ -52,6 +52,58 @@ def test_a_renamed_channel_is_compared_with_what_it_was() -> None:
     assert codes(BASE, new) == [("D108", "dangerous"), ("D508", "safe")]
 
 
+OPEN = """channeld: 1
+server: {tls: {certificate: c.pem, key: k.pem}}
+auth:
+  s: {type: jwt, algorithms: [RS256], jwks: "https://a.example/keys", audience: x, token_from: [header]}
+channels:
+  c:
+    path: /c/{id}
+    auth: s
+    rooms: {join: ["{params.id}"], subscribe: {allow: ["a-*"], hook: "m:sub"}}
+    hooks: {connect: "m:con", close: "m:clo"}
+    history: {size: 5, ttl: 1h}
+    messages:
+      m: {schema: {type: object, additionalProperties: false}, route: room, hook: "m:h"}
+      g: {schema: {type: object, additionalProperties: false}, route: {to: room, room: r, except_sender: true}}
+      a: {schema: {type: object, additionalProperties: false}, route: global}
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "expected"),
+    [
+        ('connect: "m:con", ', "", ("D701", True)),
+        ('connect: "m:con"', 'connect: {call: "m:con", on_failure: accept}', ("D701", True)),
+        ('connect: "m:con"', 'connect: "m:other"', ("D701", False)),
+        (', close: "m:clo"', "", ("D701", False)),
+        (', hook: "m:sub"', "", ("D701", True)),
+        (', hook: "m:h"', "", ("D701", True)),
+        ("route: room,", "route: global,", ("D601", True)),
+        ("route: room,", "route: [room, {to: user, user: bob}],", ("D601", True)),
+        ("route: room,", "route: sender,", ("D601", False)),
+        ("route: global", "route: {to: room, room: b}", ("D601", False)),
+        ("route: global", 'route: {to: global, channel: "*"}', ("D601", True)),
+        (", except_sender: true", ", except_sender: true, members_only: false", ("D601", True)),
+        (", except_sender: true", "", ("D601", False)),
+        ("room: r,", "room: q,", ("D601", True)),
+        ("server: {tls: {certificate: c.pem, key: k.pem}}\n", "", ("D408", True)),
+        ("a.example", "b.example", ("D413", True)),
+        ("[header]", "[header, message]", ("D407", True)),
+        ('"{params.id}"]', '"{params.id}", all]', ("D606", True)),
+        ("ttl: 1h}", "ttl: 1h, replay: 3}", ("D513", True)),
+        ("    history:", "    presence: true\n    history:", ("D509", True)),
+    ],
+)
+def test_what_opens_something_is_marked(was: str, now: str, expected: tuple[str, bool]) -> None:
+    assert was in OPEN
+    [change] = diff(OPEN, OPEN.replace(was, now))
+    assert (change.code, change.security) == expected
+    back = diff(OPEN.replace(was, now), OPEN)
+    if expected[0] != "D413" and was != "room: r,":
+        assert [one for one in back if one.security and expected[1]] == []
+
+
 def test_hooks_of_a_channel_are_listed() -> None:
     new = instead("auth: none", "auth: none\n    hooks: {connect: chat.hooks:welcome}")
     assert codes(BASE, new) == [("D701", "dangerous")]

@@ -140,7 +140,8 @@ def _of_no_rooms(channel: Channel, *, is_anonymous: bool) -> _Idle:
 def _of_messages(channel: Channel) -> _Idle:
     for name, message in channel.messages.items():
         pointer = at("/messages", name)
-        if message.history is False and channel.history is None:
+        is_here = all(route.channel in (None, channel.name) for route in message.route)
+        if message.history is False and channel.history is None and is_here:
             yield [f"{pointer}/history"], "the channel keeps no history", "remove it"
         for keys, why, help in _of_routes(message):
             yield [pointer + key for key in keys], why, help

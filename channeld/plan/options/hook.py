@@ -2,8 +2,24 @@
 
 from collections.abc import Iterator
 
-from channeld.config.model import Message
+from channeld.config.model import HookRef, Message
 from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
+
+
+def lets_more_in(was: HookRef | None, now: HookRef | None) -> bool:
+    """Whether what a hook refused is let in now: nobody is asked any more, or a failure counts as consent."""
+    if was is None:
+        return False
+    return now is None or (now.on_failure == "accept" and was.on_failure != "accept")
+
+
+def hook_words(what: str, was: HookRef | None, now: HookRef | None) -> str:
+    """What became of a hook: another one, none, or what its failure means now."""
+    if was is not None and now is not None and was.call == now.call:
+        if was.on_failure != now.on_failure:
+            return f"{what} {now.on_failure}s now where it fails"
+        return f"{what} runs in another way now"
+    return f"{what} is {now.call if now is not None else 'none'} now"
 
 
 class HookOption(MessageOption):
@@ -14,10 +30,16 @@ class HookOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Another hook may do anything, so only the fact is reported."""
         if was.hook != now.hook:
-            before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
-            words = f"the hook of `{type}` is {after} now"
+            before = was.hook.call if was.hook is not None else "none"
+            words = hook_words(f"the hook of `{type}`", was.hook, now.hook)
             label = f"{before} before; what it does is not analysed"
-            yield Difference(code="D701", level="dangerous", words=words, label=label)
+            yield Difference(
+                code="D701",
+                level="dangerous",
+                words=words,
+                label=label,
+                is_of_security=lets_more_in(was.hook, now.hook),
+            )
 
     def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
         """That the hook was called."""

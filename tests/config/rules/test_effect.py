@@ -73,6 +73,7 @@ def test_without_effect(load_config: Load, text: str, names: str) -> None:
         channel("rooms: {subscribe: {allow: [a]}}, events: {}, hooks: {subscribe: 'm:f', unsubscribe: 'm:g'}"),
         channel("rooms: r, messages: {m: {schema: true, route: room, once: 60s, emit: {a: 1}}}"),
         channel("rooms: r, events: {}, history: {size: 5, ttl: 1h, rooms: 5, bytes: 1MiB}"),
+        channel("messages: {m: {schema: true, route: {to: room, room: r, channel: other, members_only: false}, history: false}}"),
         WEBHOOK % "[connected, joined]" + PLAIN,
         WEBHOOK % "[joined]" + channel("events: {}, presence: {scope: channel}"),
         BACKEND + channel("messages: {m: {schema: true, hook: {backend: b, path: /x}}}"),
