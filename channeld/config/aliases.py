@@ -12,7 +12,7 @@ ALIASES: Final = synonyms(
     {
         "require allow": "acl",
         "algorithms": "alg algo algorithm",
-        "allowed_origins": "allow_origins cors origin origins",
+        "allowed_origins": "allow_origins check_origin cors origin origins",
         "auth use": "authenticator",
         "auth": "authenticators authentication security security_schemes",
         "audience": "aud client_id",
@@ -24,7 +24,7 @@ ALIASES: Final = synonyms(
         "outbox": "buffer_size send_queue",
         "certificate": "cert",
         "claims require": "claim",
-        "channels": "channel namespace namespaces hubs endpoints locations",
+        "channels": "channel namespace namespaces hubs endpoints location locations",
         "size limit": "count",
         "conflate": "debounce delay",
         "once": "dedupe idempotency",
@@ -43,7 +43,11 @@ ALIASES: Final = synonyms(
         "hook": "handler uses run",
         "ping": "heartbeat keepalive",
         "bind": "host listen listeners port ports entry_points",
+        "api": "admin",
+        "hooks": "interceptors middleware middlewares plugs",
+        "info": "meta metadata track user_info",
         "issuer": "iss",
+        "leeway": "clock_skew clock_tolerance skew",
         "jwks": "jwks_uri jwks_url",
         "size": "length limit",
         "log": "log_level logging",
@@ -52,19 +56,19 @@ ALIASES: Final = synonyms(
         "message_size": "max_message_size max_payload",
         "rooms_per_connection": "max_rooms",
         "message_size size": "max_size",
-        "messages": "msgs incoming publish receive",
+        "messages": "handle_in handlers msgs incoming publish receive",
         "ttl": "max_age",
-        "user": "name",
+        "user": "name name_claim principal_claim subject user_claim username_claim",
         "connect": "on_connect",
         "params": "parameters",
         "secret": "password",
         "public_key certificate": "pem",
         "interval": "ping_interval",
         "timeout": "ping_timeout",
-        "workers": "processes replicas threads",
+        "workers": "instances processes replicas threads worker_processes",
         "trusted_proxies": "proxies real_ip_from set_real_ip_from",
         "rate messages": "rate_limit",
-        "broker": "adapter redis",
+        "broker": "adapter engine redis redis_address redis_url",
         "ttl history": "retention",
         "rooms join": "room",
         "tls": "ssl",
@@ -96,6 +100,7 @@ NESTED: Final[Mapping[str, tuple[str, str]]] = {
     "outbox": ("limits", "outbox"),
     "ping_interval": ("ping", "interval"),
     "ping_timeout": ("ping", "timeout"),
+    "worker_connections": ("limits", "connections"),
     "public_key_file": ("public_key", "file"),
     "jwks_file": ("jwks", "file"),
     "rate_limit": ("limits", "messages"),
@@ -111,7 +116,7 @@ NESTED: Final[Mapping[str, tuple[str, str]]] = {
 WORDS: Final = synonyms(
     {
         "tokens": "api_key apikey static token",
-        "jwt": "bearer jws oauth oauth2 oidc openid",
+        "jwt": "auth0 azure bearer clerk cognito firebase jws keycloak oauth oauth2 oidc okta openid supabase",
         "hook": "callback function http webhook",
         "websocket": "ws wss",
         "sse": "eventsource event_source",
@@ -163,9 +168,23 @@ class Note:
 _PROVIDER: Final = Note(
     "write `issuer:` and `jwks:`, the URLs that your provider documents", "auth"
 )
+_API_KEYS: Final = Note("remove it: the console asks for one of `api.keys`")
+_HMAC: Final = Note(
+    "write `auth: {session: {type: jwt, algorithms: [HS256], secret: …}}`, and `auth: session` in channels"
+)
+_BACKEND: Final = Note(
+    "declare the server under `backends`, and write `hooks: {connect: {backend: NAME, path: /connect}}` in channels"
+)
+_REPLY: Final = Note("write `route: sender` for an answer to the sender", "messages")
 _VARIABLES: Final = Note("write `${NAME}`, or `{file: PATH}`, where the value is used")
 
 NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
+    **dict.fromkeys(("admin_password", "admin_secret"), (_API_KEYS,)),
+    **dict.fromkeys(("token_hmac_secret_key", "hmac_secret_key", "jwt_secret"), (_HMAC,)),
+    **dict.fromkeys(("proxy_connect_endpoint", "connect_endpoint", "auth_endpoint"), (_BACKEND,)),
+    **dict.fromkeys(("reply", "response_type"), (_REPLY,)),
+    "apps": (Note("remove it: clients are identified by `auth`, backends by `api.keys`"),),
+    "secret_encoding": (Note("remove it, and decode the secret: it is taken as it stands"),),
     "ack": (Note("remove it: each message with an `id` is acknowledged", "messages"),),
     "allow": (Note("write `require:` for who may send it", "messages"),),
     "async": (Note("remove it: that the function is `async` is seen in its source"),),

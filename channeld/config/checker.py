@@ -422,6 +422,9 @@ class Checker:
         if pointer.startswith("/channels/") and key.startswith("/"):
             name = re.sub(r"\{.*?\}|[^a-z0-9]+", " ", key.lower()).split()
             help = f"name the channel: `{name[0] if name else 'room'}: {{path: {short(key)}, …}}`"
+        elif pointer.startswith("/channels/") and re.search("[:*]", key):
+            name = re.sub(r"[^a-z0-9]+", " ", key.lower()).split()
+            help += f": call it `{name[0] if name else 'room'}`, and declare its `rooms`"
         self.find("CH118", message, pointer, help, key=True)
         return False
 

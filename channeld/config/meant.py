@@ -167,6 +167,11 @@ def _channel_auth(value: Json, key: str) -> Meant | None:
         return Meant("does not say how clients are identified", help)
     if not isinstance(value, dict) or "use" in value:
         return _optional(value)
+    return _without_use(value)
+
+
+def _without_use(value: Mapping[str, Json]) -> Meant | None:
+    """A mapping that does not name an authenticator by `use`."""
     if len(_AUTHENTICATOR_KEYS & value.keys()) > 1 or value.get("type") in ("jwt", "hook"):
         help = "move it: `auth: {session: {…}}` at the top level of the file, `auth: session` here"
         return Meant("declares an authenticator, which only the top level does", help)
@@ -174,6 +179,9 @@ def _channel_auth(value: Json, key: str) -> Meant | None:
         name = value.get(word)
         if isinstance(name, str) and len(value) == 1:
             return _replaced("takes the name of an authenticator", "auth", name)
+    if not value.keys() & {"use", "optional", "require"}:
+        help = "define one under `auth` at the top level of the file, and write its name here"
+        return Meant("takes the name of an authenticator", help)
     return None
 
 
@@ -208,6 +216,20 @@ def _tokens(value: Json, key: str) -> Meant | None:
     if entries and all(isinstance(one, str) for one in entries):
         return Meant("does not say whose each token is", f"write {form}")
     return None
+
+
+def _token_from(value: Json, key: str) -> Meant | None:
+    return (
+        _replaced("does not name the cookie", key, ["cookie:session"])
+        if value == "cookie"
+        else None
+    )
+
+
+def _emit(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.:-]+", value):
+        return None
+    return _shown("takes the frame that is delivered; got text", key, {"type": value})
 
 
 def _claims(value: Json, key: str) -> Meant | None:
@@ -530,6 +552,7 @@ MEANT: Final[Mapping[str, Reading]] = {
     "channel_auth": _channel_auth,
     "channels": _channels,
     "deprecated": _deprecated,
+    "emit": _emit,
     "event": functools.partial(_type, route=""),
     "hook": _hook,
     "inline_schema": _inline_schema,
@@ -547,6 +570,7 @@ MEANT: Final[Mapping[str, Reading]] = {
     "secret": _secret,
     "server": _server,
     "subscribe": _subscribe,
+    "token_from": _token_from,
     "tokens": _tokens,
     "webhooks": _webhooks,
 }

@@ -14,6 +14,7 @@ from channeld.diff.delivered import Delivered, delivered, fields, is_routed
 from channeld.diff.severity import Direction
 from channeld.plan.options.deprecated import is_past
 from channeld.plan.options.table import OPTIONS
+from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
@@ -283,14 +284,16 @@ def _without_membership(routes: Sequence[Route]) -> set[Route]:
 def _reaches_more(was: Sequence[Route], now: Sequence[Route]) -> bool:
     """Whether somebody gets the message who did not before, or may send it from outside of the room."""
     return any(
-        route.to not in ("none", "sender") and not any(_covers(one, route) for one in was)
+        kind_of(route).delivers
+        and kind_of(route).to_others
+        and not any(_covers(one, route) for one in was)
         for route in now
     )
 
 
 def _covers(one: Route, other: Route) -> bool:
     """Whether a route reaches all that another one does."""
-    if one.to == "global":
+    if kind_of(one).everywhere:
         return one.channel in ("*", other.channel)
     same = [attrs.evolve(route, members_only=True, except_sender=False) for route in (one, other)]
     return same[0] == same[1] and one.members_only <= other.members_only

@@ -36,7 +36,24 @@ def compile_targets(message: MessageContext) -> tuple[Target, ...]:
             label=label,
         )
     _warn_of_twice(message, targets)
+    _warn_of_idle(message)
     return tuple(targets)
+
+
+def _warn_of_idle(message: MessageContext) -> None:
+    """CH616: `none` next to other targets, and what is for delivered frames where none is."""
+    declared, sources = message.message, message.context.sources
+    routed = [route for route in declared.route if kind_of(route).delivers]
+    if routed and len(routed) < len(declared.route):
+        place = sources.place(at(message.pointer, "route"))
+        why = "`none` has no effect: other targets get the frame"
+        message.context.find("CH616", why, place, "remove it")
+    options = {"emit": declared.emit, "stamp": declared.stamp, "once": declared.once}
+    for key, value in options.items():
+        if value is not None and not routed and declared.hook is not None:
+            place = sources.place(at(message.pointer, key), key=True)
+            why = f"`{key}` has no effect: the message is not routed"
+            message.context.find("CH616", why, place, "add a `route`, or remove it")
 
 
 def _target(message: MessageContext, route: Route, pointer: str) -> Target | None:

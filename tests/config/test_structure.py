@@ -702,3 +702,38 @@ def test_a_variable_is_a_number_where_one_is_wanted_also_in_quotes(
     config = load_config(BASE.replace("server: {}", f"server:\n  workers: {written}")).config
     assert config is not None
     assert config.server.workers == 2
+
+
+@pytest.mark.parametrize(
+    ("pointer", "good", "bad"),
+    [
+        (("channels", "c", "rooms"), {"subscribe": {"allow": ["a"]}}, {"subscribe": {"max": 5}}),
+        (("channels", "c", "rooms"), {"subscribe": {"hook": "m:f", "max": 5}}, {"x-note": 1}),
+        (("channels", "c", "rooms", "subscribe"), {"allow": "a", "x-note": 1}, {"x-note": 1}),
+        (("server", "bind"), ["systemd", ":1", "[::1]:4000", "unix:a b"], "4000"),
+        (("server", "bind"), "${BIND}", ["127.0.0.1"]),
+        (("api", "bind"), "unix:x", "systemd"),
+        (("server", "trusted_proxies"), ["10.0.0.0/8", "::1"], ["localhost"]),
+        (("server", "limits", "message_size"), 64, 63),
+        (("server", "limits", "outbox"), "1GiB", 2**31),
+    ],
+)
+def test_editors_and_the_checker_agree(
+    load_config: Load, pointer: tuple[str, ...], good: Any, bad: Any
+) -> None:
+    key = "0123456789012345678901234567890123456789"
+    for value, is_good in ((good, True), (bad, False)):
+        document: dict[str, Any] = {
+            "channeld": 1,
+            "server": {"limits": {}},
+            "api": {"keys": [key]},
+            "channels": {"c": {"path": "/c", "auth": "none", "rooms": {"join": "r"}, "events": {}}},
+        }
+        *above, last = pointer
+        held = document
+        for step in above:
+            held = held[step]
+        held[last] = value
+        editor = jsonschema.Draft7Validator(json.loads(schema_text())).is_valid(document)
+        report = load_config(json.dumps(document), environ={"BIND": "127.0.0.1:1"}).report
+        assert (editor, not list(report.errors)) == (is_good, is_good)

@@ -162,3 +162,21 @@ def test_a_finding_points_at_the_target_in_a_list(compile_text: Compile) -> None
 def test_a_route_that_is_wrong_is_not_called_missing(route: str, compile_text: Compile) -> None:
     assert "CH315" not in compile_text(config(route, JOIN)).codes()
     assert "CH315" in compile_text(config("none", JOIN)).codes()
+
+
+@pytest.mark.parametrize(
+    ("route", "more", "idle"),
+    [
+        ("[room, none]", "", ["`none`"]),
+        ("none", 'hook: "m:f"\n        emit: {a: 1}', ["`emit`"]),
+        ("none", 'hook: "m:f"\n        stamp: {a: 1}\n        once: 60s', ["`stamp`", "`once`"]),
+        ("room", 'hook: "m:f"\n        stamp: {a: 1}\n        once: 60s', []),
+        ("none", 'hook: "m:f"', []),
+    ],
+)
+def test_what_is_for_frames_that_nobody_gets(
+    compile_text: Compile, route: str, more: str, idle: list[str]
+) -> None:
+    outcome = compile_text(config(route, JOIN, more))
+    found = [one for one in outcome.compiled.report if one.code == "CH616"]
+    assert [one.message.partition(" has no effect")[0] for one in found] == idle

@@ -1,10 +1,10 @@
-"""Settings that another setting leaves without effect."""
+"""Settings that another setting leaves without effect; those of a message's route are in `channeld.plan.routes`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from channeld.config.language import joined
-from channeld.config.model import Channel, Config, HookAuth, HookRef, Message
+from channeld.config.model import Channel, Config, HookRef
 from channeld.config.rules.evidence import (
     Findings,
     entries,
@@ -123,7 +123,7 @@ def _of_channel(config: Config, channel: Channel, sources: Sources) -> _Idle:
 
 def _is_of_hooks(config: Config, channel: Channel) -> bool:
     known = (config.auth.get(name) for name in channel.auth.names)
-    is_identified = any(one is None or isinstance(one, HookAuth) for one in known)
+    is_identified = any(one is None or getattr(one, "hook", None) is not None for one in known)
     return is_identified or channel.hooks.unsubscribe is not None
 
 
@@ -143,19 +143,7 @@ def _of_messages(channel: Channel) -> _Idle:
         is_here = all(route.channel in (None, channel.name) for route in message.route)
         if message.history is False and channel.history is None and is_here:
             yield [f"{pointer}/history"], "the channel keeps no history", "remove it"
-        for keys, why, help in _of_routes(message):
-            yield [pointer + key for key in keys], why, help
     for name, event in (channel.events or {}).items():
         if event.history is False and channel.history is None:
             why, help = "the channel keeps no history", "remove it"
             yield [at("/events", name, "history")], why, help
-
-
-def _of_routes(message: Message) -> _Idle:
-    if any(route.to != "none" for route in message.route):
-        for index, route in enumerate(message.route if len(message.route) > 1 else ()):
-            if route.to == "none":
-                yield [f"/route/{index}"], "other targets get the frame", "remove it"
-    elif message.hook is not None:
-        for key in ("emit", "stamp", "once"):
-            yield [f"/{key}"], "the message is not routed", "add a `route`, or remove it"

@@ -1,5 +1,6 @@
 """Rules about public keys: they must be usable with the algorithms."""
 
+import re
 from typing import Final
 
 import attrs
@@ -18,6 +19,7 @@ _CURVES: Final = {
     "ES384": "secp384r1",
     "ES512": "secp521r1",
 }
+_PATH: Final = re.compile(r"[\w./~-]{1,200}\.(?:pem|pub|key|crt|cer)")
 _KEY_TYPES: Final = {"RSA": "RSA", "EC": "EC", "Ed25519": "OKP"}
 
 
@@ -75,6 +77,8 @@ def _key_problem(pem: str, name: str, wanted: list[str]) -> tuple[str, str]:
     kinds = list(dict.fromkeys(wanted))
     if not kind:
         message = f"the `public_key` of `{name}` is not a PEM-encoded public key"
+        if _PATH.fullmatch(pem.strip()):
+            return message, f"write `public_key: {{file: {pem.strip()}}}` for a file"
         return message, "it starts with `-----BEGIN PUBLIC KEY-----`"
     if not any(kind in one for one in kinds):
         message = f"the `public_key` of `{name}` is {kind}; `algorithms` need {joined(kinds)}"

@@ -3,7 +3,15 @@
 import attrs
 
 from channeld.config.model import Config
-from channeld.config.rules.evidence import Findings, entries, finding, is_written, messages, written
+from channeld.config.rules.evidence import (
+    Findings,
+    entries,
+    finding,
+    is_doubtful,
+    is_written,
+    messages,
+    written,
+)
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Related
 from channeld.pointer import at
@@ -39,7 +47,7 @@ def channel_silent(config: Config, sources: Sources) -> Findings:
         events = is_written(sources, at("/channels", name, "events"))
         messages = at("/channels", name, "messages")
         silent = not is_written(sources, messages) or written(sources, messages) == {}
-        if silent and not events:
+        if silent and not events and not is_doubtful(sources, at("/channels", name)):
             message = f"channel `{name}` declares neither messages nor events"
             help = "add `messages`, or `events` if only the server sends"
             yield finding("CH308", message, sources, at("/channels", name), help, key=True)

@@ -21,7 +21,6 @@ PLAIN = channel("rooms: r, events: {}")
 NO_ROOMS = channel("events: {}")
 WEBHOOK = 'webhooks: [{url: "https://x.example", secret: "${S:-0123456789012345678901234567890123456789}", events: %s}]\n'
 BACKEND = 'backends: {b: {url: "https://x.example", secret: "${S:-0123456789012345678901234567890123456789}", on_failure: accept}}\n'
-HOOK = 'hook: "m:f"'
 
 
 def idle(load_config: Load, text: str) -> list[str]:
@@ -44,10 +43,6 @@ def idle(load_config: Load, text: str) -> list[str]:
         (channel("events: {e: {conflate: 1s}}"), "`conflate`"),
         (channel("rooms: r, events: {e: {history: false}}"), "`history`"),
         (channel("rooms: r, messages: {m: {schema: true, route: room, history: false}}"), "`history`"),
-        (channel("rooms: r, messages: {m: {schema: true, route: [room, none]}}"), "`none`"),
-        (channel("messages: {m: {schema: true, emit: {a: 1}, " + HOOK + "}}"), "`emit`"),
-        (channel("messages: {m: {schema: true, stamp: {a: 1}, " + HOOK + "}}"), "`stamp`"),
-        (channel("messages: {m: {schema: true, once: 60s, " + HOOK + "}}"), "`once`"),
         ("broker: {redis: {url: redis://h}}\n" + channel("rooms: r, events: {}, history: {size: 5, ttl: 1h, rooms: 5, bytes: 1MiB}"), "`rooms` and `bytes`"),
         ("server: {compression: true, transports: [sse]}\n" + PLAIN, "`compression`"),
         ("server: {limits: {connections: 5, connections_per_address: 6}}\n" + PLAIN, "`connections_per_address`"),
