@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.config.letters import BOOLEAN_WORDS, boolean_word
+from channeld.config.scalars import BadScalar, parse_duration
 from channeld.config.writing import short
 from channeld.protocol.frames import Json
 
@@ -444,12 +445,28 @@ def _rate(value: Json, key: str) -> Meant | None:
     count = next((value[word] for word in words if isinstance(value.get(word), int)), None)
     if count is None:
         return None
-    every = [
-        value[word] for word in ("per", "window", "interval", "every", "duration") if word in value
-    ]
-    unit = next((str(one).lower().lstrip("1 ")[:1] for one in every), "s")
-    rate = f"{count}/{unit if unit in 'smh' and unit else 's'}"
-    return _replaced("takes a count and a time in one", key, rate)
+    times = ("per", "window", "interval", "every", "duration", "period")
+    seconds = next((_seconds(value[word]) for word in times if word in value), 1.0)
+    return _replaced("takes a count and a time in one", key, _as_rate(count, seconds))
+
+
+def _seconds(time: Json) -> float:
+    """What a window of other tools lasts: seconds, milliseconds in thousands, a word or a duration."""
+    if isinstance(time, int | float) and time > 0:
+        return time / 1000 if time % 1000 == 0 else time
+    found = parse_duration(time)
+    unit = str(time).lower().lstrip("1 ")[:1]
+    return {"m": 60.0, "h": 3600.0}.get(unit, 1.0) if isinstance(found, BadScalar) else found or 1.0
+
+
+def _as_rate(count: int, seconds: float) -> Json:
+    """The rate in the smallest unit that makes it a whole number; what came at once still may."""
+    for unit, length in (("s", 1), ("m", 60), ("h", 3600)):
+        limit = count * length / seconds
+        if limit >= 1 and limit == int(limit):
+            rate = f"{int(limit)}/{unit}"
+            return rate if length == seconds else {"limit": rate, "burst": count}
+    return f"{count}/s"
 
 
 def _hook(value: Json, key: str) -> Meant | None:

@@ -322,16 +322,16 @@ def _rate_to_write(written: Json) -> str:
 def _address_to_write(written: Json) -> str:
     if type(written) is int and 0 <= written <= 65535:
         return f"127.0.0.1:{written}"
-    if isinstance(written, str):
-        bare = written.strip().partition("://")[2] or written.strip()
-        bare = bare.rstrip("/;").replace("*:", "0.0.0.0:")
-        host, _, port = bare.rpartition(":")
-        if _is_port(port) and (not host or host.isdecimal()):
-            return f"127.0.0.1:{port}"
-        if ":" in host and _is_host(f"[{host}]") and _is_port(port):
-            return f"[{host}]:{port}"
-        if bare and ":" not in bare and _HOST.fullmatch(bare):
-            return f"{bare}:4000"
-        if bare != written and not isinstance(parse_address(bare), BadScalar):
-            return bare
+    text = written.strip() if isinstance(written, str) else ""
+    bare = (text.partition("://")[2] or text).rstrip("/;").replace("*:", "0.0.0.0:")
+    host, _, port = bare.rpartition(":")
+    if _is_port(port) and (not host or host.isdecimal()):
+        return f"127.0.0.1:{port}"
+    if ":" in host and _is_host(f"[{host}]") and _is_port(port):
+        return f"[{host}]:{port}"
+    address = f"[{bare.strip('[]')}]" if ":" in bare else bare
+    if bare and _is_host(address):
+        return f"{address}:4000"
+    if bare != written and not isinstance(parse_address(bare), BadScalar):
+        return bare
     return "127.0.0.1:4000, [::1]:4000, :4000 or unix:channeld.sock"

@@ -7,6 +7,7 @@ object field or list element that holds the expression is then left out.
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -40,6 +41,8 @@ from channeld.schema.words import types_in_words
 
 NAME_TYPES = frozenset({"string", "integer", "number"})
 _T = TypeVar("_T")
+_AROUND_PARAMS = ":<>$@%#[]"
+_PARAM_IN_TEXT = re.compile(r"([:$@])([A-Za-z_]\w*)")
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -95,8 +98,8 @@ class TemplateCompiler:
             help = "a name has 1 to 128 characters, in Unicode form NFC, and no control characters"
             self.find("CH336", finding, pointer, help)
             return None
-        if isinstance(checked.node, Literal) and text.strip(":<>$") in (scope.params or ()):
-            self.warn_of_text(text, pointer, f"params.{text.strip(':<>$')}")
+        if isinstance(checked.node, Literal):
+            self._warn_of_params(text, pointer, scope)
         each = [one for one in expressions(checked.node) if one.is_each]
         if len(each) > 1:
             label = "one list has been named before"
@@ -135,6 +138,19 @@ class TemplateCompiler:
             message = f"`{text}` is literal text: doubled braces are not replaced"
             help = f"write `{meant}`"
         self.find("CH340", message, place, help)
+
+    def _warn_of_params(self, text: str, pointer: str, scope: TemplateScope) -> None:
+        """CH340 for a text that has a param of the path in it, as other routers write one."""
+        params = scope.params or ()
+        if (name := text.strip(_AROUND_PARAMS)) in params:
+            self.warn_of_text(text, pointer, f"params.{name}")
+            return
+        found = next((one for one in _PARAM_IN_TEXT.finditer(text) if one[2] in params), None)
+        if found is not None:
+            kept = found[1] if found[1] == ":" and text[: found.start()][-1:].isalnum() else ""
+            meant = f"{text[: found.start()]}{kept}{{params.{found[2]}}}{text[found.end() :]}"
+            message = f"`{found[0]}` without braces is that text itself"
+            self.find("CH340", message, pointer, f'write `"{meant}"`')
 
     def warn_of_text(self, text: str, pointer: str, meant: str) -> None:
         """Report CH340 for an expression without its braces."""

@@ -45,3 +45,50 @@ def test_such_a_word_in_a_message_is_one_finding(tmp_path: Path, option: str) ->
     assert found.help.startswith(
         ("write `true`", "write `false`", "write `schema: true`", "correct")
     )
+
+
+AUTH = 'auth: {s: {type: jwt, algorithms: [HS256], secret: "${S:-0123456789012345678901234567890123456789}", audience: us}}\n'
+
+
+def one_channel(rest: str, top: str = AUTH) -> str:
+    return f'channeld: 1\n{top}channels: {{c: {{path: "/c/{{id}}", description: One., auth: s, {rest}}}}}\n'
+
+
+def authenticator(keys: str) -> str:
+    return one_channel("events: {}", f"auth: {{s: {{{keys}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "help"),
+    [
+        (one_channel("on: {message: {schema: true}}"), "CH103", "declare what clients send"),
+        (one_channel("handle_in: {message: {schema: true}}"), "CH103", "did you mean `messages`?"),
+        (one_channel("middleware: [a.b], events: {}"), "CH103", "did you mean `hooks`?"),
+        (one_channel("messages: {m: {schema: true, emit: chat}}"), "CH105", "write `emit: {type: chat}`"),
+        (one_channel("messages: {m: {schema: true, route: sender, reply: ok}}"), "CH103", "`route: sender`"),
+        (one_channel("messages: {m: {schema: true, route: sender, rate: {limit: 10, window: 60}}}"), "CH105", "`rate: 10/m`"),
+        (one_channel("messages: {m: {schema: true, route: sender, rate: {max: 5, window: 10s}}}"), "CH105", "{limit: 30/m, burst: 5}"),
+        (one_channel("presence: {track: [name]}, rooms: r, events: {}"), "CH103", "did you mean `info`?"),
+        (one_channel('rooms: "room-:id", events: {}'), "CH340", 'write `"room-{params.id}"`'),
+        (one_channel('rooms: "room:id", events: {}'), "CH340", 'write `"room:{params.id}"`'),
+        (one_channel('rooms: "[id]", events: {}'), "CH340", 'write `"{params.id}"`'),
+        (one_channel("events: {}").replace("c: {path", '"room:*": {path'), "CH118", "call it `room`"),
+        (one_channel("events: {}").replace("auth: s", "auth: {endpoint: 'http://x'}"), "CH105", "define one under `auth`"),
+        (one_channel("events: {}", f"{AUTH}engine: redis\n"), "CH103", "did you mean `broker`?"),
+        (one_channel("events: {}", f"{AUTH}token_hmac_secret_key: x\n"), "CH103", "algorithms: [HS256]"),
+        (one_channel("events: {}", f"{AUTH}worker_processes: auto\n"), "CH103", "belongs under `server`"),
+        (one_channel("events: {}", f"{AUTH}server: {{check_origin: false}}\n"), "CH103", "`allowed_origins`"),
+        (one_channel("events: {}", f'{AUTH}server: {{bind: "::"}}\n'), "CH119", "write `[::]:4000`"),
+        (authenticator("type: keycloak, realm: r"), "CH106", "did you mean `jwt`?"),
+        (authenticator("type: jwt, algorithms: [RS256], public_key: keys/pub.pem, audience: us"), "CH432", "{file: keys/pub.pem}"),
+        (AUTH.join(("channeld: 1\n", "location: {/chat: {auth: none}}\n")), "CH103", "did you mean `channels`?"),
+    ],
+)  # fmt: skip
+def test_a_habit_of_another_tool_is_one_finding(
+    tmp_path: Path, text: str, code: str, help: str
+) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(text)
+    [found] = check(str(file), import_hooks=False).report
+    assert found.code == code
+    assert help in found.help

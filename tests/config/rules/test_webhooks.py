@@ -11,7 +11,7 @@ channeld: 1
 channels:
   room: {path: /room, description: d, auth: none, events: {}}
 webhooks:
-  - {url: "https://a.example", secret: "${CHANNELD_JWT_SECRET}", events: [left]}
+  - {url: "https://a.example", secret: "${CHANNELD_JWT_SECRET}", events: [connected]}
 """
 
 
@@ -51,7 +51,7 @@ def test_only_this_machine_is_told_without_tls(
 def test_its_channels_are_there(
     load_config: Load, channels: str, expected: list[tuple[str, str]]
 ) -> None:
-    text = BASE.replace("events: [left]", f"events: [left], channels: {channels}")
+    text = BASE.replace("events: [connected]", f"events: [left], channels: {channels}")
     assert found(load_config(text)) == expected
 
 
