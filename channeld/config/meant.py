@@ -442,7 +442,8 @@ def _rate(value: Json, key: str) -> Meant | None:
     if not isinstance(value, dict) or isinstance(value.get("limit"), str):
         return None
     words = ("limit", "count", "max", "requests", "messages", "rate", "points")
-    count = next((value[word] for word in words if isinstance(value.get(word), int)), None)
+    given = (value.get(word) for word in words)
+    count = next((one for one in given if isinstance(one, int)), None)
     if count is None:
         return None
     times = ("per", "window", "interval", "every", "duration", "period")
