@@ -22,6 +22,7 @@ OFF_WORDS: Final = frozenset({"none", "off", "no", "false", "never", "disabled",
 """What stands for nothing in other tools, in lower case."""
 
 _LONGEST: Final = 160
+_MANY: Final = 10**9
 _TYPE_WORDS: Final[Mapping[str, str]] = {
     **{name: name for name in ("string", "integer", "number", "boolean", "array", "object")},
     **dict.fromkeys(("str", "text", "uuid", "date", "datetime", "timestamp"), "string"),
@@ -443,7 +444,7 @@ def _rate(value: Json, key: str) -> Meant | None:
         return None
     words = ("limit", "count", "max", "requests", "messages", "rate", "points")
     given = (value.get(word) for word in words)
-    count = next((one for one in given if isinstance(one, int)), None)
+    count = next((one for one in given if isinstance(one, int) and 0 < one < _MANY), None)
     if count is None:
         return None
     times = ("per", "window", "interval", "every", "duration", "period")
@@ -453,7 +454,7 @@ def _rate(value: Json, key: str) -> Meant | None:
 
 def _seconds(time: Json) -> float:
     """What a window of other tools lasts: seconds, milliseconds in thousands, a word or a duration."""
-    if isinstance(time, int | float) and time > 0:
+    if isinstance(time, int | float) and 0 < time < _MANY:
         return time / 1000 if time % 1000 == 0 else time
     found = parse_duration(time)
     unit = str(time).lower().lstrip("1 ")[:1]

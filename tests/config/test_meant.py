@@ -82,6 +82,15 @@ def test_no_help_repeats_a_secret(reading: str, value: Json) -> None:
     assert meant is None or "hunter2" not in meant.message + meant.help
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{"limit": 10**400}, {"limit": 5, "per": 10**400}, {"limit": -1}, {"limit": True, "per": -0.0}],
+)
+def test_a_rate_of_any_size_is_read(value: Json) -> None:
+    found = MEANT["rate"](value, "rate")
+    assert found is None or "/s" in found.help
+
+
 def test_an_entry_is_as_the_file_has_it() -> None:
     assert entry("rooms", "{params.id}") == '`rooms: "{params.id}"`'
     assert entry("auth", "none") == "`auth: none`"
