@@ -51,7 +51,7 @@ def test_only_this_machine_is_told_without_tls(
 def test_its_channels_are_there(
     load_config: Load, channels: str, expected: list[tuple[str, str]]
 ) -> None:
-    text = BASE.replace("events: [connected]", f"events: [left], channels: {channels}")
+    text = BASE.replace("events: [connected]", f"events: [connected], channels: {channels}")
     assert found(load_config(text)) == expected
 
 
@@ -62,7 +62,9 @@ def test_its_secret_is_long(load_config: Load) -> None:
 
 def test_one_that_is_not_understood_shifts_no_finding_to_another(load_config: Load) -> None:
     second = (
-        BASE.splitlines()[-1].replace("https:", "http:").replace("[left]", "[left], channels: [x]")
+        BASE.splitlines()[-1]
+        .replace("https:", "http:")
+        .replace("[connected]", "[connected], channels: [x]")
     )
     text = BASE.replace("${CHANNELD_JWT_SECRET}", "${NOT_SET}") + second + "\n"
     assert sorted(found(load_config(text))) == [
