@@ -67,7 +67,7 @@ ALLOW = "rooms: {subscribe: {allow: [general, 'topic-*']}}"
         ("{to: global, room: x}", "", ["CH333"]),
         ("{to: sender, members_only: false}", "", ["CH333"]),
         ("none", "", ["CH315"]),
-        ("[none, sender]", "", []),
+        ("[none, sender]", "", ["CH616"]),
         ('{to: room, room: "{params.nope}"}', JOIN, ["CH302"]),
         ('{to: room, room: "t-{message.text}"}', JOIN, ["CH317"]),
         ('{to: room, room: "t-{message.word?}"}', JOIN, []),
