@@ -82,7 +82,7 @@ def _details(control: Control, session: Session) -> Mapping[str, Json]:
         "most_waiting_bytes": limits.outbox,
         "allowances": [
             _allowance("messages", session.message_arrival, now, limits.messages),
-            _allowance("errors", session.error_arrival, now, limits.errors),
+            _allowance("errors", session.aside.error_arrival, now, limits.errors),
         ],
         "refusals": [{"at": moment(at), "code": code} for at, code in session.aside.refusals],
     }

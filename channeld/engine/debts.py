@@ -60,7 +60,9 @@ def _take_over_from_nodes(session: Session, left: Mapping[str, float]) -> None:
 def _begin_with(session: Session, debt: Debt, now: float) -> None:
     # What it has used up itself, before this was known, comes on top.
     session.message_arrival = max(session.message_arrival, now) + max(0.0, debt.messages - now)
-    session.error_arrival = max(session.error_arrival, now) + max(0.0, debt.errors - now)
+    if debt.errors > now:
+        aside = session.own_aside()
+        aside.error_arrival = max(aside.error_arrival, now) + debt.errors - now
     if debt.flood > now and session.aside.flood is None:
         session.own_aside().flood = Flood(debt.flood)
 
@@ -76,7 +78,9 @@ def leave_debt(session: Session, now: float) -> None:
         types = {}
     flooding = session.aside.flood
     flood = flooding.repaid_at() if flooding is not None else 0.0
-    _leave_limits(session, Debt(session.message_arrival, session.error_arrival, flood, types), now)
+    _leave_limits(
+        session, Debt(session.message_arrival, session.aside.error_arrival, flood, types), now
+    )
 
 
 def _leave_limits(session: Session, debt: Debt, now: float) -> None:

@@ -332,7 +332,7 @@ class Engine:
     def _let_go(self) -> None:
         # What a rate or `conflate` holds back goes first: under the new plan, newer frames might overtake it.
         for session in list(self.sessions.values()):
-            rest = start(steps.flush(session)) if session.held is not None else None
+            rest = start(steps.flush(session)) if session.aside.held is not None else None
             if rest is not None:
                 self.runtime.spawn(rest)
         self.hub.conflation.flush_all()

@@ -87,16 +87,17 @@ class Receiver(Session):
 
     def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
         """Handle what a returning client had asked for before; refusals are not counted as its errors this time."""
-        arrival, self.error_arrival = self.error_arrival, 0.0
+        aside = self.own_aside()
+        arrival, aside.error_arrival = aside.error_arrival, 0.0
         pending = self.receive(text, now)
         if pending is not None:
             return Pending(self._restore_errors(pending, arrival))
-        self.error_arrival = arrival
+        self.own_aside().error_arrival = arrival
         return None
 
     async def _restore_errors(self, pending: Awaitable[None], arrival: float) -> None:
         await pending
-        self.error_arrival = arrival
+        self.own_aside().error_arrival = arrival
 
     def _handle(
         self, kind: str, frame: Frame, id: str | int | None, now: float

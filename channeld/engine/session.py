@@ -91,7 +91,9 @@ class Aside:
     __slots__ = (
         "away",
         "chores",
+        "error_arrival",
         "flood",
+        "held",
         "held_state",
         "origins",
         "own_arrivals",
@@ -102,6 +104,8 @@ class Aside:
     )
 
     def __init__(self) -> None:
+        self.error_arrival = 0.0
+        self.held: Held | None = None
         self.refusals: tuple[tuple[float, str], ...] = ()
         self.origins: dict[str, Origin] | None = None
         self.away: float | None = None
@@ -130,9 +134,7 @@ class Session(InRooms):
         "connection_id",
         "ends",
         "engine",
-        "error_arrival",
         "expires",
-        "held",
         "home",
         "in_flight",
         "message_arrival",
@@ -188,10 +190,9 @@ class Session(InRooms):
         self.state = State.NEW
         self.timer: Timer | None = None
         self.connect_called = False
-        self.message_arrival = self.error_arrival = 0.0
+        self.message_arrival = 0.0
         # A user's is shared by all its connections on the channel (`budgets.py`).
         self.type_arrivals: dict[str, float] | None = None
-        self.held: Held | None = None
         self.opened_at = 0.0
         self.aside: Aside = _NOTHING_ASIDE
 
@@ -328,11 +329,11 @@ class Session(InRooms):
         if code in UNCOUNTED:
             return
         now = self.engine.runtime.clock.monotonic()
-        arrival = take(self.error_arrival, now, self.channel.limits.errors)
+        arrival = take(self.aside.error_arrival, now, self.channel.limits.errors)
         if arrival == REFUSED:
             self.disconnect(CloseCode.TOO_MANY_ERRORS, "too many errors", reconnect=False)
         else:
-            self.error_arrival = arrival
+            self.own_aside().error_arrival = arrival
 
     def refuse_text(self, bad: BadFrame) -> None:
         """Send INVALID_JSON, with the `id` if it could be read."""

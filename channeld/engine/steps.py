@@ -34,8 +34,9 @@ async def take_message(
 
 async def flush(session: Session) -> None:
     """The connection has ended, or its plan is about to change: handle what it still holds."""
-    if session.held is not None:
-        await session.held.flush()
+    held = session.aside.held
+    if held is not None:
+        await held.flush()
     session.engine.hub.conflation.flush(session.connection_id)
 
 
@@ -84,16 +85,16 @@ async def _admits(
             rates.refuse(session, message, id, wait)
         return not wait
     slot = (message.type, room, key_of(session, message, frame))
-    held = session.held
+    held = session.aside.held
     if held is not None and await held.replace(slot, (message, frame, once)):
         acknowledge(session, message, id, "held")
         return False
     wait = await rates.admit(session, message, room, now)
     if not wait:
         return True
-    held = session.held
+    held = session.aside.held
     if held is None:
-        held = session.held = Holding(session, _deliver_held)
+        held = session.own_aside().held = Holding(session, _deliver_held)
     if held.hold(slot, (message, frame, once), now + wait):
         acknowledge(session, message, id, "held")
     else:

@@ -1,6 +1,6 @@
 """Rooms: the members of a topic, and those who are still catching up with its history."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from channeld.broker.broker import Position, Topic
@@ -122,13 +122,13 @@ class Room:
     room that has never had two does without a dict of 280 bytes.
     """
 
-    __slots__ = ("_all", "_sole", "catching_up", "last", "recipients", "topic", "watchers")
+    __slots__ = ("_sole", "catching_up", "last", "recipients", "topic", "watchers")
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
-        self.recipients: Collection[Recipient] = ()
+        # A dict holds the members as well; of a tuple the member is `_sole`.
+        self.recipients: tuple[Recipient, ...] | dict[Recipient, Member] = ()
         self._sole: Member | None = None
-        self._all: dict[Recipient, Member] | None = None
         self.catching_up: dict[Recipient, CatchingUp] | None = None
         self.watchers: set[Recipient] | None = None
         self.last: Position | None = None
@@ -144,24 +144,23 @@ class Room:
 
     def members(self) -> list[Member]:
         """Everyone who has caught up."""
-        if self._all is not None:
-            return list(self._all.values())
+        if isinstance(self.recipients, dict):
+            return list(self.recipients.values())
         return [] if self._sole is None else [self._sole]
 
     def seat(self, member: Member) -> None:
         """Put a member in. Idempotent. What was published has been settled."""
-        peer = member.peer
-        if self._all is None and (self._sole is None or peer in self.recipients):
+        peer, recipients = member.peer, self.recipients
+        if isinstance(recipients, dict):
+            recipients[peer] = member
+        elif self._sole is None or peer in recipients:
             self.recipients, self._sole = (peer,), member
-            return
-        if self._all is None:
-            self._all = {one.peer: one for one in self.members()}
-            self.recipients, self._sole = self._all, None
-        self._all[peer] = member
+        else:
+            self.recipients, self._sole = {self._sole.peer: self._sole, peer: member}, None
 
     def unseat(self, peer: Recipient) -> None:
         """Take a member out. Idempotent. What was published has been settled."""
-        if self._all is not None:
-            self._all.pop(peer, None)
+        if isinstance(self.recipients, dict):
+            self.recipients.pop(peer, None)
         elif peer in self.recipients:
             self.recipients, self._sole = (), None
