@@ -6,6 +6,7 @@ from dataclasses import dataclass
 Middle = Callable[[str, str, str], float | None]
 Ratio = Callable[[str, str, str], float | None]
 Curve = Callable[[str, str], list[tuple[float, float]]]
+OPENSSL_KIB = 13.6  # what OpenSSL 3.0 allocates for a connection (docs/topics/memory.md)
 FLAT = 1.25  # caches are finite: a quarter more over the whole range still counts as flat
 
 
@@ -89,7 +90,7 @@ def capacity_targets(it: Figures) -> list[Target]:
         it.against("websockets", 0.6, "new", "connect with a JWT (`websockets` without)"),
         it.against("websockets", 0.5, "again", "the same JWT again (`websockets` without)"),
         Target("memory of an idle connection", "at most 2.5 KiB", plain, 2.5),
-        Target("the same over TLS", "at most 14 KiB", secure, 14),
+        Target("the same over TLS", "at most 14 KiB", secure, 14, (plain or 0) + OPENSSL_KIB),
         Target(
             "CPU per delivery, 10,000 members",
             f"at most {FLAT} of 100",

@@ -35,14 +35,14 @@ UserTemplate: TypeAlias = Callable[[CheckedJson, Frame], CheckedJson]
 
 @attrs.frozen(slots=True)
 class Grant:
-    """Who the client is. `expires` is the token's `exp`, `ends` when the connection ends for it (Unix seconds).
+    """Who the client is. `expires` is the token's `exp` (Unix seconds); the connection ends `leeway` seconds later, if that is not None.
 
     `payload`: what `read_claims` read the user's claims from, if that is so.
     """
 
     user: User
     expires: float | None = None
-    ends: float | None = None
+    leeway: float | None = None
     payload: bytes | None = None
 
 

@@ -287,7 +287,7 @@ class JwtVerifier:
         expires = exp if is_time(exp) else None
         if expires is None or declared.on_expiry == "ignore":
             return Grant(user, expires, payload=payload)
-        return Grant(user, expires, expires + declared.leeway, payload)
+        return Grant(user, expires, declared.leeway, payload)
 
 
 def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Json]) -> str | None:

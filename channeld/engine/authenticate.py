@@ -68,7 +68,7 @@ async def _ask_hook(
         log("hook_failed", hook=hook.name, ref=ref, reason=wrong)
         raise HookFailed(ref)
     reason = accept_user(auth.compiled.claims, user) or _end_reason(engine, user)
-    return Grant(user, user.expires, user.expires) if reason is None else Denied(reason)
+    return Grant(user, user.expires, 0.0) if reason is None else Denied(reason)
 
 
 def _wrong_result(user: object) -> str | None:

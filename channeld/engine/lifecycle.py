@@ -196,7 +196,7 @@ def take_grant(session: Session, grant: Grant) -> None:
     """Take over who the client is, and until when that holds."""
     session.user_id = grant.user.id
     session.claims = grant.user.claims
-    session.expires, session.ends = grant.expires, grant.ends
+    session.expires, session.leeway = grant.expires, grant.leeway
     _watch_token(session)
 
 

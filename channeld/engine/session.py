@@ -132,11 +132,11 @@ class Session(InRooms):
         "channel",
         "connect_called",
         "connection_id",
-        "ends",
         "engine",
         "expires",
         "home",
         "in_flight",
+        "leeway",
         "message_arrival",
         "opened_at",
         "peer",
@@ -183,7 +183,8 @@ class Session(InRooms):
         # As JSON from when it is open until they are asked for: a dict and its values take three times as much and more.
         self._claims: Claims | bytes = NO_CLAIMS
         self.expires: float | None = None
-        self.ends: float | None = None
+        # Of its token: all share one number, which each one's `ends` would not be.
+        self.leeway: float | None = None
         # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
         self.home: str | None = None
         self.room: str | None = None
@@ -213,6 +214,12 @@ class Session(InRooms):
     def is_in(self, *states: State) -> bool:
         """Whether it is in one of these states. Ask again after every wait."""
         return self.state in states
+
+    @property
+    def ends(self) -> float | None:
+        """When it ends with its token (Unix seconds); None: it does not."""
+        expires, leeway = self.expires, self.leeway
+        return None if expires is None or leeway is None else expires + leeway
 
     @property
     def claims(self) -> Claims:

@@ -69,7 +69,7 @@ def test_public_key_algorithms(algorithm: str) -> None:
     declared = JwtAuth(algorithms=(algorithm,), public_key=public_pem(algorithm))
     granted = verify(plan_of(declared), signed(PRIVATE[algorithm], algorithm))
     assert isinstance(granted, Grant)
-    assert (granted.user.id, granted.expires, granted.ends) == ("ann", NOW + 60, NOW + 90)
+    assert (granted.user.id, granted.expires, granted.leeway) == ("ann", NOW + 60, 30)
 
 
 def signed_with_text(key: str, algorithm: str) -> str:
@@ -140,7 +140,7 @@ def test_expiry_may_be_optional_or_ignored() -> None:
     base = JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),))
     ignored = verify(plan_of(attrs.evolve(base, on_expiry="ignore")), signed(SECRET, "HS256"))
     assert isinstance(ignored, Grant)
-    assert (ignored.expires, ignored.ends) == (NOW + 60, None)
+    assert (ignored.expires, ignored.leeway) == (NOW + 60, None)
     endless = jwt.encode({"sub": "ann"}, SECRET)
     assert isinstance(verify(plan_of(base), endless), Denied)
     assert isinstance(verify(plan_of(attrs.evolve(base, expiry="optional")), endless), Grant)
