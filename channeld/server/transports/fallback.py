@@ -159,21 +159,25 @@ class FallbackReader:
             stop = self._take(event, now)
             if stop is not Stop.MORE:
                 return stop
-            if self._is_over_share(now):
+            spent = self._take_spent()
+            if spent and self._is_over_share(spent, now):
                 self.pending = _pause(self._paid_at - now - _BURST_S / _SHARE / 2)
                 return Stop.PENDING
-            budget -= 1
-            if not budget:
+            # A large inflated message counts as several: the clock is looked at behind it.
+            budget -= max(1, int(spent / _PIECE_S))
+            if budget <= 0:
                 return Stop.BUDGET
         return Stop.MORE
 
-    def _is_over_share(self, now: float) -> bool:
-        """Whether the client must wait: it costs far more than it sends, 13 µs for 6 bytes, 150 for 115 that are inflated."""
+    def _take_spent(self) -> float:
         spent, self._guard.spent = self._guard.spent, 0.0
         if self._deflate is not None:
             spent, self._deflate.spent = spent + self._deflate.spent, 0.0
-        if spent:
-            self._paid_at = max(self._paid_at, now) + spent / _SHARE
+        return spent
+
+    def _is_over_share(self, spent: float, now: float) -> bool:
+        """Whether the client must wait: it costs far more than it sends, 13 µs for 6 bytes, 150 for 115 that are inflated."""
+        self._paid_at = max(self._paid_at, now) + spent / _SHARE
         return self._paid_at - now > _BURST_S / _SHARE
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:

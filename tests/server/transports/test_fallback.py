@@ -351,3 +351,12 @@ async def test_whole_messages_and_fragments_of_a_size_are_not_charged(
 ) -> None:
     heard = Heard()
     assert await heard.feed_all(wire) == 0
+
+
+def test_a_large_inflated_message_counts_as_several_frames() -> None:
+    heard = Heard(65536, PerMessageDeflate(Deflate(client_no_context_takeover=True), 65536))
+    assert heard.feed(deflated(b"x" * 60_000, 3), budget=8) is Stop.BUDGET
+    assert len(heard.messages) == 1
+    assert heard.feed(b"", budget=8) is Stop.BUDGET
+    assert heard.feed(frame(b"p", PING) * 7, budget=MANY) is Stop.MORE
+    assert len(heard.messages) == 3
