@@ -153,7 +153,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         return payload
 
     def _user_claim(self) -> tuple[str, ...]:
-        """The path of the claim that is the user id; empty where it is made of more than that."""
+        """The path of the claim that is the user id; empty if it is made of more than that."""
         named = _ONE_CLAIM.fullmatch(self.declared.user)
         return tuple(one or other for one, other in _STEP.findall(named[1])) if named else ()
 

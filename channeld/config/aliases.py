@@ -184,7 +184,7 @@ NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
     **dict.fromkeys(("proxy_connect_endpoint", "connect_endpoint", "auth_endpoint"), (_BACKEND,)),
     **dict.fromkeys(("reply", "response_type"), (_REPLY,)),
     "apps": (Note("remove it: clients are identified by `auth`, backends by `api.keys`"),),
-    "secret_encoding": (Note("remove it, and decode the secret: it is taken as it stands"),),
+    "secret_encoding": (Note("remove it, and decode the secret: it is used unchanged"),),
     "ack": (Note("remove it: each message with an `id` is acknowledged", "messages"),),
     "allow": (Note("write `require:` for who may send it", "messages"),),
     "async": (Note("remove it: that the function is `async` is seen in its source"),),

@@ -192,7 +192,7 @@ def server_of(url: str) -> str:
 
 
 def broker_problem(url: str) -> str:
-    """Why no server can be behind the URL of a broker; empty where one can. Nothing of the URL is shown."""
+    """Why no server can be behind the URL of a broker; empty if one can. Nothing of the URL is shown."""
     try:
         parts = urlsplit(url)
     except ValueError:
