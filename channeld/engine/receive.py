@@ -35,7 +35,7 @@ class Receiver(Session):
 
     __slots__ = ()
 
-    def __call__(self, now: float) -> None:
+    def on_time(self, now: float) -> None:
         """See Session."""
         lifecycle.on_timer(self, now)
 

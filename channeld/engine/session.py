@@ -203,7 +203,7 @@ class Session(InRooms):
             self.aside = Aside()
         return self.aside
 
-    def __call__(self, now: float) -> None:
+    def on_time(self, now: float) -> None:
         """Called by its timer, which thus needs no bound method (64 bytes)."""
 
     @property

@@ -92,7 +92,7 @@ class WatchedOutbox(Outbox):
             deadline = self._ends
         self._timer = self._admission.runtime.timers.at(deadline, self)
 
-    def __call__(self, now: float) -> None:
+    def on_time(self, now: float) -> None:
         """Called by its timer, which thus needs no bound method (64 bytes)."""
         if self.state is State.OPEN:
             self._keep_alive(now)
