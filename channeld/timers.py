@@ -124,8 +124,10 @@ class Timers:
             # Asked again here: one due timer may cancel another.
             call, timer.call = timer.call, None
             try:
-                if call is not None:
-                    getattr(call, "on_time", call)(now)
+                if callable(call):
+                    call(now)
+                elif call is not None:
+                    call.on_time(now)
             except Exception as error:  # a failure in one timer must not stop the others
                 raised.append(error)
         if raised:
