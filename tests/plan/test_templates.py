@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channeld.config.model import TokensAuth
+from channeld.config.source import FileSystem, read_sources
+from channeld.diagnostics.diagnostic import Report
 from channeld.plan.expressions import Literal
 from channeld.plan.plan import MISSING
 from channeld.plan.template_scope import Identity, TemplateScope
@@ -189,6 +191,70 @@ def test_constants_are_folded(templates: TemplateCompiler) -> None:
     checked = templates.compile({"a": ["{{"]}, "", REACH)
     assert checked is not None
     assert checked.node == Literal({"a": ["{"]})
+
+
+def in_file(text: str) -> TemplateCompiler:
+    """A compiler of the template that stands at `/t` of a file."""
+    report = Report()
+    sources = read_sources(
+        "channels.yaml",
+        FileSystem(lambda _: f"t: {text}".encode(), lambda _: []),
+        {},
+        report,
+        missing_is_error=True,
+    )
+    return TemplateCompiler(sources, Report())
+
+
+def marked(templates: TemplateCompiler) -> list[tuple[str, str]]:
+    """The code of each finding, and what it marks in the file's one line."""
+    (line,) = (templates.sources.text("channels.yaml") or "").splitlines()
+    return [
+        (one.code, line[one.place.column - 1 : one.place.end_column - 1])
+        for one in templates.report
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "mark"),
+    [
+        ("'{message.nope}'", "CH309", "{message.nope}"),
+        ("'all {message.tags}'", "CH311", "{message.tags}"),
+        ("'to {nope'", "CH318", "{nope"),
+        ("{'{now}': 1}", "CH320", "'{now}'"),
+        ("{a: 1, 'x{now}': 1}", "CH320", "'x{now}'"),
+        ("'{{user.id}}'", "CH340", "{{user.id}}"),
+        ("'${params.id}'", "CH340", "${params.id}"),
+        ("message.text", "CH340", "message.text"),
+        ("{a: [18446744073709551616]}", "CH014", "18446744073709551616"),
+    ],
+)
+def test_a_finding_marks_what_is_wrong(text: str, code: str, mark: str) -> None:
+    templates = in_file(text)
+    templates.compile(templates.written("/t"), "/t", REACH)
+    assert marked(templates) == [(code, mark)]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "mark", "label"),
+    [
+        ("'{message.flag}'", "CH311", "{message.flag}", "`message.flag` may be a boolean or null"),
+        ("[1]", "CH311", "[1]", "this may be an array"),
+        ("':id'", "CH340", "':id'", ""),
+        ("<room>", "CH340", "<room>", ""),
+        ("room", "CH340", "room", ""),
+        ("elsewhere", "", "", ""),
+        ('"x\\a"', "CH336", '"x\\a"', ""),
+    ],
+)
+def test_a_finding_about_a_name_marks_what_is_wrong(
+    text: str, code: str, mark: str, label: str
+) -> None:
+    templates = in_file(text)
+    name: Any = templates.written("/t")
+    templates.compile_name(name, "/t", REACH)
+    assert marked(templates) == ([(code, mark)] if code else [])
+    assert [finding.label for finding in templates.report] == ([label] if code else [])
 
 
 NAMES = st.sampled_from(["a", "b", "c"])
