@@ -70,5 +70,5 @@ def test_a_published_private_key_is_held_as_a_public_one() -> None:
     "content", [b"", b"[]", b"{}", b'{"keys":{}}', b"[" * 5000, b"\xff", b"<html>"]
 )
 def test_what_is_no_set_says_so(content: bytes) -> None:
-    with pytest.raises(ValueError, match="the (key )?set"):
+    with pytest.raises(ValueError, match=r"the (key )?set"):
         read_keys(content, ["RS256"])
