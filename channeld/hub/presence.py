@@ -109,12 +109,16 @@ class Presence:
         self._remember(key, member.connection_id)
         try:
             shown = await self._with_state(topic, member, info)
+            if shown is None:
+                return
             value = shown.packed()
             told = partial(self._note, topic, user, info)
             await resolved(self._broker.enter(topic, user, member.connection_id, value, told))
         except BrokerUnavailable:
             self._forget(key, member.connection_id)
             raise
+        if not self._is_here(key, member.connection_id):
+            return  # it left meanwhile, and may linger, which this must not end
         plan = self.plan_of(topic.channel)
         if is_new and plan is not None and plan.events and plan.batch > 0:
             # What has been gathered so far is in the `state` that it gets next.
@@ -172,12 +176,19 @@ class Presence:
         else:
             self._states[topic, user] = by
 
-    async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Json]) -> Shown:
-        """What is shown of a member's user with this info; its state stays, unless the schema has refused it since a reload."""
+    async def _with_state(
+        self, topic: Topic, member: Member, info: Mapping[str, Json]
+    ) -> Shown | None:
+        """What is shown of a member's user with this info; None if the member left while the broker was asked.
+
+        The user's state stays, unless the schema has refused it since a reload.
+        """
         plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
         if plan is None or plan.state is None or user == ANONYMOUS:
             return Shown(info)
         entry = await resolved(self._broker.entry(topic, user))
+        if not self._is_here((topic, user), member.connection_id):
+            return None
         known = Shown(info) if entry is None else Shown.unpack(entry.info)
         if known.by != self._states.get((topic, user)):
             self._states.pop((topic, user), None)  # a connection of another node has replaced it
@@ -254,11 +265,13 @@ class Presence:
 
     def _linger(self, topic: Topic, seconds: float, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
-            if self._lingering.pop((topic, user), None) is not None:
-                self._run(self._left(topic, user, connection, lives=False))
+            # One that came back and left before the broker had counted it may linger in its place.
+            if self._lingering.get((topic, user)) is one:
+                del self._lingering[topic, user]
+            self._run(self._left(topic, user, connection, lives=False))
 
         timer = self._timers.at(self._clock.monotonic() + seconds, expire)
-        self._lingering[topic, user] = _Lingering(connection, timer)
+        one = self._lingering[topic, user] = _Lingering(connection, timer)
 
     async def _left(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
         await self._take_state(topic, user, connection, lives=lives)

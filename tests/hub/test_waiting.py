@@ -16,6 +16,7 @@ from channeld.broker.publish_options import PublishOptions
 from channeld.hub.hub import Catching
 from channeld.later import Pending
 from tests.hub.kit import CHANNEL, FakeMember, presence, room
+from tests.hub.test_presence import with_state
 from tests.hub.waiting import WaitingKit
 
 KEEP = History(size=10, ttl=60)
@@ -89,6 +90,47 @@ async def test_who_goes_while_it_waits_leaves_nothing_behind(kit: WaitingKit) ->
     await Pending(kit.hub.enter_presence(ann, room("x"), {}))
     assert kit.hub.statistics().rooms == 0
     assert kit.broker.core.statistics().subscriptions == 0
+    assert kit.broker.core.present(room("x")) == []
+
+
+async def test_who_goes_while_its_state_is_asked_for_is_not_counted(kit: WaitingKit) -> None:
+    plan = with_state(grace=0)
+    kit.hub.presence.plan_of = lambda _channel: plan
+    ann = await kit.attach("a", "ann")
+    await Pending(kit.hub.join(ann, room("x")))
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.enter_presence(ann, room("x"), {}))
+    await rest()
+    kit.broker.is_slow = False
+    await Pending(kit.hub.drop(ann, CHANNEL, plan))
+    kit.broker.open()
+    await rest()
+    assert outcome == [None]
+    assert kit.broker.core.present(room("x")) == []
+
+
+async def test_who_comes_back_and_goes_while_it_is_counted_leaves_after_grace(
+    kit: WaitingKit,
+) -> None:
+    plan = presence(grace=5)
+    kit.hub.presence.plan_of = lambda _channel: plan
+    first, second = await kit.attach("a", "ann"), await kit.attach("b", "ann")
+    for member in (first, second):
+        await Pending(kit.hub.join(member, room("x")))
+    await Pending(kit.hub.enter_presence(first, room("x"), {}))
+    await Pending(kit.hub.drop(first, CHANNEL, plan))
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.enter_presence(second, room("x"), {}))
+    await rest()
+    kit.broker.is_slow = False
+    await Pending(kit.hub.drop(second, CHANNEL, plan))
+    kit.broker.open()
+    await rest()
+    assert outcome == [None]
+    assert [entry.connections for entry in kit.broker.core.present(room("x"))] == [0]
+    kit.clock.now = 6.0
+    kit.timers.run(kit.clock.now)
+    await rest()
     assert kit.broker.core.present(room("x")) == []
 
 

@@ -15,7 +15,7 @@ from channeld.timers import Timers
 from tests.hub.kit import CHANNEL, FakeMember, HandClock
 
 WAITING = frozenset(
-    {"publish", "subscribe", "since", "before", "enter", "linger", "leave", "present"}
+    {"publish", "subscribe", "since", "before", "enter", "linger", "leave", "present", "entry"}
 )
 
 
