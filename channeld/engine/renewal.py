@@ -80,7 +80,8 @@ async def revise(session: Session, before: ChannelPlan) -> None:
         try:
             await _revise(session, before, "reloaded", asks_hook=False)
         except Exception as error:  # what cannot be put right here starts over
-            log("task_failed", task="revise", exception=error)
+            if not isinstance(error, BrokerUnavailable):
+                log("task_failed", task="revise", exception=error)
             session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
 
 

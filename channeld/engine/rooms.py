@@ -122,12 +122,24 @@ async def join(
             observer.joined(session, topic)
         elif observer is not None:
             observer.left(session, topic)
-    if asked:
+    is_in = room in session.rooms
+    if asked and (by_client or is_in):
         session.answer(frame, id, by_client=by_client)
+    if is_in:
+        await _tell(session, topic, catching, shows=info is not None, asked=asked)
+    elif by_client:
+        # A hook or the control API took it out while the broker was asked: that is what the client hears last.
+        session.send({"type": "unsubscribed", "room": room})
+
+
+async def _tell(
+    session: Session, topic: Topic, catching: Catching | None, *, shows: bool, asked: bool
+) -> None:
+    """Tell one that has joined what it missed and, where the room `shows` that, who is there."""
     try:
         if catching is not None:
             await _catch_up(session, topic, catching)
-        if info is not None:
+        if shows and topic.name in session.rooms:
             await _show_state(session, topic)
     except BrokerUnavailable:
         await _put_out(session, topic, is_told=asked)
@@ -181,9 +193,13 @@ async def _catch_up(session: Session, topic: Topic, catching: Catching) -> None:
         for done, kept in enumerate(catching.page.frames):
             await share_turn(session, done, FRAMES_AT_ONCE)
             await resolved(session.peer.ready())
+            if catching.is_left:
+                return
             session.peer.send(with_position(kept.payload, kept.position))
         await resolved(session.peer.ready())
         has_more = await catching.turn()
+        if catching.is_left:
+            return
         if has_more and not catching.page.recovered:
             # Dropped before it had taken so much.
             pos = str(catching.page.top)
@@ -214,6 +230,8 @@ def _info(session: Session, plan: PresencePlan) -> Info:
 async def _show_state(session: Session, topic: Topic) -> None:
     await resolved(session.peer.ready())
     state = await session.engine.hub.presence.state(topic)
+    if topic.is_room and topic.name not in session.rooms:
+        return
     session.peer.send(state)
     await rest_after(session, len(state))
 

@@ -288,11 +288,12 @@ class Session(InRooms):
     def answer(self, frame: Frame, id: str | int | None, *, by_client: bool = True) -> None:
         """Send the answer to a frame, with its `id` where it had one.
 
-        What was not begun `by_client` only looks like one: a client that sends by POST gets it on its stream.
+        What was not begun `by_client` only looks like one: it waits for no answers, since frames of the room follow it, and
+        a client that sends by POST gets it on its stream.
         """
         if id is not None:
             frame["id"] = id
-        if by_client or self.respond is None:
+        if by_client:
             self.give(encode(frame))
         else:
             self.send(frame)

@@ -534,6 +534,11 @@ class Catching:
         self.page = page
         self.is_level = False
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the member has left the room since, and is to hear nothing more of it."""
+        return (self._room.catching_up or {}).get(self._entry.member.peer) is not self._entry
+
     async def turn(self) -> bool:
         """Continue with the next page, after one was sent; False if there is none.
 

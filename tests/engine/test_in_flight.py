@@ -125,6 +125,22 @@ async def test_so_many_are_in_flight_at_most(serve: Serve, monkeypatch: pytest.M
         assert len(broker.promises) == MOST + 2
 
 
+async def test_who_is_put_into_a_room_is_told_so_before_answers_that_are_to_come(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(CHANNELS.replace('"{params.id}"', '"{params.id}"\n    presence: true')) as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        broker = LateBroker(app, monkeypatch)
+        await say(client, 1)
+        await app.server.subscribe("ann", "room", "b")
+        await app.server.unsubscribe("ann", "room", "b")
+        told = [type for type, _ in await answers(client)]
+        assert told == ["subscribed", "presence", "unsubscribed"]
+        broker.promises[0].keep()
+        assert ("ack", 1) in await answers(client)
+
+
 async def test_who_is_gone_was_answered_to_the_end_before_it_is_forgotten(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,21 +242,25 @@ async def test_a_reload_that_changes_nothing_of_a_channel_tells_nobody(
         assert await ann.received() == []
 
 
-async def test_where_the_broker_is_away_a_reload_sends_connections_away(
+@pytest.mark.parametrize(("error", "is_logged"), [(BrokerUnavailable, False), (KeyError, True)])
+async def test_where_the_broker_fails_a_reload_sends_connections_away(
     serve: Serve,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    error: type[Exception],
+    is_logged: bool,
 ) -> None:
     def away(*_args: object) -> None:
-        raise BrokerUnavailable
+        raise error
 
     async with serve(TEAMS) as app:
         ann = await enter(app, "/board", "ann", team="a")
         monkeypatch.setattr(app.engine.hub.broker, "since", away)
         reload(app, tmp_path, "team-{", "group-{")
         assert (await ann.wait_closed())[0] == 1012
-        assert '"event":"task_failed","task":"revise"' in capsys.readouterr().err
+        logged = '"event":"task_failed","task":"revise"' in capsys.readouterr().err
+        assert logged is is_logged
 
 
 async def test_a_reload_moves_connections_also_where_the_broker_takes_its_time(

@@ -440,3 +440,45 @@ async def test_one_room_that_cannot_be_joined_leaves_nobody_in_the_others(
         await app.rest()
         assert "subscribed c" not in told(await client.received())
         assert app.engine.hub.statistics().rooms == 0
+
+
+async def test_who_is_taken_out_of_a_room_while_the_broker_is_asked_hears_last_that_it_is_out(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(SEVERAL.replace("[a, b, c]", '[a], subscribe: {allow: ["*"]}')) as app:
+        client = await app.connect("/board", user="ann")
+        await client.received()
+        [channel] = app.engine.plan.channels
+        histories = LateHistory(app, monkeypatch)
+        for asks_by_itself in (True, False):
+            if asks_by_itself:
+                await client.send({"type": "subscribe", "room": "d", "id": 1})
+                await app.rest()
+            else:
+                app.server.start_soon(app.server.subscribe, "ann", channel, "d")
+                await app.rest()
+            await app.server.unsubscribe("ann", channel, "d")
+            histories.answer("d")
+            frames = await client.received()
+            assert told(frames)[-1] == "unsubscribed d"
+            assert [frame["type"] for frame in frames if frame.get("id") == 1] == (
+                ["subscribed"] if asks_by_itself else []
+            )
+            assert not [frame for frame in frames if frame["type"] == "presence"]
+
+
+async def test_who_is_taken_out_of_a_room_gets_no_more_of_what_it_missed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(ROOM.replace("size: 3", "size: 9")) as app:
+        pos = await missed(app, 6)
+        slow = slow_from_now_on(monkeypatch)
+        bob = await joined(app, "bob", since=pos)
+        await app.publish("room", {"type": "news", "n": 6}, room="a")
+        await app.server.unsubscribe("bob", "room", "a")
+        assert "unsubscribed a" in told(await bob.received())
+        for _ in range(8):
+            for peer in slow:
+                peer.take()
+            await app.rest()
+        assert told(await bob.received()) == []
