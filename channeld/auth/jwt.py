@@ -69,8 +69,6 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         asked.append(_asked("exp", {"type": "number"}, words, is_required=is_required))
         words = "is when the token begins to be valid, in Unix seconds"
         asked.append(_asked("nbf", {"type": "number"}, words))
-        words = "is when the token was issued, in Unix seconds"
-        asked.append(_asked("iat", {"type": "number"}, words))
         asked += (_asked(name, {"type": "string"}, "is text") for name in ("sub", "jti"))
         if declared.issuer is not None:
             words = f"is `{declared.issuer}`, the `issuer`"

@@ -198,7 +198,7 @@ def broker_problem(url: str) -> str:
     except ValueError:
         return "has brackets that hold no IPv6 address"
     path = parts.path.strip("/")
-    if "#" in url or "@" in path + parts.query:
+    if "#" in url or ("@" in path + parts.query and "@" not in parts.netloc):
         return "has `#`, `/` or `?` in its password: write `%23`, `%2F`, `%3F`"
     kind = parts.scheme.partition("+")[2]
     if parts.scheme == "unix":
@@ -229,11 +229,19 @@ def _server_problem(server: str) -> str:
         host, port = server, ""
     if not host.strip("[]"):
         return "names no host"
-    # Names of services, as compose makes them, may hold `_`.
-    if not _is_host(host.replace("_", "-")):
+    if not _is_resolvable(host):
         return "has a host that is neither a name nor an address"
     is_bad = bool(colon and port) and not (_is_port(port) and int(port))
     return "has a port that is not a number from 1 to 65535" if is_bad else ""
+
+
+def _is_resolvable(host: str) -> bool:
+    try:
+        name = host.removesuffix(".").encode("idna").decode()
+    except UnicodeError:
+        return False
+    # Names of services, as compose makes them, may have `_` anywhere.
+    return bool(name) and _is_host(name.replace("_", "x"))
 
 
 def _database_problem(path: str, query: str) -> str:

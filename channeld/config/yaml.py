@@ -381,8 +381,9 @@ class _Composer:
 
     def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
         meaning = yaml11_reading(raw)
-        if meaning is None and raw in _LETTERS and _ROOMS.search(pointer):
-            # `y` and `n` are booleans in YAML 1.1, although few parsers read them so.
+        is_of_rooms = _ROOMS.search(pointer) is not None
+        if meaning is None and raw in _LETTERS and is_of_rooms and not pointer[-1].isdigit():
+            # `y` and `n` are booleans in YAML 1.1, although few parsers read them so; in a list they are names.
             meaning = f"`{boolean_word(raw)}`"
         # Where the language expects a date, every parser reads it as one.
         if meaning is None or (meaning == "a date" and pointer.endswith(_DATES)):
@@ -391,7 +392,7 @@ class _Composer:
         now = "a string" if isinstance(value, str) else f"the number {value}"
         message = f"`{_short(raw)}` is {now} here, but {meaning} in YAML 1.1"
         help = "quote it, so that every tool reads the same"
-        if _ROOMS.search(pointer) and meaning in ("`true`", "`false`"):
+        if is_of_rooms and meaning in ("`true`", "`false`"):
             message = f"`{raw}` is the name of a room here, not {meaning}"
             help = "for no rooms remove the key, for a room of this name quote it"
         elif meaning in ("`true`", "`false`"):

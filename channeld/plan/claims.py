@@ -24,9 +24,9 @@ def check_claims(
     whole = Node(Book(schemas), (part,))
     if leaves_nothing(Node(whole.book, (part, implied({"type": "object"}, "object")))):
         return
-    for one in asked:
+    for number, one in enumerate(asked):
         claim, is_needed = ".".join(one.path), one.is_required or shape.lookup(one.path).guaranteed
-        if not _leaves_room(whole, one, is_needed=is_needed):
+        if not _leaves_room(whole, one, f"asked-{number}", is_needed=is_needed):
             which = "no token" if is_needed else f"no token with `{claim}`"
             message = f"{which} can satisfy the `claims` of `{name}`: `{claim}` {one.words}"
             place = _place(pointer, one.path, templates)
@@ -43,14 +43,14 @@ def check_claims(
         templates.find("CH447", message, pointer, "let the schema accept these claims")
 
 
-def _leaves_room(whole: Node, asked: AskedClaim, *, is_needed: bool) -> bool:
+def _leaves_room(whole: Node, asked: AskedClaim, name: str, *, is_needed: bool) -> bool:
     node = whole
     for step in asked.path:
         node = form_of(node).child(step)
     # What need not be there may be forbidden.
     if not is_needed and leaves_nothing(node):
         return True
-    return not leaves_nothing(Node(whole.book, (*node.parts, implied(asked.schema, "asked"))))
+    return not leaves_nothing(Node(whole.book, (*node.parts, implied(asked.schema, name))))
 
 
 def _place(pointer: str, path: tuple[str, ...], templates: TemplateCompiler) -> str:

@@ -88,6 +88,12 @@ def test_such_a_word_as_a_room_is_told_as_one(load_config: Load, word: str) -> N
     assert not list(load_config(text % f"'{word}'").report)
 
 
+def test_letters_in_a_list_of_rooms_are_names(load_config: Load) -> None:
+    text = "channeld: 1\nchannels: {c: {path: /c, description: One., auth: none, rooms: %s, events: {}}}\n"
+    for rooms in ("[x, y]", "{subscribe: {allow: [n, m]}}"):
+        assert not list(load_config(text % rooms).report)
+
+
 def test_included_files_are_checked_where_they_stand(load_config: Load) -> None:
     more = "channels:\n  feed: {path: /feed, auth: none, evens: {}}\n"
     loaded = load_config(

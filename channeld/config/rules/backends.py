@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from channeld.config.model import Config, HookRef
-from channeld.config.rules.evidence import Findings, entries, finding, secrets, written
+from channeld.config.rules.evidence import Findings, entries, finding, hooks, secrets, written
 from channeld.config.scalars import is_loopback, is_private
 from channeld.config.source import Sources
 from channeld.pointer import at
@@ -19,26 +19,7 @@ _LEAST_KEY: Final = 24
 
 def remote_hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
     """Each hook that a backend answers, with its pointer."""
-    yield from ((hook, pointer) for hook, pointer in _hooks(config) if hook.backend is not None)
-
-
-def _hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
-    for name, auth in config.auth.items():
-        hook = getattr(auth, "hook", None)
-        if hook is not None:
-            yield hook, at("/auth", name, "hook")
-    for channel in config.channels.values():
-        pointer = at("/channels", channel.name)
-        for role in ("connect", "close", "subscribe", "unsubscribe"):
-            hook = getattr(channel.hooks, role)
-            if hook is not None:
-                yield hook, at(pointer, "hooks", role)
-        subscribe = channel.rooms.subscribe
-        if subscribe is not None and subscribe.hook is not None:
-            yield subscribe.hook, at(pointer, "rooms", "subscribe", "hook")
-        for type_, message in channel.messages.items():
-            if message.hook is not None:
-                yield message.hook, at(pointer, "messages", type_, "hook")
+    yield from ((hook, pointer) for hook, pointer in hooks(config) if hook.backend is not None)
 
 
 def backend_url(config: Config, sources: Sources) -> Findings:

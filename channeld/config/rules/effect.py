@@ -27,7 +27,7 @@ def without_effect(config: Config, sources: Sources) -> Findings:
     found = [*_of_server(config), *_of_backends(config), *_of_webhooks(config, sources)]
     for channel in config.channels.values():
         where = at("/channels", channel.name)
-        for pointers, why, help in (*_of_channel(config, channel, sources), *_of_messages(channel)):
+        for pointers, why, help in _of_channel(config, channel, sources):
             found.append(([where + pointer for pointer in pointers], why, help))
     for pointers, why, help in found:
         there = [pointer for pointer in pointers if _is_there(sources, pointer)]
@@ -77,7 +77,7 @@ def _of_webhooks(config: Config, sources: Sources) -> _Idle:
     for index, webhook in enumerate(config.webhooks):
         names = webhook.channels or tuple(entries(sources, "/channels"))
         told = [config.channels.get(name) for name in names]
-        if any(channel is None or has_rooms(sources, channel) for channel in told):
+        if any(channel is None or has_rooms(config, sources, channel) for channel in told):
             continue
         events = written(sources, at("/webhooks", index, "events"))
         of_presence = any(one and one.presence and one.presence.scope == "channel" for one in told)
@@ -108,7 +108,7 @@ def _of_channel(config: Config, channel: Channel, sources: Sources) -> _Idle:
     if channel.rooms.subscribe is None and is_written(sources, at("/channels", channel.name)):
         why = "clients may not subscribe to rooms"
         yield ["/hooks/subscribe"], why, "add `rooms: {subscribe: …}`"
-    if not has_rooms(sources, channel):
+    if not has_rooms(config, sources, channel):
         yield from _of_no_rooms(channel, is_anonymous=is_anonymous)
     if "websocket" not in (channel.transports or config.server.transports):
         why = "the channel is not offered over WebSocket"
@@ -135,15 +135,3 @@ def _of_no_rooms(channel: Channel, *, is_anonymous: bool) -> _Idle:
         yield [at("/events", name, "conflate")], why, help
     if channel.presence is not None and channel.presence.scope == "room" and not is_anonymous:
         yield ["/presence"], why, "add `rooms`, or write `presence: {scope: channel}`"
-
-
-def _of_messages(channel: Channel) -> _Idle:
-    for name, message in channel.messages.items():
-        pointer = at("/messages", name)
-        is_here = all(route.channel in (None, channel.name) for route in message.route)
-        if message.history is False and channel.history is None and is_here:
-            yield [f"{pointer}/history"], "the channel keeps no history", "remove it"
-    for name, event in (channel.events or {}).items():
-        if event.history is False and channel.history is None:
-            why, help = "the channel keeps no history", "remove it"
-            yield [at("/events", name, "history")], why, help

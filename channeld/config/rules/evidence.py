@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from channeld.config.model import Auth, Channel, Config, Message, Secret
+from channeld.config.model import Auth, Channel, Config, HookRef, Message, Secret
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
@@ -74,13 +74,40 @@ def messages(config: Config) -> Iterator[tuple[Channel, str, Message, str]]:
             yield channel, name, message, at("/channels", channel.name, "messages", name)
 
 
-def has_rooms(sources: Sources, channel: Channel) -> bool:
-    """Whether somebody may be in a room of a channel; what is written wrongly is taken for one."""
+def hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
+    """Each hook of authenticators, channels and messages, with its pointer."""
+    for name, auth in config.auth.items():
+        hook = getattr(auth, "hook", None)
+        if hook is not None:
+            yield hook, at("/auth", name, "hook")
+    for channel in config.channels.values():
+        pointer = at("/channels", channel.name)
+        for role in ("connect", "close", "subscribe", "unsubscribe"):
+            hook = getattr(channel.hooks, role)
+            if hook is not None:
+                yield hook, at(pointer, "hooks", role)
+        subscribe = channel.rooms.subscribe
+        if subscribe is not None and subscribe.hook is not None:
+            yield subscribe.hook, at(pointer, "rooms", "subscribe", "hook")
+        for type_, message in channel.messages.items():
+            if message.hook is not None:
+                yield message.hook, at(pointer, "messages", type_, "hook")
+
+
+def has_rooms(config: Config, sources: Sources, channel: Channel) -> bool:
+    """Whether somebody may be in a room of a channel; what is written wrongly is taken for one.
+
+    Where none is declared, the control API and Python hooks can still put connections into rooms.
+    """
     pointer = at("/channels", channel.name, "rooms")
     rooms = written(sources, pointer)
-    if rooms is None:
-        return is_written(sources, pointer)
-    return rooms not in ([], {"join": []})
+    if is_written(sources, pointer) and rooms not in ([], {"join": []}):
+        return True
+    is_of_code = bool(config.hooks.lifespan) or any(
+        hook.backend is None and not place.endswith("/hooks/unsubscribe")
+        for hook, place in hooks(config)
+    )
+    return is_of_code or is_written(sources, "/api")
 
 
 _A = TypeVar("_A", bound=Auth)

@@ -49,7 +49,7 @@ def health_hidden(config: Config, sources: Sources) -> Findings:
 def history_without_rooms(config: Config, sources: Sources) -> Findings:
     """CH606: a history on a channel without rooms."""
     for channel in config.channels.values():
-        if channel.history is not None and not has_rooms(sources, channel):
+        if channel.history is not None and not has_rooms(config, sources, channel):
             message = f"channel `{channel.name}` has no rooms to keep a history for"
             help = "add `rooms`, or remove `history`"
             pointer = at("/channels", channel.name, "history")
@@ -181,8 +181,12 @@ def subscriptions_over_limit(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         rooms = config.server.limits.under(channel.limits).rooms_per_connection
         join = at("/channels", channel.name, "rooms", "join")
-        if len(channel.rooms.join) > rooms and is_written(sources, join):
-            message = f"`rooms_per_connection` stops a client at {rooms} rooms"
+        # What claims need not name may be no room.
+        joined = [one for one in channel.rooms.join if "?}" not in one and ".*}" not in one]
+        if len(joined) > rooms and is_written(sources, join):
+            message = (
+                f"`rooms_per_connection` stops a client at {rooms} room{'s' if rooms != 1 else ''}"
+            )
             help = f"join at most {rooms}, or raise `limits.rooms_per_connection`"
             yield finding("CH614", message, sources, join, help)
         subscribe = channel.rooms.subscribe

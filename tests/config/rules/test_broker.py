@@ -88,6 +88,8 @@ def test_a_url_that_leads_nowhere(load_config: Load, url: str) -> None:
         *("redis://h", "redis://my_redis:6379", "rediss://u:p%40ss@h.example:6380/15", "redis://[::1]:6379/0"),
         *("redis://user:p@ss@h", "unix:///run/redis.sock?db=1", "valkeys://10.0.0.1", "redis://h/"),
         *("redis+sentinel://:pw@a:26379,b/mymaster/3", "redis+cluster://a:1,b:2", "rediss://h?ssl_cert_reqs=none"),
+        *("redis://redis.default.svc.cluster.local.:6379", "redis://münchen.example", "redis://_r_:1"),
+        "redis://u:p@h/0?client_name=a@b",
     ],
 )  # fmt: skip
 def test_a_url_that_the_broker_takes(load_config: Load, url: str) -> None:

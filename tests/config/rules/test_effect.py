@@ -20,6 +20,7 @@ def channel(rest: str, auth: str = "s") -> str:
 PLAIN = channel("rooms: r, events: {}")
 NO_ROOMS = channel("events: {}")
 WEBHOOK = 'webhooks: [{url: "https://x.example", secret: "${S:-0123456789012345678901234567890123456789}", events: %s}]\n'
+API = 'api: {keys: ["${S:-0123456789012345678901234567890123456789}"]}\n'
 BACKEND = 'backends: {b: {url: "https://x.example", secret: "${S:-0123456789012345678901234567890123456789}", on_failure: accept}}\n'
 
 
@@ -41,8 +42,6 @@ def idle(load_config: Load, text: str) -> list[str]:
         (channel('rooms: r, events: {}, hooks: {subscribe: "m:f"}'), "`subscribe`"),
         (channel("events: {}, subprotocols: [a], transports: [sse]"), "`subprotocols`"),
         (channel("events: {e: {conflate: 1s}}"), "`conflate`"),
-        (channel("rooms: r, events: {e: {history: false}}"), "`history`"),
-        (channel("rooms: r, messages: {m: {schema: true, route: room, history: false}}"), "`history`"),
         ("broker: {redis: {url: redis://h}}\n" + channel("rooms: r, events: {}, history: {size: 5, ttl: 1h, rooms: 5, bytes: 1MiB}"), "`rooms` and `bytes`"),
         ("server: {compression: true, transports: [sse]}\n" + PLAIN, "`compression`"),
         ("server: {limits: {connections: 5, connections_per_address: 6}}\n" + PLAIN, "`connections_per_address`"),
@@ -73,6 +72,14 @@ def test_without_effect(load_config: Load, text: str, names: str) -> None:
         WEBHOOK % "[joined]" + channel("events: {}, presence: {scope: channel}"),
         BACKEND + channel("messages: {m: {schema: true, hook: {backend: b, path: /x}}}"),
         "server: {compression: true}\n" + PLAIN,
+        # The control API and hooks put connections into rooms that no channel declares.
+        API + channel("events: {}, presence: true, limits: {rooms_per_connection: 3}, hooks: {unsubscribe: 'm:f'}"),
+        API + WEBHOOK % "[joined]" + channel("events: {e: {conflate: 1s}}"),
+        channel("events: {}, presence: true, hooks: {connect: 'm:f'}"),
+        channel("presence: true, messages: {m: {schema: true, hook: 'm:f'}}"),
+        "hooks: {lifespan: 'm:f'}\n" + channel("events: {}, presence: true"),
+        # What is off anyway may be written as off.
+        channel("rooms: r, messages: {m: {schema: true, route: room, history: false}}, events: {e: {history: false}}"),
     ],
 )  # fmt: skip
 def test_with_effect(load_config: Load, text: str) -> None:

@@ -122,6 +122,19 @@ def test_subscriptions(load_config: Load, most: int, expected: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("rooms", "expected"),
+    [
+        ("{join: [a, b]}", ["CH614"]),
+        ("{join: ['{claims.a?}', '{claims.b?}']}", []),
+        ("{join: ['{claims.a.*}', b]}", []),
+    ],
+)
+def test_more_joined_than_allowed(load_config: Load, rooms: str, expected: list[str]) -> None:
+    text = BASE.replace("rooms: lobby", f"rooms: {rooms}\n    limits: {{rooms_per_connection: 1}}")
+    assert [code for code, _ in found(load_config(text))] == expected
+
+
+@pytest.mark.parametrize(
     ("channel", "found"),
     [
         ("auth: none, rooms: {subscribe: {allow: ['t-*']}}", True),
