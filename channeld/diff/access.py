@@ -119,6 +119,11 @@ def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator
     pointer = at("/auth", name, "claims")
     if was.claims is None and now.claims is None:
         return
+    if now.claims is None and comparison.new.is_known(pointer):
+        message = f"claims of `{name}` are no longer checked"
+        near = at("/auth", name)
+        yield comparison.gone("D404", _S, message, pointer, near=near, security=True)
+        return
     nothing = implied(True, "anything")
     nodes = [
         comparison.node(pointer, OBJECT, old=old) or comparison.implied(nothing, OBJECT, old=old)

@@ -220,10 +220,11 @@ class _Pair:
             yield self.comparison.change("D702", _S, words, pointer, key=True)
 
     def _audience(self, name: str, was: Message, now: Message) -> Iterator[Change]:
-        if {*was.route} == {*now.route}:
+        old, new = _resolved(self.old, was.route), _resolved(self.new, now.route)
+        if {*was.route} == {*now.route} or {*old} == {*new}:
             return
-        place, opens = self.at("messages", name, "route"), _reaches_more(was.route, now.route)
-        if _without_membership(was.route) == _without_membership(now.route):
+        place, opens = self.at("messages", name, "route"), _reaches_more(old, new)
+        if _without_membership(old) == _without_membership(new):
             words = f"senders of `{name}` {'need not' if opens else 'must'} be in the room now"
             yield self.comparison.change("D601", _D, words, place, security=opens)
             return
@@ -275,6 +276,19 @@ class _Pair:
 
     def _receivers(self, name: str) -> str:
         return f"clients of `{self.new.name}` that receive `{name}`"
+
+
+def _resolved(channel: Channel, routes: Sequence[Route]) -> list[Route]:
+    """Routes with the room that they mean if they name none, and without the channel if it is their own."""
+    only = channel.rooms.join[0] if len(channel.rooms.join) == 1 else None
+    return [
+        attrs.evolve(
+            route,
+            room=(route.room or only) if route.to == "room" else route.room,
+            channel=None if route.channel == channel.name else route.channel,
+        )
+        for route in routes
+    ]
 
 
 def _without_membership(routes: Sequence[Route]) -> set[Route]:

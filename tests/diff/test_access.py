@@ -35,6 +35,18 @@ def test_what_is_relaxed_is_marked_as_security() -> None:
     assert [change.security for change in diff(asking("session"), asking("none"))] == [True]
 
 
+def test_claims_that_are_no_longer_checked_are_a_relaxation() -> None:
+    claims = "hook: chat.hooks:who, claims: {type: object, required: [a], properties: {a: {type: string}}}"
+    checked = HOOKED.replace("hook: chat.hooks:who", claims)
+    [change] = diff(checked, HOOKED)
+    assert (change.code, change.level, change.security) == ("D404", "safe", True)
+    assert codes(HOOKED, checked) == [("D403", "breaking")]
+    [change] = diff(
+        checked, checked.replace(", required: [a], properties: {a: {type: string}}", "")
+    )
+    assert (change.code, change.level, change.security) == ("D404", "safe", True)
+
+
 def test_an_authenticator_with_another_name_is_the_same() -> None:
     new = HOOKED.replace("session", "users")
     assert codes(HOOKED, new) == []

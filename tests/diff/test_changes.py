@@ -104,6 +104,14 @@ def test_what_opens_something_is_marked(was: str, now: str, expected: tuple[str,
         assert [one for one in back if one.security and expected[1]] == []
 
 
+@pytest.mark.parametrize(
+    "route", ['{to: room, room: "{params.id}"}', "{to: room, channel: room, members_only: true}"]
+)
+def test_a_route_written_in_full_is_the_same(route: str) -> None:
+    full = instead("route: room", f"route: {route}")
+    assert codes(BASE, full) == codes(full, BASE) == []
+
+
 def test_hooks_of_a_channel_are_listed() -> None:
     new = instead("auth: none", "auth: none\n    hooks: {connect: chat.hooks:welcome}")
     assert codes(BASE, new) == [("D701", "dangerous")]

@@ -161,7 +161,7 @@ CHANGED: dict[str, tuple[str, Any]] = {
     "channels.NAME.messages.NAME.route.to": (f"{SAY}.route", {"to": "global"}),
     "channels.NAME.messages.NAME.route.room": (f"{SAY}.route.room", "x"),
     "channels.NAME.messages.NAME.route.user": ("channels.room.messages.ask.route.user", "u-{message.text}"),
-    "channels.NAME.messages.NAME.route.channel": ("channels.room.messages.ask.route.channel", "room"),
+    "channels.NAME.messages.NAME.route.channel": ("channels.room.messages.ask.route.channel", "other"),
     "channels.NAME.messages.NAME.route.except_sender": (f"{SAY}.route.except_sender", True),
     "channels.NAME.messages.NAME.route.members_only": (f"{SAY}.route.members_only", False),
     "channels.NAME.messages.NAME.emit": ("channels.room.messages.tell.emit", {"type": "told"}),
