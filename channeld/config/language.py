@@ -20,7 +20,7 @@ Rule: TypeAlias = Mapping[str, Any]
 """One node of the language's schema. Its keywords have the types that draft-07 gives them."""
 
 _Draft: TypeAlias = dict[str, Any]
-_VARIABLE: Final = {"type": "string", "pattern": "^\\$\\{"}
+_VARIABLE: Final = {"type": "string", "pattern": "\\$\\{"}
 _ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples"})
 _KINDS: Final[Mapping[str, str]] = {
     "duration": "a duration such as `10s`",

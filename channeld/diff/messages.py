@@ -284,7 +284,7 @@ def _resolved(channel: Channel, routes: Sequence[Route]) -> list[Route]:
     return [
         attrs.evolve(
             route,
-            room=(route.room or only) if route.to == "room" else route.room,
+            room=(route.room or only) if kind_of(route).in_room else route.room,
             channel=None if route.channel == channel.name else route.channel,
         )
         for route in routes

@@ -75,6 +75,9 @@ def test_both_copies_of_the_schema_are_one() -> None:
     [
         "log: {level: '${LEVEL}'}",
         "server: {workers: '${WORKERS:-1}', compression: '${C}', limits: {json_depth: '${DEPTH}'}}",
+        "server: {bind: ['127.0.0.1:${PORT}', '[fe80::1%eth0]:1'], trusted_proxies: ['10.${N}.0.0/16']}",
+        "api: {bind: '[::]:${PORT}', keys: ['${KEY}']}",
+        "server: {limits: {message_size: '${N}KiB', messages: '1${N}/s'}, drain: '1${N}s'}",
         "broker: '${BROKER:-memory}'",
         "webhooks: [{url: '${URL}', secret: '${SECRET}', events: ['${EVENT}']}]",
         "backends: {app: {url: '${URL}', secret: '${SECRET}', concurrency: '${C}', on_failure: '${F}'}}",
