@@ -67,3 +67,8 @@ def test_a_schema_that_some_token_satisfies(claims: str, compile_text: Compile) 
 def test_issuer_and_audience_that_the_schema_names(compile_text: Compile) -> None:
     claims = "{required: [iss, aud], properties: {iss: {const: me}, aud: {const: us}}}"
     assert found(compile_text, claims, "issuer: me, audience: us,") == []
+
+
+def test_what_is_asked_may_be_unknown(compile_text: Compile) -> None:
+    claims = "{properties: {aud: {const: them}}}"
+    assert found(compile_text, claims, 'audience: ["${NONE}", us],') == []

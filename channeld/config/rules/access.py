@@ -213,9 +213,11 @@ def plaintext_public(config: Config, sources: Sources) -> Findings:
 def address_twice(config: Config, sources: Sources) -> Findings:
     """CH709: two of the server's sockets have the same address."""
     seen: dict[str, str] = {}
-    bound = [*texts(sources, "/server/bind")] or [(text, "/server") for text in config.server.bind]
-    if config.api is not None:
-        bound += [*texts(sources, "/api/bind")] or [(config.api.bind, "/api")]
+    bound = [*texts(sources, "/server/bind"), *texts(sources, "/api/bind")]
+    if not is_written(sources, "/server/bind"):
+        bound = [*((text, "/server") for text in config.server.bind), *bound]
+    if config.api is not None and not is_written(sources, "/api/bind"):
+        bound.append((config.api.bind, "/api"))
     for text, pointer in bound:
         address = parse_address(text)
         if isinstance(address, BadScalar) or (isinstance(address, TcpAddress) and not address.port):

@@ -10,6 +10,7 @@ from channeld.config.rules.evidence import (
     entries,
     finding,
     has_rooms,
+    is_unknown,
     is_written,
     written,
 )
@@ -24,7 +25,7 @@ _OF_ROOMS: Final = ("joined", "left", "room_occupied", "room_vacated")
 
 def without_effect(config: Config, sources: Sources) -> Findings:
     """CH616: a key that changes nothing, because of another one or for want of it."""
-    found = [*_of_server(config), *_of_backends(config), *_of_webhooks(config, sources)]
+    found = [*_of_server(config, sources), *_of_backends(config), *_of_webhooks(config, sources)]
     for channel in config.channels.values():
         where = at("/channels", channel.name)
         for pointers, why, help in _of_channel(config, channel, sources):
@@ -47,8 +48,10 @@ def _name(sources: Sources, pointer: str) -> str:
     return tokens(pointer)[-1] if is_written(sources, pointer) else str(value)
 
 
-def _of_server(config: Config) -> _Idle:
+def _of_server(config: Config, sources: Sources) -> _Idle:
     server, limits = config.server, config.server.limits
+    if is_unknown(sources, "/server/transports", "/server/limits/connections"):
+        return
     offered = [one.transports or server.transports for one in config.channels.values()]
     if server.compression and offered and not any("websocket" in names for names in offered):
         yield ["/server/compression"], "no channel is offered over WebSocket", "remove it"
@@ -110,7 +113,8 @@ def _of_channel(config: Config, channel: Channel, sources: Sources) -> _Idle:
         yield ["/hooks/subscribe"], why, "add `rooms: {subscribe: …}`"
     if not has_rooms(config, sources, channel):
         yield from _of_no_rooms(channel, is_anonymous=is_anonymous)
-    if "websocket" not in (channel.transports or config.server.transports):
+    offered = channel.transports or config.server.transports
+    if "websocket" not in offered and not is_unknown(sources, "/server/transports"):
         why = "the channel is not offered over WebSocket"
         yield ["/subprotocols"], why, "remove it, or add `websocket` to `transports`"
     if config.broker != "memory":

@@ -50,6 +50,11 @@ def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:
             yield one, at(pointer, index)
 
 
+def is_unknown(sources: Sources, *pointers: str) -> bool:
+    """Whether an unset variable stands at one of these pointers, or below."""
+    return any(f"{one}/".startswith(f"{pointer}/") for one in sources.unset for pointer in pointers)
+
+
 def entries(sources: Sources, pointer: str) -> list[str]:
     """The names in a mapping as written, without those that start with `x-`."""
     value = written(sources, pointer)

@@ -9,6 +9,7 @@ from channeld.config.rules.evidence import (
     Findings,
     finding,
     has_rooms,
+    is_unknown,
     is_written,
     messages,
     with_tokens,
@@ -180,6 +181,10 @@ def subscriptions_over_limit(config: Config, sources: Sources) -> Findings:
     """CH614: more subscriptions allowed, or more rooms joined, than a connection may be in."""
     for channel in config.channels.values():
         rooms = config.server.limits.under(channel.limits).rooms_per_connection
+        own = at("/channels", channel.name, "limits", "rooms_per_connection")
+        server = "/server/limits/rooms_per_connection"
+        if is_unknown(sources, server) and not is_written(sources, own):
+            continue
         join = at("/channels", channel.name, "rooms", "join")
         # What claims need not name may be no room.
         joined = [one for one in channel.rooms.join if "?}" not in one and ".*}" not in one]

@@ -72,6 +72,9 @@ def test_without_effect(load_config: Load, text: str, names: str) -> None:
         WEBHOOK % "[joined]" + channel("events: {}, presence: {scope: channel}"),
         BACKEND + channel("messages: {m: {schema: true, hook: {backend: b, path: /x}}}"),
         "server: {compression: true}\n" + PLAIN,
+        # Whatever an unset variable may be.
+        'server: {limits: {connections: "${NONE}", connections_per_address: 20000}}\n' + PLAIN,
+        'server: {compression: true, transports: ["${NONE}"]}\n' + PLAIN,
         # The control API and hooks put connections into rooms that no channel declares.
         API + channel("events: {}, presence: true, limits: {rooms_per_connection: 3}, hooks: {unsubscribe: 'm:f'}"),
         API + WEBHOOK % "[joined]" + channel("events: {e: {conflate: 1s}}"),

@@ -119,6 +119,8 @@ def test_time_for_the_token(load_config: Load, limits: str, path: str) -> None:
 def test_subscriptions(load_config: Load, most: int, expected: list[str]) -> None:
     text = BASE.replace("rooms: lobby", f"rooms: {{subscribe: {{allow: [a], max: {most}}}}}")
     assert [code for code, _ in found(load_config(text))] == expected
+    unset = text.replace("server: {}", "server: {limits: {rooms_per_connection: '${NONE}'}}")
+    assert [code for code, _ in found(load_config(unset))] == ["CH113"]
 
 
 @pytest.mark.parametrize(
