@@ -193,3 +193,14 @@ def test_cookies_from_any_page(load_config: Load) -> None:
 def test_the_control_api(load_config: Load, api: str, expected: set[str]) -> None:
     loaded = load_config(BASE.replace("server: {}", f"api: {api}"))
     assert set(codes(loaded)) == expected
+
+
+def test_an_address_that_is_not_known_is_not_taken(load_config: Load) -> None:
+    text = "channeld: 1\nserver: {bind: SERVER}\napi: {bind: API, keys: ['${KEY}']}\nchannels: {c: {path: /c, description: One., auth: none, rooms: r, events: {}}}\n"
+    for server, api, twice in (
+        ("'${NONE}'", "127.0.0.1:4000", False),
+        ("127.0.0.1:4001", "'${NONE}'", False),
+        ("127.0.0.1:5000", "127.0.0.1:5000", True),
+    ):
+        report = load_config(text.replace("SERVER", server).replace("API", api)).report
+        assert ("CH709" in [one.code for one in report]) is twice
