@@ -13,7 +13,6 @@ from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.plan.channels import ChannelCompiler
-from channeld.plan.claims import check_claims
 from channeld.plan.expressions import Literal
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
@@ -112,6 +111,9 @@ def _auth(
             templates.report.add(attrs.evolve(finding, severity=Severity.ERROR))
     validator = schemas.validator(claims) if declared.claims is not None else None
     if validator is not None:
+        # It compares schemas, with nine modules that most configurations need not load.
+        from channeld.plan.claims import check_claims  # noqa: PLC0415
+
         check_claims(name, kind.asked_claims(), schemas, templates)
         tokens = getattr(declared, "tokens", ())
         _refuse_claims_of(tokens, validator, at(pointer, "tokens"), templates)

@@ -133,7 +133,7 @@ def test_another_key(
     api.answers = [(401, {"title": "Unauthorized"})]
     monkeypatch.setenv("CHANNELD_API_KEY", "from-the-environment")
     assert run(["disconnect", "--user", "ann"]) == 1
-    assert "another key" in capsys.readouterr().err
+    assert "give another with --key" in capsys.readouterr().err
     assert run(["disconnect", "--user", "ann", "--key", "from-the-option"]) == 1
     keys = [key for _, key, _ in api.asked]
     assert keys == ["Bearer from-the-environment", "Bearer from-the-option"]

@@ -158,7 +158,7 @@ async def test_a_minute_later_it_is_asked_again(publish: Callable[..., Publisher
         ({"status": 500}, "HTTP 500"),
         ({"status": 302, "headers": {"Location": "/elsewhere"}}, "HTTP 302"),
         ({"body": b"x" * (SIZE_LIMIT + 1)}, "larger than 64 KiB"),
-        ({"body": b"nonsense"}, "no JSON"),
+        ({"body": b"nonsense"}, "not JSON"),
         ({"headers": {"Content-Encoding": "gzip"}}, "compressed"),
     ],
 )

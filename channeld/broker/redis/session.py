@@ -87,7 +87,7 @@ class Dialler:
         except ssl.SSLError:
             raise
         except OSError as error:
-            raise NotFound(f"nobody answers at {location!r}") from error
+            raise NotFound(f"nothing answers at {location!r}") from error
         connection = Connection(wire, TIMEOUT, turn)
         await nursery.start(connection.run)
         words: list[Argument] = ["HELLO", 3]
