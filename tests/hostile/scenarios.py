@@ -158,7 +158,6 @@ SCENARIOS = (
         (50, 500),
         None,
         "end",
-        may="reset",
         brisk=True,
         lines=600,
     ),
