@@ -264,14 +264,17 @@ class Hub:
     async def watch(self, topic: Topic, watcher: Recipient) -> None:
         """Let somebody who is not a member see a topic's frames, until `unwatch`."""
         room = self._room(topic)
-        room.watchers = {*(room.watchers or ()), watcher}
+        if room.watchers is None:
+            room.watchers = set()
+        room.watchers.add(watcher)
         await self._subscribe(topic)
 
     def unwatch(self, topic: Topic, watcher: Recipient) -> None:
         """End a `watch`. Idempotent."""
         room = self._rooms.get(topic)
         if room is not None and room.watchers:
-            room.watchers = {one for one in room.watchers if one is not watcher} or None
+            room.watchers.discard(watcher)
+            room.watchers = room.watchers or None
             self._vacate(room)
 
     def members(self, topic: Topic) -> Iterator[Member]:

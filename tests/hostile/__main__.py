@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.hostile.ground import BRISK, Ground, Siege, opened
+from tests.hostile.ground import BRISK, SHIPPED, Ground, Siege, opened
 from tests.hostile.scenarios import SCENARIOS, Scenario
 from tests.made import made
 
@@ -119,7 +119,7 @@ def main() -> int:
             stack.enter_context(
                 opened(Path(stack.enter_context(tempfile.TemporaryDirectory())), server)
             )
-            for server in ("", BRISK)
+            for server in (SHIPPED, BRISK)
         )
         first = shipped.read()
         records, problems = soak({False: shipped, True: brisk}, minutes)

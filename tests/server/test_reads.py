@@ -1,6 +1,7 @@
 """Reads of a room as Durable Streams have them, over a whole server."""
 
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import attrs
@@ -290,3 +291,19 @@ async def test_hooks_are_asked_and_presence_is_not_told(tmp_path: Path) -> None:
         assert await served.app.hook_server.presence("room", "den") == []
         assert not served.app.engine.sessions
     assert tmp_path.joinpath("told").read_text() == "connect ann den\nclose 1000\n"
+
+
+async def test_reads_that_one_frame_wakes_are_answered_a_few_in_a_turn() -> None:
+    waits, heard, awake = reads.Waits(), [trio.Event() for _ in range(50)], [0]
+
+    async def wait_for(pending: Awaitable[object]) -> None:
+        await pending
+
+    async with trio.open_nursery() as nursery:
+        for event in heard:
+            waits.wake(event, lambda pending: nursery.start_soon(wait_for, pending))
+        while awake[-1] < len(heard):
+            await trio.lowlevel.checkpoint()
+            awake.append(sum(event.is_set() for event in heard))
+    steps = [after - before for before, after in itertools.pairwise(awake)]
+    assert 0 < max(steps) <= reads.A_TURN
