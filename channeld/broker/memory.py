@@ -40,7 +40,7 @@ class _Here:
     info: Mapping[str, Json]
     _connections: str | dict[str, bool]
     live: int = 1
-    _entry: PresenceEntry | None = None
+    kept: PresenceEntry | None = None
 
     @property
     def is_left(self) -> bool:
@@ -70,13 +70,13 @@ class _Here:
 
     def show(self, info: Mapping[str, Json], live: int) -> None:
         """Show the user with this info and this number of live connections from now on."""
-        self.info, self.live, self._entry = info, live, None
+        self.info, self.live, self.kept = info, live, None
 
     def entry(self, user: str, *, keeps: bool) -> PresenceEntry:
         """How the user is shown; with `keeps` the same object until something changes."""
-        entry = self._entry or PresenceEntry(user, self.info, self.live)
+        entry = self.kept or PresenceEntry(user, self.info, self.live)
         if keeps:
-            self._entry = entry
+            self.kept = entry
         return entry
 
 
@@ -270,7 +270,8 @@ class MemoryBroker:
         """Who is there, in the order they came."""
         users = self._here.get(topic, _NOBODY).items()
         keeps = len(users) > _FEW
-        return [here.entry(user, keeps=keeps) for user, here in users if user]
+        # Thousands of calls would cost more than the list.
+        return [here.kept or here.entry(user, keeps=keeps) for user, here in users if user]
 
     def entry(self, topic: Topic, user: str) -> PresenceEntry | None:
         """How one user is shown there."""
