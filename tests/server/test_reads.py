@@ -294,7 +294,7 @@ async def test_hooks_are_asked_and_presence_is_not_told(tmp_path: Path) -> None:
 
 
 async def test_reads_that_one_frame_wakes_are_answered_a_few_in_a_turn() -> None:
-    waits, heard, awake = reads.Waits(), [trio.Event() for _ in range(50)], [0]
+    waits, heard, awake = reads.Waits(), [trio.Event() for _ in range(100)], [0]
 
     async def wait_for(pending: Awaitable[object]) -> None:
         await pending
@@ -306,4 +306,5 @@ async def test_reads_that_one_frame_wakes_are_answered_a_few_in_a_turn() -> None
             await trio.lowlevel.checkpoint()
             awake.append(sum(event.is_set() for event in heard))
     steps = [after - before for before, after in itertools.pairwise(awake)]
-    assert 0 < max(steps) <= reads.A_TURN
+    # Between two of this task's turns the waking one may have the end of one turn and the beginning of the next.
+    assert 0 < max(steps) <= 2 * reads.A_TURN
