@@ -29,7 +29,7 @@ class HookAuthenticator(Authenticator[HookAuth]):
             yield AuthChange(
                 code="D701",
                 level="dangerous",
-                message=f"`{name}` asks the hook {now.hook.call} now",
+                message=f"`{name}` now asks the hook {now.hook.call}",
                 key="hook",
                 label=f"{self.declared.hook.call} before; what it does is not analysed",
             )

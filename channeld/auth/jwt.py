@@ -126,7 +126,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
             yield AuthChange(
                 code="D412",
                 level="dangerous",
-                message=f"the user ids of `{name}` are made of `{now.user}` now",
+                message=f"the user ids of `{name}` are now made of `{now.user}`",
                 key="user",
                 label=f"{was.user} before",
                 security=True,
@@ -218,7 +218,7 @@ def _algorithms(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
             yield _stricter(message, "algorithms")
     for algorithm in now.algorithms:
         if algorithm not in was.algorithms:
-            yield _wider(f"`{name}` takes tokens signed with {algorithm} now", "algorithms")
+            yield _wider(f"`{name}` now takes tokens signed with {algorithm}", "algorithms")
 
 
 def _issuer(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
@@ -229,7 +229,7 @@ def _issuer(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
         yield _wider(message, "issuer", gone=True)
         return
     which = "another" if was.issuer else "the right"
-    yield _stricter(f"tokens of `{name}` need {which} issuer now", "issuer")
+    yield _stricter(f"tokens of `{name}` now need {which} issuer", "issuer")
 
 
 def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
@@ -238,7 +238,7 @@ def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
         message = f"the audience of tokens of `{name}` is no longer checked"
         yield _wider(message, "audience", gone=True)
     elif after and not before:
-        yield _stricter(f"tokens of `{name}` need the right audience now", "audience")
+        yield _stricter(f"tokens of `{name}` now need the right audience", "audience")
     else:
         if before - after:
             yield _stricter(f"`{name}` no longer takes tokens for some audience", "audience")
@@ -249,14 +249,14 @@ def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
 def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     if was.expiry != now.expiry:
         strict = now.expiry == "required"
-        need = "need `exp` now" if strict else "need no `exp`"
+        need = "now need `exp`" if strict else "no longer need `exp`"
         yield _judged(strict, f"tokens of `{name}` {need}", "expiry")
     if was.on_expiry != now.on_expiry:
         strict = now.on_expiry == "close"
         ends = "end with" if strict else "outlive"
-        yield _judged(strict, f"connections {ends} their token of `{name}` now", "on_expiry")
+        yield _judged(strict, f"connections now {ends} their token of `{name}`", "on_expiry")
     if was.leeway != now.leeway:
-        message = f"the leeway for tokens of `{name}` is {format_duration(now.leeway)} now"
+        message = f"the leeway for tokens of `{name}` is now {format_duration(now.leeway)}"
         label = f"{format_duration(was.leeway)} before"
         if now.leeway > was.leeway:
             yield _wider(message, "leeway", label)
@@ -269,13 +269,13 @@ def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
 def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     """Removed keys, whose tokens are now refused. Only keys in the files are compared."""
     if was.jwks != now.jwks:
-        yield _other_key(f"the keys of `{name}` come from elsewhere now", "jwks")
+        yield _other_key(f"the keys of `{name}` now come from elsewhere", "jwks")
     if was.public_key != now.public_key:
-        yield _other_key(f"`{name}` has another public key now", "public_key")
+        yield _other_key(f"`{name}` now has another public key", "public_key")
     inline = all(secret.inline for secret in (*was.secrets, *now.secrets))
     before, after = _texts(was.secrets), _texts(now.secrets)
     if inline and after - before:
-        yield _wider(f"`{name}` takes tokens signed with another secret now", "secret")
+        yield _wider(f"`{name}` now takes tokens signed with another secret", "secret")
     if inline and before - after:
         message = f"a secret of `{name}` no longer verifies tokens"
         yield AuthChange(code="D413", level="dangerous", message=message, key="secret")

@@ -66,10 +66,10 @@ def _changed(name: str, was: TokensAuth, now: TokensAuth) -> Iterator[AuthChange
         if (known.user, known.claims) == (entry.user, entry.claims):
             continue
         if known.user != entry.user:
-            message = f"a token of `{name}` is for `{entry.user}` now"
+            message = f"a token of `{name}` is now for `{entry.user}`"
             label = f"`{known.user}` before"
         else:
-            message = f"the token of `{entry.user}` in `{name}` has other claims now"
+            message = f"the token of `{entry.user}` in `{name}` now has other claims"
             label = f"{choices([dict(known.claims)])} before"
         yield AuthChange(
             code="D412",

@@ -39,7 +39,7 @@ def _transports(comparison: Comparison, old: Channel, new: Channel) -> Iterator[
             yield comparison.change("D420", _B, message, pointer)
     for name in now:
         if name not in was:
-            message = f"`{new.name}` is offered over {name} now"
+            message = f"`{new.name}` is now offered over {name}"
             yield comparison.change("D421", _S, message, pointer, security=True)
 
 
@@ -49,13 +49,13 @@ def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change
     open_before, open_now = (not auth.names or auth.optional for auth in (was, now))
     if open_before and not open_now:
         label = "anyone could connect before"
-        message = f"{who} asks for a token now"
+        message = f"{who} now asks for a token"
         yield comparison.change("D401", _B, message, pointer, label=label)
     elif open_now and not open_before:
-        message = f"{who} admits anyone now"
+        message = f"{who} now admits anyone"
         yield comparison.change("D404", _S, message, pointer, security=True)
     elif not was.names and now.names:
-        message = f"{who} refuses a bad token now"
+        message = f"{who} now refuses a bad token"
         label = "tokens were not looked at before"
         yield comparison.change("D401", _D, message, pointer, label=label)
     if not was.names or not now.names:
@@ -67,10 +67,10 @@ def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change
         place = at("/auth", name)
         yield comparison.gone("D402", _B, message, place, near=pointer)
     for name in come:
-        message = f"tokens of `{name}` open {who} now"
+        message = f"tokens of `{name}` now open {who}"
         yield comparison.change("D404", _S, message, pointer, security=True)
     if not gone and not come and len(was.names) > 1 and was.names != now.names:
-        message = f"{who} tries its authenticators in another order now"
+        message = f"{who} now tries its authenticators in another order"
         label = f"{', '.join(was.names)} before; the first that finds its token decides"
         yield comparison.change("D411", _D, message, pointer, label=label)
 
@@ -99,7 +99,7 @@ def authenticators(comparison: Comparison) -> Iterator[Change]:
 def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator[Change]:
     pointer = at("/auth", name)
     if type(was) is not type(now):
-        message = f"`{name}` is of another type now"
+        message = f"`{name}` is now of another type"
         label = f"{authenticator(was).type} before"
         place = at(pointer, "type")
         yield comparison.change("D402", _B, message, place, label=label, security=True)
@@ -148,17 +148,19 @@ def origins(comparison: Comparison) -> Iterator[Change]:
     if was == now or not (comparison.old.is_known(pointer) and comparison.new.is_known(pointer)):
         return
     if now == "any":
-        message = "pages of any origin may connect now"
+        message = "pages of any origin may now connect"
         yield comparison.change("D406", _S, message, pointer, security=True)
         return
     if was == "any":
-        yield comparison.change("D405", _B, "only pages of some origins may connect now", pointer)
+        yield comparison.change(
+            "D405", _B, "only pages of some origins may connect from now on", pointer
+        )
         return
     for origin in _apart(was, now):
         message = f"pages of {_origin(origin)} may no longer connect"
         yield comparison.change("D405", _B, message, pointer)
     for origin in _apart(now, was):
-        message = f"pages of {_origin(origin)} may connect now"
+        message = f"pages of {_origin(origin)} may now connect"
         yield comparison.change("D406", _S, message, pointer, security=True)
 
 
@@ -186,7 +188,7 @@ def _joins(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chang
             yield comparison.change("D606", _B, message, pointer)
     for room in now:
         if room not in was:
-            message = f"clients of `{new.name}` are in the room `{room}` from the start now"
+            message = f"clients of `{new.name}` are now in the room `{room}` from the start"
             yield comparison.change("D606", _D, message, pointer, security=True)
 
 
@@ -195,7 +197,7 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
     before = at("/channels", old.name, "rooms", "subscribe")
     was, now, who = old.rooms.subscribe, new.rooms.subscribe, f"clients of `{new.name}`"
     if was is None and now is not None:
-        message = f"{who} may subscribe to rooms now"
+        message = f"{who} may now subscribe to rooms"
         yield comparison.change("D410", _S, message, pointer, key=True, security=True)
     if was is not None and now is None:
         message = f"{who} may no longer subscribe to rooms"
@@ -212,11 +214,11 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
             yield comparison.gone("D409", _B, message, place, near=near)
     for index, room in enumerate(allows):
         if room not in allowed and not any(_covers(other, room) for other in allowed):
-            message = f"{who} may subscribe to `{room}` now"
+            message = f"{who} may now subscribe to `{room}`"
             yield comparison.change("D410", _S, message, at(pointer, "allow", index), security=True)
     if was.max != now.max:
         lower = was.max is None or (now.max is not None and now.max < was.max)
-        message = f"{who} may subscribe to {now.max or 'any number of'} rooms now"
+        message = f"{who} may now subscribe to {now.max or 'any number of'} rooms"
         code, level = ("D501", _B) if lower else ("D507", _S)
         label = f"{was.max or 'any number'} before"
         yield comparison.change(code, level, message, at(pointer, "max"), label=label)

@@ -62,7 +62,7 @@ def _channel(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Cha
     pointer = at("/channels", new.name)
     if old.name != new.name:
         place = comparison.old.place(at("/channels", old.name), key=True)
-        message = f"the channel `{old.name}` is called `{new.name}` now"
+        message = f"the channel `{old.name}` is now called `{new.name}`"
         note = "clients do not see the name, but publishers that use the control API do"
         change = comparison.change("D108", Level.DANGEROUS, message, pointer, key=True, note=note)
         yield attrs.evolve(change, related=(Related(place=place, message="stood here"),))

@@ -244,6 +244,6 @@ def _witness(use: Use, shown: Shown | None, gained: bool) -> Witness | None:
     if use.frame_type and isinstance(value, dict):
         value = {"type": use.frame_type, **value}
     value = use.show(value)
-    title = "possible now" if gained else "accepted before"
+    title = "now possible" if gained else "accepted before"
     outcome = f"not before: {reason}" if gained else f"refused now: {reason}"
     return Witness(title=title, value=value, outcome=outcome)

@@ -119,10 +119,10 @@ def fields(
 def _changed_field(
     comparison: Comparison, was: Source, now: Source, pointer: str, who: str
 ) -> Change:
-    level, words = Level.DANGEROUS, f"{who} is made of something else now"
+    level, words = Level.DANGEROUS, f"{who} is now made of something else"
     if was.text == now.text:
         level = Level.BREAKING if now.optional else Level.SAFE
-        words = f"{who} may be missing now" if now.optional else f"{who} is always there now"
+        words = f"{who} may now be missing" if now.optional else f"{who} is now always there"
     elif was.kind and now.kind and was.kind != now.kind:
         level, words = Level.BREAKING, f"{who} is of another type now: {now.kind}"
     label = f"{was.text.removeprefix('= ')}{' (optional)' if was.optional else ''} before"

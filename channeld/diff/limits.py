@@ -37,7 +37,7 @@ def server_limits(comparison: Comparison) -> Iterator[Change]:
     for name in ("interval", "timeout"):
         before, after = getattr(was.ping, name), getattr(now.ping, name)
         if after < before:
-            words = f"`ping.{name}` is {format_duration(after)} now"
+            words = f"`ping.{name}` is now {format_duration(after)}"
             label = f"{format_duration(before)} before"
             yield comparison.change("D502", _D, words, at("/server/ping", name), label=label)
 
@@ -47,7 +47,7 @@ def server_operation(comparison: Comparison) -> Iterator[Change]:
     was, now = comparison.old.config.server, comparison.new.config.server
     before, after = was.connection_age, now.connection_age
     if after is not None and (before is None or after.max < before.max):
-        words = f"connections end after {format_duration(after.max)} now"
+        words = f"connections now end after {format_duration(after.max)}"
         label = "never before" if before is None else f"{format_duration(before.max)} before"
         pointer = "/server/connection_age/max"
         yield comparison.change("D520", _D, words, pointer, label=label)
@@ -80,7 +80,7 @@ def _limit(
         return
     words, level = _WORDS[name]
     lower = before is None or (after is not None and after < before)
-    message = f"{words}{where} is {_number(name, after)} now"
+    message = f"{words}{where} is now {_number(name, after)}"
     code, level = ("D501", level) if lower else ("D507", _S)
     label = f"{_number(name, before)} before"
     yield comparison.change(code, level, message, pointer, label=label)
@@ -101,7 +101,7 @@ def rates(
         old is None or new.limit * old.period < old.limit * new.period or new.burst < old.burst
     )
     code, level = ("D501", _WORDS[name][1] if name else _B) if lower else ("D507", _S)
-    message = f"the rate of {'errors' if name == 'errors' else what} is {_rate(new)} now"
+    message = f"the rate of {'errors' if name == 'errors' else what} is now {_rate(new)}"
     yield comparison.change(code, level, message, pointer, label=f"{_rate(old)} before")
 
 
@@ -114,28 +114,28 @@ def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
         gone = at("/channels", old.name, "history")
         yield comparison.gone("D504", _B, message, gone, near=at("/channels", new.name))
     elif was is None and now is not None:
-        message = f"`{new.name}` keeps a history now: frames carry `room` and `pos`"
+        message = f"`{new.name}` now keeps a history: frames carry `room` and `pos`"
         yield comparison.change("D508", _S, message, pointer, key=True)
     elif was is not None and now is not None:
         yield from _kept(comparison, was, now, pointer)
 
 
 def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> Iterator[Change]:
-    every = "the channel's histories take at most"
+    every = "the channel's histories now take at most"
     kept: tuple[tuple[str, float, float, Callable[[float], str], str], ...] = (
-        ("size", was.size, now.size, "{:g} frames".format, "a room's history keeps"),
-        ("ttl", was.ttl, now.ttl, format_duration, "a room's history keeps"),
+        ("size", was.size, now.size, "{:g} frames".format, "a room's history now keeps"),
+        ("ttl", was.ttl, now.ttl, format_duration, "a room's history now keeps"),
         ("rooms", was.rooms, now.rooms, "{:g} rooms".format, every),
         ("bytes", was.bytes, now.bytes, lambda size: format_size(int(size)), every),
     )
     for name, before, after, words, what in kept:
         if before != after:
             code, level = ("D504", _B) if after < before else ("D508", _S)
-            message = f"{what} {words(after)} now"
+            message = f"{what} {words(after)}"
             label = f"{words(before)} before"
             yield comparison.change(code, level, message, at(pointer, name), label=label)
     if was.replay != now.replay:
-        message = f"a client that joins gets {_replayed(now)} now"
+        message = f"a joining client now gets {_replayed(now)}"
         label = f"{_replayed(was)} before"
         place = at(pointer, "replay")
         opens = now.most_replayed > was.most_replayed
@@ -155,7 +155,7 @@ def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
         near = at("/channels", new.name)
         yield comparison.gone("D505", _B, message, before, near=near)
     elif was is None and now is not None:
-        message = f"`{new.name}` has presence now"
+        message = f"`{new.name}` now has presence"
         label = "existing clients receive `presence` frames and may not expect them"
         said = {"label": label, "security": True}
         yield comparison.change("D509", _D, message, pointer, key=True, **said)
@@ -171,7 +171,7 @@ def _presence(
     comparison: Comparison, was: Presence, now: Presence, pointer: str
 ) -> Iterator[Change]:
     if was.scope != now.scope:
-        message = f"presence is counted per {now.scope} now"
+        message = f"presence is now counted per {now.scope}"
         label = f"per {was.scope} before"
         place, opens = at(pointer, "scope"), now.scope == "channel"
         yield comparison.change("D505", _B, message, place, label=label, security=opens)
@@ -179,11 +179,11 @@ def _presence(
         message = "presence changes are no longer announced"
         yield comparison.change("D505", _B, message, at(pointer, "events"))
     if now.events and not was.events:
-        message = "presence changes are announced now"
+        message = "presence changes are now announced"
         yield comparison.change("D509", _D, message, at(pointer, "events"), security=True)
     if bool(was.batch) != bool(now.batch) and was.events and now.events:
         form = "`changes` frames" if now.batch else "`join` and `leave` frames"
-        message = f"presence changes are announced in {form} now"
+        message = f"presence changes are now announced in {form}"
         yield comparison.change("D505", _B, message, at(pointer, "batch"))
 
 
@@ -195,7 +195,7 @@ def _states(
         message = "users cannot say their state any more"
         yield comparison.gone("D505", _B, message, before, near=pointers[0])
     elif was.state is None and now.state is not None:
-        message, label = "users can say their state now", "existing clients may not expect it"
+        message, label = "users can now say their state", "existing clients may not expect it"
         yield comparison.change("D509", _D, message, pointer, key=True, label=label)
     elif was.state is not None:
         use = Use(

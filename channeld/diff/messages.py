@@ -61,10 +61,10 @@ class _Pair:
         olds, news = self.old.events, self.new.events
         pointer = self.at("events")
         if olds is None and news is not None:
-            message = f"only declared types are published to `{self.new.name}` now"
+            message = f"now only declared types are published to `{self.new.name}`"
             yield self.comparison.change("D205", _S, message, pointer, key=True)
         if olds is not None and news is None:
-            message = f"types that are not declared may be published to `{self.new.name}` now"
+            message = f"types that are not declared may now be published to `{self.new.name}`"
             gone = self.before("events")
             yield self.comparison.gone("D206", _D, message, gone, near=self.at())
         for name in olds or {}:
@@ -100,7 +100,7 @@ class _Pair:
 
     def _rename(self, name: str, now: str) -> Change:
         place = self.comparison.old.place(self.before("messages", name), key=True)
-        words, pointer = f"the message `{name}` is called `{now}` now", self.at("messages", now)
+        words, pointer = f"the message `{name}` is now called `{now}`", self.at("messages", now)
         change = self.comparison.change("D203", _B, words, pointer, key=True)
         related = (Related(place=place, message="stood here"),)
         return attrs.evolve(change, affects=(self._senders(name),), related=related)
@@ -108,7 +108,7 @@ class _Pair:
     def _message_gone(self, name: str) -> Change:
         pointer, near = self.before("messages", name), self.at("messages")
         if name in (self.new.events or {}) and name not in (self.old.events or {}):
-            message = f"`{name}` comes from the server only now"
+            message = f"`{name}` now comes from the server only"
             return self.comparison.gone("D204", _B, message, pointer, near=near)
         deprecated = self.old.messages[name].deprecated
         label = "it was marked as deprecated" if deprecated else ""
@@ -125,7 +125,7 @@ class _Pair:
         type_ = self._delivered(self.new, name, old=False).type
         level, label = _S, ""
         if name in (self.old.events or {}) and name not in (self.new.events or {}):
-            words = f"`{name}` is sent by clients now, no longer by the server"
+            words = f"`{name}` is now sent by clients, no longer by the server"
             pointer = self.at("messages", name)
             return self.comparison.change("D204", _B, words, pointer, key=True)
         if is_routed(message) and type_ not in self._received(self.old, old=True):
@@ -207,7 +207,7 @@ class _Pair:
     def _keeping(self, name: str, was: bool, now: bool, pointer: str) -> Iterator[Change]:
         if was == now or self.old.history is None or self.new.history is None:
             return
-        words = f"`{name}` is kept now: clients that come back get it"
+        words = f"`{name}` is now kept: clients that come back get it"
         code, level = "D508", _S
         if was:
             words = f"`{name}` is no longer kept: clients that come back don't get it"
@@ -225,12 +225,14 @@ class _Pair:
             return
         place, opens = self.at("messages", name, "route"), _reaches_more(old, new)
         if _without_membership(old) == _without_membership(new):
-            words = f"senders of `{name}` {'need not' if opens else 'must'} be in the room now"
+            words = (
+                f"senders of `{name}` {'need no longer' if opens else 'must now'} be in the room"
+            )
             yield self.comparison.change("D601", _D, words, place, security=opens)
             return
         before = _reached(self.comparison.old.config, self.old, name)
         after = _reached(self.comparison.new.config, self.new, name)
-        words, label = f"`{name}` goes to {after} now", f"to {before} before"
+        words, label = f"`{name}` now goes to {after}", f"to {before} before"
         change = self.comparison.change("D601", _D, words, place, label=label)
         yield attrs.evolve(change, affects=(self._receivers(name),), security=opens)
 
@@ -238,7 +240,7 @@ class _Pair:
         pointer = self.at("messages", name)
         old_pointer = self.before("messages", name)
         if before.type != after.type:
-            words = f"what others receive of `{name}` has the type `{after.type}` now"
+            words = f"what others receive of `{name}` now has the type `{after.type}`"
             place = at(pointer, "emit", "type")
             label = f"`{before.type}` before"
             yield self.comparison.change("D203", _B, words, place, label=label)

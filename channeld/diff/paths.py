@@ -51,10 +51,10 @@ def path_changes(comparison: Comparison, old: Channel, new: Channel) -> Iterator
     label = f"`{old.path}` before"
     if _shape(old.path) != _shape(new.path):
         if was is not None and now is not None and compare(was, now) == "narrower":
-            message = f"the path of `{new.name}` matches more URLs now"
+            message = f"the path of `{new.name}` now matches more URLs"
             yield comparison.change("D102", _S, message, pointer, label=label)
             return
-        message = f"`{new.name}` has another path now"
+        message = f"`{new.name}` now has another path"
         url = _url(comparison, old, {}, old=True) if was is not None else old.path
         witness = Witness(title="worked before", value=url, outcome="not found now: HTTP 404")
         yield comparison.change("D102", _B, message, pointer, label=label, witness=witness)
@@ -63,7 +63,7 @@ def path_changes(comparison: Comparison, old: Channel, new: Channel) -> Iterator
         return
     for before, after in zip(was.params, now.params, strict=True):
         if before != after:
-            message = f"the param `{before}` is called `{after}` now"
+            message = f"the param `{before}` is now called `{after}`"
             note = "clients do not see it, but hooks and templates do"
             yield comparison.change("D107", _S, message, pointer, note=note)
         yield from _param(comparison, (old, new), before, after)
@@ -107,13 +107,13 @@ def _param(
 
 def _other_kind(was: Node, now: Node, name: str) -> tuple[str, Level, str, tuple[Json] | None]:
     """Compare a param that changed its kind, with a value that was valid and no longer is."""
-    message = f"the param `{name}` must be {_A[_kind(now)]} now"
+    message = f"the param `{name}` must now be {_A[_kind(now)]}"
     if _kind(now) == "text":
         form = form_of(now)
         longest = form.counts.get("maxLength")
         is_long = longest is None or number(longest.value) >= _LONGEST_NUMBER
         if is_long and not form.texts and form.is_simple():
-            return "D106", _S, f"the param `{name}` may be any text now", None
+            return "D106", _S, f"the param `{name}` may now be any text", None
         return "D105", _D, message, None
     values = (value for value in Prober().values(was, was) if was.accepts(value))
     lost = next(((value,) for value in values if not _converts(now, str(value))), None)
@@ -153,7 +153,7 @@ def queries(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chan
             words = f"the query parameter `{name}` is no longer looked at"
             yield comparison.gone("D515", _S, words, before, near=at("/channels", new.name))
         elif name not in old.query:
-            words = f"the query parameter `{name}` is judged by a schema now"
+            words = f"the query parameter `{name}` is now judged by a schema"
             label = "URLs of today that have another value get HTTP 400"
             yield comparison.change("D514", _D, words, pointer, key=True, label=label)
         else:
@@ -179,7 +179,7 @@ def _subprotocols(comparison: Comparison, old: Channel, new: Channel) -> Iterato
     lost = [name for name in was if name not in now]
     narrower = bool(now) and (not was or bool(lost))
     shown, before = (", ".join(map("`{}`".format, each)) or "any" for each in (now, was))
-    words = f"`{new.name}` speaks {shown} as a subprotocol now"
+    words = f"`{new.name}` now speaks {shown} as a subprotocol"
     code, level = ("D514", _B) if narrower else ("D515", _S)
     pointer = at("/channels", new.name, "subprotocols")
     yield comparison.change(code, level, words, pointer, label=f"{before} before")
@@ -214,8 +214,8 @@ def taken_over(comparison: Comparison, new: Channel, pairs: Mapping[str, str]) -
             continue
         if compare(pattern, other) == "narrower" and _is_taken(comparison, channel, other, pattern):
             url = _url(comparison, new, {}, old=False)
-            message = f"URLs of `{pairs[name]}` lead to `{new.name}` now"
-            title, outcome = f"led to `{name}` before", f"leads to `{new.name}` now"
+            message = f"URLs of `{pairs[name]}` now lead to `{new.name}`"
+            title, outcome = f"led to `{name}` before", f"now leads to `{new.name}`"
             witness = Witness(title=title, value=url, outcome=outcome)
             pointer = at("/channels", new.name, "path")
             yield comparison.change("D104", _B, message, pointer, witness=witness)

@@ -13,7 +13,7 @@ def tls(comparison: Comparison) -> Iterator[Change]:
     """`server.tls`: the scheme of the URLs that clients have."""
     was, now = comparison.old.config.server.tls, comparison.new.config.server.tls
     if was is None and now is not None:
-        message = "the server speaks TLS now"
+        message = "the server now speaks TLS"
         label = "clients that connect to `ws://` are not understood"
         yield comparison.change("D408", _B, message, "/server/tls", key=True, label=label)
     elif was is not None and now is None:
@@ -33,7 +33,7 @@ def trusted_proxies(comparison: Comparison) -> Iterator[Change]:
         label = "clients behind it count as one address, and as plain http"
         yield comparison.gone("D414", _D, message, pointer, near="/server", label=label)
     if now - was:
-        message = f"{_listed(now - was)} is trusted as a proxy now"
+        message = f"{_listed(now - was)} is now trusted as a proxy"
         label = "its word decides which address a client has"
         yield comparison.change("D414", _D, message, pointer, label=label, security=True)
 
@@ -44,8 +44,8 @@ def backends(comparison: Comparison) -> Iterator[Change]:
         was = comparison.old.config.backends.get(name)
         if was is not None and was.on_failure != now.on_failure:
             passes = now.on_failure == "accept"
-            done = "passes" if passes else "is refused"
-            message = f"while the backend `{name}` is unreachable, what its hooks check {done} now"
+            done = "now passes" if passes else "is now refused"
+            message = f"while the backend `{name}` is unreachable, what its hooks check {done}"
             pointer = at("/backends", name, "on_failure")
             yield comparison.change("D701", Level.DANGEROUS, message, pointer, security=passes)
 

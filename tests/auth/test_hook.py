@@ -14,4 +14,4 @@ def test_another_hook_is_not_judged() -> None:
     assert list(OURS.compare("s", OURS.declared)) == []
     (found,) = OURS.compare("s", HookAuth(hook=HookRef(call="app:other")))
     assert (found.code, found.level, found.key) == ("D701", "dangerous", "hook")
-    assert found.message == "`s` asks the hook app:other now"
+    assert found.message == "`s` now asks the hook app:other"

@@ -49,7 +49,7 @@ def test_a_token_that_lets_in_another_user_is_told() -> None:
     now = TokensAuth(tokens=(TokenEntry(user="b", token=Secret(text="t" * 16)),))
     (found,) = TokensAuthenticator(was).compare("s", now)
     assert (found.code, found.level) == ("D412", "dangerous")
-    assert found.message == "a token of `s` is for `b` now"
+    assert found.message == "a token of `s` is now for `b`"
     assert found.label == "`a` before"
 
 
@@ -57,7 +57,7 @@ def test_other_claims_of_a_token_are_told() -> None:
     was = TokensAuth(tokens=(TokenEntry(user="a", sha256="0" * 64, claims={"role": "x"}),))
     now = TokensAuth(tokens=(TokenEntry(user="a", sha256="0" * 64, claims={"role": "y"}),))
     (found,) = TokensAuthenticator(was).compare("s", now)
-    assert found.message == "the token of `a` in `s` has other claims now"
+    assert found.message == "the token of `a` in `s` now has other claims"
     assert "x" in found.label
     assert list(TokensAuthenticator(was).compare("s", was)) == []
 

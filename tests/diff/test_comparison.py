@@ -41,7 +41,7 @@ def test_a_witness_is_a_whole_frame() -> None:
     (change,) = comparison.schemas(use(Direction.RECEIVED))
     assert change.witness is not None
     assert change.witness.value == {"type": "say", "text": None}
-    assert change.witness.title == "possible now"
+    assert change.witness.title == "now possible"
     assert change.witness.outcome == "not before: `/text` must be a string, not null"
 
 

@@ -65,7 +65,7 @@ class DeprecatedOption(MessageOption):
         if now.deprecated is None:
             words = f"the message `{type}` is no longer deprecated"
         elif was.deprecated is None:
-            words = f"the message `{type}` is deprecated now"
+            words = f"the message `{type}` is now deprecated"
         else:
             words = f"the deprecation of `{type}` changed"
         until = now.deprecated.sunset if now.deprecated is not None else None

@@ -7,7 +7,7 @@ from channeld.plan.options.option import Difference, MessageOption, MessageOutco
 
 
 def lets_more_in(was: HookRef | None, now: HookRef | None) -> bool:
-    """Whether what a hook refused is let in now: nobody is asked any more, or a failure counts as consent."""
+    """Whether what a hook refused is now let in: nobody is asked any more, or a failure counts as consent."""
     if was is None:
         return False
     return now is None or (now.on_failure == "accept" and was.on_failure != "accept")
@@ -17,9 +17,9 @@ def hook_words(what: str, was: HookRef | None, now: HookRef | None) -> str:
     """What became of a hook: another one, none, or what its failure means now."""
     if was is not None and now is not None and was.call == now.call:
         if was.on_failure != now.on_failure:
-            return f"{what} {now.on_failure}s now where it fails"
-        return f"{what} runs in another way now"
-    return f"{what} is {now.call if now is not None else 'none'} now"
+            return f"{what} now {now.on_failure}s where it fails"
+        return f"{what} now runs in another way"
+    return f"{what} is now {now.call if now is not None else 'none'}"
 
 
 class HookOption(MessageOption):

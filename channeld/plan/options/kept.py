@@ -113,7 +113,7 @@ class HistoryOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Covers `latest` only; whether anything is kept is compared with the channel's history."""
         if was.history != now.history and "latest" in (was.history, now.history):
-            words = f"of `{type}` {_kept_words(now)} now"
+            words = f"of `{type}` {_kept_words(now, ' now')}"
             label = f"{_kept_words(was)} before"
             yield Difference(code="D513", level="dangerous", words=words, label=label)
 
@@ -126,10 +126,10 @@ class HistoryOption(MessageOption):
         return "" if message.history is True else f"In the history, {_kept_words(message)}."
 
 
-def _kept_words(message: Message) -> str:
+def _kept_words(message: Message, when: str = "") -> str:
     if message.history == "latest":
-        return "the newest of each key is kept"
-    return "each is kept" if message.history else "none is kept"
+        return f"the newest of each key is{when} kept"
+    return f"{'each' if message.history else 'none'} is{when} kept"
 
 
 class KeyOption(MessageOption):
@@ -152,7 +152,7 @@ class KeyOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """With another key, other frames are replaced."""
         if was.key != now.key:
-            words = f"frames of `{type}`are identified by {_key_words(now)} now"
+            words = f"frames of `{type}` are now identified by {_key_words(now)}"
             label = f"by {_key_words(was)} before"
             yield Difference(code="D513", level="dangerous", words=words, label=label)
 
@@ -251,7 +251,7 @@ class ConflateOption(MessageOption):
         if was.conflate != now.conflate:
             after = f"one a key in {now.conflate:g} s" if now.conflate else "each"
             before = f"one a key in {was.conflate:g} s" if was.conflate else "each"
-            words = f"of `{type}` {after} is delivered now"
+            words = f"of `{type}` {after} is now delivered"
             yield Difference(code="D513", level="dangerous", words=words, label=f"{before} before")
 
     def shown(self, message: Message) -> Json:

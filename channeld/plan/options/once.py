@@ -35,10 +35,10 @@ class OnceOption(MessageOption):
             words = f"`{type}` no longer takes a `once` key: a resent message is routed again"
             yield Difference(code="D511", level="breaking", words=words)
         elif was.once is None:
-            words = f"`{type}` may be sent with a `once` key now"
+            words = f"`{type}` may now be sent with a `once` key"
             yield Difference(code="D512", level="safe", words=words)
         else:
-            words = f"the `once` key of `{type}` is remembered for {now.once:g} s now"
+            words = f"the `once` key of `{type}` is now remembered for {now.once:g} s"
             label = f"{was.once:g} s before"
             if now.once < was.once:
                 yield Difference(code="D511", level="dangerous", words=words, label=label)

@@ -57,17 +57,17 @@ class RateOption(MessageOption):
             yield Difference(
                 code="D501" if lower else "D507",
                 level="breaking" if lower else "safe",
-                words=f"the rate of `{type}` is {after} now",
+                words=f"the rate of `{type}` is now {after}",
                 label=f"{before} before",
             )
         if old is None or new is None:
             return
         if old.per != new.per:
-            words = f"the rate of `{type}` counts what comes {_PER[new.per]} now"
+            words = f"the rate of `{type}` now counts what comes {_PER[new.per]}"
             label = f"{_PER[old.per]} before"
             yield Difference(code="D510", level="dangerous", words=words, label=label, key="per")
         if old.over != new.over:
-            words = f"over the rate of `{type}`, {_OVER[new.over]} now"
+            words = f"over the rate of `{type}`, {_OVER[new.over]} from now on"
             label = f"{_OVER[old.over]} before"
             yield Difference(code="D510", level="dangerous", words=words, label=label, key="over")
 

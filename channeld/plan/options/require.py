@@ -74,7 +74,7 @@ def require_differences(old: Alternatives, new: Alternatives) -> Iterator[Differ
     elif old:
         come = [one for one, each in zip(new, listed, strict=True) if each not in known]
         for one in come:
-            yield _less(f"{_alternative(one)} is sufficient now")
+            yield _less(f"{_alternative(one)} is now sufficient")
 
 
 def _more(words: str, key: str = "") -> Difference:
@@ -100,14 +100,14 @@ def _alternative(entries: Mapping[str, Json]) -> str:
 def _entries(was: Mapping[str, Json], now: Mapping[str, Json]) -> Iterator[Difference]:
     for claim, value in now.items():
         if claim not in was:
-            yield _more(f"`{claim}` must be {_any_of(value)} now", claim)
+            yield _more(f"`{claim}` must now be {_any_of(value)}", claim)
             continue
         lost = _missing(was[claim], value)
         gained = _missing(value, was[claim])
         if lost:
             yield _more(f"`{claim}` may no longer be {choices(lost)}", claim)
         if gained:
-            yield _less(f"`{claim}` may be {choices(gained)} now", claim)
+            yield _less(f"`{claim}` may now be {choices(gained)}", claim)
     for claim in was:
         if claim not in now:
             yield _less(f"`{claim}` is no longer required", claim, is_gone=True)

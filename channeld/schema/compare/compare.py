@@ -155,12 +155,12 @@ class _Comparison:
         keyword, here_now = "additionalProperties", Spot.whole(here.new)
         if was:
             words, place = (
-                f"{here.subject()} takes no other fields now",
+                f"{here.subject()} now takes no other fields",
                 Spot.whole(new) or here_now,
             )
             yield Fact("D313", Effect.NARROWS, here, words, new=place, keyword=keyword)
         else:
-            words, gone = f"{here.subject()} may have other fields now", Spot.whole(old)
+            words, gone = f"{here.subject()} may now have other fields", Spot.whole(old)
             yield Fact("D314", Effect.WIDENS, here, words, new=here_now, old=gone, keyword=keyword)
 
     def _alternatives(self, here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
@@ -198,13 +198,13 @@ class _Comparison:
 
 
 def _required(here: SchemaPosition, new: Form, name: str) -> Fact:
-    words = f"{here.subject(name)} is required now"
+    words = f"{here.subject(name)} is now required"
     place = Spot.of(new.required[name])
     return Fact("D301", Effect.NARROWS, here, words, new=place, name=name, keyword="required")
 
 
 def _optional(here: SchemaPosition, old: Form, name: str) -> Fact:
-    words, was = f"{here.subject(name)} may be missing now", Spot.of(old.required[name])
+    words, was = f"{here.subject(name)} may now be missing", Spot.of(old.required[name])
     # The list that the name is no longer in, or else the schema.
     held = next(iter(form_of(here.new).required.values()), None)
     now = Spot(held.part, "required", key=True) if held else Spot.whole(here.new)

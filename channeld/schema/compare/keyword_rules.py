@@ -21,7 +21,7 @@ def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     who, place = here.subject(), Spot.of(new.values_at) or Spot.whole(here.new)
     was = Spot.of(old.values_at)
     if old.values is None:
-        words = f"{who} may only be {choices(new.values or [])} now"
+        words = f"{who} may now only be {choices(new.values or [])}"
         before = f"{types_in_words(old.types)} before"
         yield Fact("D308", Effect.NARROWS, here, words, new=place, label=before, keyword="enum")
     elif lost := [value for value in old.values if not here.new.accepts(value)]:
@@ -30,7 +30,7 @@ def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         yield attrs.evolve(more, values=tuple(lost))
     extensible = new.extensible or old.extensible
     if new.values is None:
-        words = f"{who} may be more than {choices(old.values or [])} now"
+        words = f"{who} may now be more than {choices(old.values or [])}"
         more = Fact("D309", Effect.WIDENS, here, words, new=place, old=was, keyword="enum")
         yield attrs.evolve(more, extensible=extensible)
     elif gained := [value for value in new.values if not here.old.accepts(value)]:
@@ -44,7 +44,7 @@ def defaults(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     was, now = old.default, new.default
     if was is None or now is None or identity(was.value) == identity(now.value):
         return
-    words = f"the default of {here.subject()} is {shown(now.value)} now"
+    words = f"the default of {here.subject()} is now {shown(now.value)}"
     label = f"{shown(was.value)} before"
     yield Fact("D317", Effect.NOTHING, here, words, new=Spot.of(now), label=label)
 
@@ -92,16 +92,16 @@ def _types(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         return
     now = types_in_words(new.types)
     if lost and gained:
-        code, effect, words = "D307", Effect.CHANGES, f"is {now} now"
+        code, effect, words = "D307", Effect.CHANGES, f"is now {now}"
     elif lost == {"null"}:
         code, effect, words = "D315", Effect.NARROWS, "may no longer be null"
     elif lost:
-        words = f"may only be {now} now" if new.types else "is not allowed now"
+        words = f"may now only be {now}" if new.types else "is no longer allowed"
         code, effect = "D305", Effect.NARROWS
     elif gained == {"null"}:
-        code, effect, words = "D316", Effect.WIDENS, "may be null now"
+        code, effect, words = "D316", Effect.WIDENS, "may now be null"
     else:
-        code, effect, words = "D306", Effect.WIDENS, f"may be {now} now"
+        code, effect, words = "D306", Effect.WIDENS, f"may now be {now}"
     label = f"{types_in_words(old.types)} before"
     yield _told(here, (code, effect), words, (old.types_at, new.types_at), "type", label)
 
@@ -120,7 +120,7 @@ def _count(
         return
     narrows = before is None or (after is not None and (number(after) < number(before)) == is_upper)
     unit = f"{_UNITS[kind]}{'' if after == 1 else 's'}"
-    words = f"has at {'most' if is_upper else 'least'} {shown(after)} {unit} now"
+    words = f"now has at {'most' if is_upper else 'least'} {shown(after)} {unit}"
     if after is None:
         words = f"is no longer limited by `{keyword}`"
     yield _told(here, _moved(narrows), words, (was, now), keyword, _before(before))
@@ -129,7 +129,7 @@ def _count(
 def _unique(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     if bool(old.unique) == bool(new.unique):
         return
-    words = f"may {'not' if new.unique else 'now'} hold an item twice"
+    words = f"may {'no longer' if new.unique else 'now'} hold an item twice"
     change = _moved(new.unique is not None)
     yield _told(here, change, words, (old.unique, new.unique), "uniqueItems")
 
@@ -146,9 +146,9 @@ def _edge(
     if after is None:
         words = f"is no longer limited by `{held.keyword}`"
     elif after[1]:
-        words = f"must be {'less' if is_upper else 'more'} than {shown(after[0])} now"
+        words = f"must now be {'less' if is_upper else 'more'} than {shown(after[0])}"
     else:
-        words = f"must be at {'most' if is_upper else 'least'} {shown(after[0])} now"
+        words = f"must now be at {'most' if is_upper else 'least'} {shown(after[0])}"
     label = _before(None if before is None else before[0])
     yield _told(here, _moved(narrows), words, (was, now), held.keyword, label)
 
@@ -167,7 +167,7 @@ def _multiples(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         return
     code, effect = _moved(not kept)
     now = " and ".join(shown(held.value) for held in new.multiples)
-    words = f"must be a multiple of {now} now" if now else "is no longer limited by `multipleOf`"
+    words = f"must now be a multiple of {now}" if now else "is no longer limited by `multipleOf`"
     first = new.multiples[0] if new.multiples else None
     before = old.multiples[0] if old.multiples else None
     change = code, effect if kept or won else Effect.CHANGES
@@ -184,9 +184,9 @@ def _texts(here: SchemaPosition, old: Form, new: Form, keyword: str) -> Iterator
     listed = " and ".join(f"`{text}`" for text in come)
     label = f"{' and '.join(f'`{text}`' for text in gone)} before" if gone else ""
     if gone and come:
-        effect, words = Effect.UNKNOWN, f"has another {keyword} now: {listed}"
+        effect, words = Effect.UNKNOWN, f"now has another {keyword}: {listed}"
     elif come:
-        effect, words = Effect.NARROWS, f"must match the {keyword} {listed} now"
+        effect, words = Effect.NARROWS, f"must now match the {keyword} {listed}"
     else:
         effect, words = Effect.WIDENS, f"need not match a {keyword} any more"
     held = was[gone[0]] if gone else None, now[come[0]] if come else None

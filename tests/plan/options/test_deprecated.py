@@ -38,7 +38,7 @@ def test_each_change_is_safe() -> None:
     full = Message(schema=True, deprecated=FULL)
     option = DeprecatedOption()
     for was, now, words in (
-        (NONE, full, "is deprecated now"),
+        (NONE, full, "is now deprecated"),
         (full, BARE, "changed"),
         (full, NONE, "is no longer deprecated"),
     ):

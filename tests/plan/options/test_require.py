@@ -41,7 +41,7 @@ WRITE: dict[str, Json] = {"docs.{params.id}": ["write", "own"]}
         (
             (ADMIN,),
             (ADMIN, WRITE),
-            [("D404", '`docs.{params.id}` "write" or "own" is sufficient now')],
+            [("D404", '`docs.{params.id}` "write" or "own" is now sufficient')],
         ),
         ((ADMIN, WRITE), (WRITE,), [("D403", '`role` "admin" is no longer sufficient')]),
         ((), (ADMIN, WRITE), [("D403", "no claim at all is no longer sufficient")]),

@@ -52,4 +52,4 @@ def test_each_keyword(old: Json, new: Json, expected: list[tuple[str, Effect]]) 
 
 def test_a_label_says_what_was_before() -> None:
     (fact,) = found({"maxLength": 3}, {"maxLength": 1})
-    assert (fact.message, fact.label) == ("the frame has at most 1 character now", "3 before")
+    assert (fact.message, fact.label) == ("the frame now has at most 1 character", "3 before")
