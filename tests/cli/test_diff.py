@@ -59,7 +59,7 @@ def test_a_revision_is_read_with_all_that_it_refers_to(
 ) -> None:
     assert run(["diff", old]) == 1
     out = capsys.readouterr().out
-    assert "breaking[D310] `text` has at most 8 characters now\n  say.json:1:" in out
+    assert "breaking[D310] `text` now has at most 8 characters\n  say.json:1:" in out
     assert "breaking[D101] the channel `other` is gone" in out
     assert f"  ::: {revision}:parts/a.yaml:1:" in out
     assert "safe[D103] the channel `more` is new\n  parts/a.yaml:1:" in out
