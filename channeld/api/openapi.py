@@ -63,7 +63,7 @@ def describe(routes: Sequence["Route"], plan: Plan | None = None) -> dict[str, J
     """Make the document; with a plan it lists the channels and has examples of their events."""
     paths: dict[str, dict[str, Json]] = {}
     for route in routes:
-        if route.described:
+        if route.is_described:
             paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, plan)
     return {
         "openapi": "3.1.0",

@@ -26,20 +26,20 @@ class Route:
 
     `errors` are its error statuses besides those of any request. `may_be_pending`: also 202 (`responses.py`). `is_open`:
     needs no key; with `is_private`, only for a `Host` that is not a public name. `answer` is the schema of a JSON answer,
-    or None. Routes that are not `described` are for the console and may change.
+    or None. Routes that are not `is_described` are for the console and may change.
     """
 
     method: str
     path: str
     handler: Handler
-    query: Schema = forms.NO_QUERY
-    body: Schema | None = None
     answer: Schema | None = None
     errors: tuple[int, ...] = ()
+    query: Schema = forms.NO_QUERY
+    body: Schema | None = None
     may_be_pending: bool = False
     is_open: bool = False
     is_private: bool = False
-    described: bool = True
+    is_described: bool = True
 
     @property
     def summary(self) -> str:
@@ -52,136 +52,50 @@ class Route:
         return self.path.split("/")[1:]
 
 
-_console = partial(Route, described=False)
+_get = partial(Route, "GET")
+_post = partial(Route, "POST")
+_delete = partial(Route, "DELETE")
+_paged = partial(_get, query=forms.PAGE_QUERY)
+_open = partial(_get, is_open=True)
+_reaching = partial(_post, may_be_pending=True)
+
+_CHANNEL: Final = "/v1/channels/{channel}"
+_ROOM: Final = f"{_CHANNEL}/rooms/{{room}}"
+_HISTORY: Final = f"{_ROOM}/history"
 
 ROUTES: Final[Sequence[Route]] = (
-    Route(
-        "POST",
-        "/v1/publish",
-        verbs.publish,
-        body=forms.PUBLISH,
-        answer=answers.PUBLISHED,
-        errors=(404, 422, 503),
-    ),
-    Route("POST", "/v1/batch", verbs.batch, body=forms.BATCH, answer=answers.BATCH),
-    Route(
-        "POST",
-        "/v1/disconnect",
-        verbs.disconnect,
-        body=forms.DISCONNECT,
-        answer=answers.COUNT,
-        may_be_pending=True,
-        errors=(503,),
-    ),
-    Route(
-        "POST",
-        "/v1/subscribe",
-        verbs.subscribe,
-        body=forms.MEMBERSHIP,
-        answer=answers.COUNT,
-        may_be_pending=True,
-        errors=(404, 503),
-    ),
-    Route(
-        "POST",
-        "/v1/unsubscribe",
-        verbs.unsubscribe,
-        body=forms.MEMBERSHIP,
-        answer=answers.COUNT,
-        may_be_pending=True,
-        errors=(404, 503),
-    ),
-    Route(
-        "POST",
-        "/v1/revoke",
-        revoking.revoke,
-        body=forms.REVOKE,
-        answer=answers.REVOKED,
-        may_be_pending=True,
-        errors=(409, 503),
-    ),
-    Route(
-        "GET",
-        "/v1/revocations",
-        revoking.revocations,
-        query=forms.PAGE_QUERY,
-        answer=answers.REVOCATIONS,
-    ),
-    Route(
-        "DELETE",
-        "/v1/revocations/{id}",
-        revoking.restore,
-        answer=answers.RESTORED,
-        errors=(404, 503),
-    ),
-    Route("GET", "/v1/channels", views.channels, answer=answers.CHANNELS, errors=(503,)),
-    Route(
-        "GET", "/v1/channels/{channel}", views.channel, answer=answers.CHANNEL, errors=(404, 503)
-    ),
-    Route(
-        "GET",
-        "/v1/channels/{channel}/rooms",
-        views.rooms,
-        query=forms.PAGE_QUERY,
-        answer=answers.ROOMS,
-        errors=(404, 503),
-    ),
-    Route(
-        "GET",
-        "/v1/channels/{channel}/rooms/{room}",
-        views.room,
-        query=forms.PAGE_QUERY,
-        answer=answers.ROOM,
-        errors=(404, 503),
-    ),
-    Route(
-        "GET",
-        "/v1/channels/{channel}/rooms/{room}/presence",
-        views.presence,
-        query=forms.PAGE_QUERY,
-        answer=answers.PRESENCE,
-        errors=(404, 503),
-    ),
-    Route(
-        "GET",
-        "/v1/channels/{channel}/rooms/{room}/history",
-        views.history,
-        query=forms.HISTORY_QUERY,
-        answer=answers.HISTORY,
-        errors=(404, 503),
-    ),
-    Route(
-        "DELETE",
-        "/v1/channels/{channel}/rooms/{room}/history",
-        verbs.clear,
-        query=forms.CLEAR_QUERY,
-        answer=answers.CLEARED,
-        errors=(404, 503),
-    ),
-    Route(
-        "GET",
-        "/v1/users/{user}",
-        views.user,
-        query=forms.PAGE_QUERY,
-        answer=answers.USER,
-        errors=(404, 503),
-    ),
-    Route("GET", "/health/live", views.live, answer=answers.HEALTH, is_open=True),
-    Route("GET", "/health/ready", views.ready, answer=answers.HEALTH, errors=(503,), is_open=True),
-    Route("GET", "/metrics", views.metrics, errors=(503,), is_open=True, is_private=True),
-    _console("GET", "/", console_answers.page, is_open=True),
-    _console("GET", "/go/{code}", console_answers.follow, is_open=True),
-    _console("GET", "/chat.html", console_answers.chat, is_open=True),
-    _console("GET", "/console/files/{file}", console_answers.file, is_open=True),
-    _console("GET", "/console/setup", console_answers.setup),
-    _console("GET", "/console/pulse", console_answers.pulse),
-    _console("GET", "/console/past", insight.past),
-    _console("GET", "/console/busy", insight.busy),
-    _console("GET", "/console/connections/{connection}", insight.connection),
-    _console("POST", "/console/check", console_answers.check, body=forms.CHECK),
-    _console("POST", "/console/trace", console_answers.trace, body=forms.TRACE),
-    _console("POST", "/console/token", console_answers.token, body=forms.TOKEN),
-    _console("GET", "/console/tail/{channel}/{room}", console_answers.tail),
+    _post("/v1/publish", verbs.publish, answers.PUBLISHED, (404, 422, 503), body=forms.PUBLISH),
+    _post("/v1/batch", verbs.batch, answers.BATCH, body=forms.BATCH),
+    _reaching("/v1/disconnect", verbs.disconnect, answers.COUNT, (503,), body=forms.DISCONNECT),
+    _reaching("/v1/subscribe", verbs.subscribe, answers.COUNT, (404, 503), body=forms.MEMBERSHIP),
+    _reaching("/v1/unsubscribe", verbs.unsubscribe, answers.COUNT, (404, 503), body=forms.MEMBERSHIP),
+    _reaching("/v1/revoke", revoking.revoke, answers.REVOKED, (409, 503), body=forms.REVOKE),
+    _paged("/v1/revocations", revoking.revocations, answers.REVOCATIONS),
+    _delete("/v1/revocations/{id}", revoking.restore, answers.RESTORED, (404, 503)),
+    _get("/v1/channels", views.channels, answers.CHANNELS, (503,)),
+    _get(_CHANNEL, views.channel, answers.CHANNEL, (404, 503)),
+    _paged(f"{_CHANNEL}/rooms", views.rooms, answers.ROOMS, (404, 503)),
+    _paged(_ROOM, views.room, answers.ROOM, (404, 503)),
+    _paged(f"{_ROOM}/presence", views.presence, answers.PRESENCE, (404, 503)),
+    _get(_HISTORY, views.history, answers.HISTORY, (404, 503), query=forms.HISTORY_QUERY),
+    _delete(_HISTORY, verbs.clear, answers.CLEARED, (404, 503), query=forms.CLEAR_QUERY),
+    _paged("/v1/users/{user}", views.user, answers.USER, (404, 503)),
+    _open("/health/live", views.live, answers.HEALTH),
+    _open("/health/ready", views.ready, answers.HEALTH, (503,)),
+    _open("/metrics", views.metrics, errors=(503,), is_private=True),
+    _open("/", console_answers.page, is_described=False),
+    _open("/go/{code}", console_answers.follow, is_described=False),
+    _open("/chat.html", console_answers.chat, is_described=False),
+    _open("/console/files/{file}", console_answers.file, is_described=False),
+    _get("/console/setup", console_answers.setup, is_described=False),
+    _get("/console/pulse", console_answers.pulse, is_described=False),
+    _get("/console/past", insight.past, is_described=False),
+    _get("/console/busy", insight.busy, is_described=False),
+    _get("/console/connections/{connection}", insight.connection, is_described=False),
+    _post("/console/check", console_answers.check, body=forms.CHECK, is_described=False),
+    _post("/console/trace", console_answers.trace, body=forms.TRACE, is_described=False),
+    _post("/console/token", console_answers.token, body=forms.TOKEN, is_described=False),
+    _get("/console/tail/{channel}/{room}", console_answers.tail, is_described=False),
 )
 
 

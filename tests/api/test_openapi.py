@@ -19,7 +19,7 @@ def test_the_file_is_current() -> None:
 
 def test_every_described_route_is_in_it() -> None:
     told = {(m.upper(), p) for p, methods in DOCUMENT["paths"].items() for m in methods}
-    assert told == {(route.method, route.path) for route in TABLE if route.described}
+    assert told == {(route.method, route.path) for route in TABLE if route.is_described}
 
 
 def test_operations_have_names_of_their_own() -> None:
