@@ -68,7 +68,9 @@ ROUTES: Final[Sequence[Route]] = (
     _post("/v1/batch", verbs.batch, answers.BATCH, body=forms.BATCH),
     _reaching("/v1/disconnect", verbs.disconnect, answers.COUNT, (503,), body=forms.DISCONNECT),
     _reaching("/v1/subscribe", verbs.subscribe, answers.COUNT, (404, 503), body=forms.MEMBERSHIP),
-    _reaching("/v1/unsubscribe", verbs.unsubscribe, answers.COUNT, (404, 503), body=forms.MEMBERSHIP),
+    _reaching(
+        "/v1/unsubscribe", verbs.unsubscribe, answers.COUNT, (404, 503), body=forms.MEMBERSHIP
+    ),
     _reaching("/v1/revoke", revoking.revoke, answers.REVOKED, (409, 503), body=forms.REVOKE),
     _paged("/v1/revocations", revoking.revocations, answers.REVOCATIONS),
     _delete("/v1/revocations/{id}", revoking.restore, answers.RESTORED, (404, 503)),

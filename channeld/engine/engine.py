@@ -41,14 +41,12 @@ from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.hub.traced import TracedHub
 from channeld.later import Later, start
-from channeld.plan.plan import ChannelPlan, Plan, PresencePlan
+from channeld.plan.plan import ChannelPlan, Match, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 from channeld.telemetry.tracing import Tracing
 
-MakeSession: TypeAlias = Callable[
-    [Surroundings, ChannelPlan, Mapping[str, Json], Request, Peer], Receiver
-]
+MakeSession: TypeAlias = Callable[[Surroundings, Match, Request, Peer], Receiver]
 """What `connect` makes: a `Receiver`, or one that also does something else with what comes (a shadow)."""
 
 AT_ONCE: Final = 0.199
@@ -129,11 +127,9 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------- connections
 
-    def connect(
-        self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer
-    ) -> Receiver:
+    def connect(self, match: Match, request: Request, peer: Peer) -> Receiver:
         """A session for a connection whose handshake was accepted; the caller calls `open` next."""
-        session = self.make_session(self, channel, params, request, peer)
+        session = self.make_session(self, match, request, peer)
         self.sessions[session.connection_id] = session
         if self._drain is not None:
             self._send_away_late(session, *self._drain)

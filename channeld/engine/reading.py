@@ -18,8 +18,7 @@ from channeld.engine.ports import Surroundings
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject, Request
 from channeld.later import Pending
-from channeld.plan.plan import ChannelPlan
-from channeld.protocol.frames import Json
+from channeld.plan.plan import Match
 
 
 class _Refusals:
@@ -52,15 +51,9 @@ class Reading:
         refusal: else the close code and reason that a connection would have got, and its last `error` frame.
     """
 
-    def __init__(
-        self,
-        engine: Surroundings,
-        channel: ChannelPlan,
-        params: Mapping[str, Json],
-        request: Request,
-    ) -> None:
+    def __init__(self, engine: Surroundings, match: Match, request: Request) -> None:
         self._peer = _Refusals()
-        self._session = Session(engine, channel, params, request, self._peer)
+        self._session = Session(engine, match, request, self._peer)
         self.room: str | None = None
 
     @property

@@ -27,7 +27,7 @@ from channeld.engine.ports import Event, Held, Peer, Surroundings
 from channeld.hooks import Request
 from channeld.hub.rooms import InRooms
 from channeld.later import start
-from channeld.plan.plan import ChannelPlan
+from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, Json, encode
 from channeld.schema.violations import Violation
@@ -153,19 +153,12 @@ class Session(InRooms):
         "user_id",
     )
 
-    def __init__(
-        self,
-        engine: Surroundings,
-        channel: ChannelPlan,
-        params: Mapping[str, Json],
-        request: Request,
-        peer: Peer,
-    ) -> None:
+    def __init__(self, engine: Surroundings, match: Match, request: Request, peer: Peer) -> None:
         super().__init__()
         self.engine = engine
-        self.channel = channel
+        self.channel = channel = match.channel
         # A dict of its own would be 184 bytes; `channel` knows the names. And a tuple of one would be 48.
-        values = tuple([params[name] for name in channel.param_names])
+        values = tuple([match.params[name] for name in channel.param_names])
         self._params: Json | tuple[Json, ...] = values[0] if len(values) == 1 else values
         self.query = _query_of(channel, request)
         self.peer = peer

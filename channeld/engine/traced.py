@@ -13,8 +13,8 @@ from channeld.engine.receive import Receiver
 from channeld.engine.session import NO_FIELDS
 from channeld.hooks import Request
 from channeld.later import Continuation, Pending
-from channeld.plan.plan import ChannelPlan, MessagePlan
-from channeld.protocol.frames import Frame, Json
+from channeld.plan.plan import Match, MessagePlan
+from channeld.protocol.frames import Frame
 from channeld.telemetry.tracing import Span, Tracing, attached, current
 
 Rest: TypeAlias = Pending[None] | Continuation | None
@@ -31,12 +31,11 @@ class TracedReceiver(Receiver):
         self,
         tracing: Tracing,
         engine: Surroundings,
-        channel: ChannelPlan,
-        params: Mapping[str, Json],
+        match: Match,
         request: Request,
         peer: Peer,
     ) -> None:
-        super().__init__(engine, channel, params, request, peer)
+        super().__init__(engine, match, request, peer)
         self._tracing = tracing
 
     def open(self, now: float) -> Pending[None] | None:

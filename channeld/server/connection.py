@@ -222,9 +222,8 @@ class Connection(WatchedOutbox):
             self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
             return
         self._admission.waiting.pop(self, None)
-        engine, match = self._admission.engine, accepted.match
         try:
-            session = engine.connect(match.channel, match.params, accepted.request, self)
+            session = self._admission.engine.connect(accepted.match, accepted.request, self)
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
             self._refuse(refuse(500, "The server could not open a session"))

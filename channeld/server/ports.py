@@ -1,6 +1,6 @@
 """Interfaces of what the server works with: the engine above its sockets, and the driver that waits for them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
@@ -8,8 +8,7 @@ import attrs
 from channeld.config.model import Limits
 from channeld.engine.ports import Peer
 from channeld.hooks import Request
-from channeld.plan.plan import ChannelPlan
-from channeld.protocol.frames import Json
+from channeld.plan.plan import ChannelPlan, Match
 from channeld.server.flow import Flow
 
 
@@ -63,9 +62,7 @@ class Session(Protocol):
 class Engine(Protocol):
     """Makes sessions."""
 
-    def connect(
-        self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer, /
-    ) -> Session:
+    def connect(self, match: Match, request: Request, peer: Peer, /) -> Session:
         """Make a session for an accepted handshake. Does no I/O, and does not use the peer yet."""
 
 

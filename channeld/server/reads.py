@@ -229,7 +229,7 @@ async def read(
     channel = call.match.channel
     if channel.history is None or len(channel.join) != 1:
         raise Refused(404, "This channel has no stream: it needs a history and one joined room")
-    reading = Reading(engine, channel, call.match.params, call.request)
+    reading = Reading(engine, call.match, call.request)
     try:
         await reading.open()
         if reading.refusal is not None or reading.room is None:

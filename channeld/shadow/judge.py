@@ -75,7 +75,7 @@ class ShadowSession(Session):
     __slots__ = ("compared", "first_room", "is_stricter")
 
     def __init__(self, engine: Engine, match: Match, request: Request, own: Session) -> None:
-        super().__init__(engine, match.channel, match.params, request, _Deaf())
+        super().__init__(engine, match, request, _Deaf())
         self.connection_id = own.connection_id
         self.opened_at = own.opened_at
         self.compared: ChannelPlan | None = None

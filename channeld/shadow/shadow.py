@@ -16,7 +16,7 @@ from channeld.engine.receive import Receiver
 from channeld.engine.session import NO_FIELDS, State
 from channeld.hooks import Request
 from channeld.later import Continuation, Pending, start
-from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
+from channeld.plan.plan import ChannelPlan, Match, MessagePlan, Plan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import BadFrame, Frame, Json, decode
 from channeld.protocol.reserved import RESERVED_CLIENT
@@ -182,12 +182,11 @@ class ShadowedReceiver(Receiver):
         self,
         asked: Shadow,
         engine: Surroundings,
-        channel: ChannelPlan,
-        params: Mapping[str, Json],
+        match: Match,
         request: Request,
         peer: Peer,
     ) -> None:
-        super().__init__(engine, channel, params, request, peer)
+        super().__init__(engine, match, request, peer)
         self.shadow: ShadowSession | None = None
         self._asked = asked
         self._handshake: Request | None = request

@@ -158,7 +158,7 @@ class TestApp:
         self, match: Match, request: Request, begin: Callable[[Client], None] | None = None
     ) -> Client:
         """Open a connection whose handshake was accepted; `begin` gets the client before anything is sent to it."""
-        connect = partial(self.engine.connect, match.channel, match.params, request)
+        connect = partial(self.engine.connect, match, request)
         client = Client(self, request.path, connect)
         if begin is not None:
             begin(client)

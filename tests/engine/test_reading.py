@@ -44,8 +44,7 @@ async def test_it_is_judged_as_a_connection_is(
         assert match is not None
         reading = Reading(
             app.engine,
-            match.channel,
-            match.params,
+            match,
             Request(path="/rooms/den", query=query, transport="streams"),
         )
         await reading.open()

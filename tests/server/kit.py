@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from channeld.config.model import Config, Limits, Server, Tls
 from channeld.engine.ports import Peer
 from channeld.hooks import Request
 from channeld.plan.plan import ChannelPlan, Match, Plan
-from channeld.protocol.frames import Json
 from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
 from channeld.server.listener import tls_context
@@ -212,11 +211,9 @@ class RecordingEngine:
     requests: list[Request] = attrs.field(factory=list)
     keeps_messages: bool = True
 
-    def connect(
-        self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer
-    ) -> RecordingSession:
+    def connect(self, match: Match, request: Request, peer: Peer) -> RecordingSession:
         self.requests.append(request)
-        self.sessions.append(RecordingSession(self, channel, peer))
+        self.sessions.append(RecordingSession(self, match.channel, peer))
         return self.sessions[-1]
 
     @property
