@@ -13,6 +13,7 @@ import click
 from channeld import __version__
 from channeld.cli.loading import DEFAULT_FILE
 from channeld.cli.output import JsonCommand, has_colour
+from channeld.config.kinds import files_below, is_configuration, is_scenarios
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.diagnostics.render import (
@@ -24,9 +25,6 @@ from channeld.diagnostics.render import (
 from channeld.plan.load import Checked, check_any
 
 FORMATS: Final = ("text", "json", "github", "sarif", "junit")
-_NAMES: Final = (DEFAULT_FILE, "channels.yml")
-_SCENARIOS: Final = (".test.yaml", ".test.yml")
-_SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
 
 
 @click.command("validate", cls=JsonCommand, empty={"files": [], "diagnostics": [], "summary": None})
@@ -71,7 +69,7 @@ class _ScenarioFile:
 
 
 def _checked(names: list[str], *, import_hooks: bool) -> Iterator[Checked | _ScenarioFile]:
-    scenarios = [name for name in names if name.endswith(_SCENARIOS)]
+    scenarios = [name for name in names if is_scenarios(name)]
     others = [name for name in names if name not in scenarios]
     yield from (check_any(name, import_hooks=import_hooks) for name in others)
     if scenarios:
@@ -132,15 +130,8 @@ def configurations(files: Iterable[str]) -> Iterator[str]:
         if file == "-" or not os.path.isdir(file):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             yield file
         else:
-            yield from sorted(_below(file)) or [os.path.join(file, DEFAULT_FILE)]  # noqa: PTH118 - keeps `./`
-
-
-def _below(folder: str) -> Iterator[str]:
-    for at, folders, names in os.walk(folder):
-        # Hidden folders and installed packages contain other people's files.
-        folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
-        yield from (os.path.join(at, name) for name in names if _is_known(name))  # noqa: PTH118 - as above
+            yield from sorted(files_below(file, _is_known)) or [os.path.join(file, DEFAULT_FILE)]  # noqa: PTH118 - keeps `./`
 
 
 def _is_known(name: str) -> bool:
-    return name in _NAMES or name.endswith(_SCENARIOS)
+    return is_configuration(name) or is_scenarios(name)

@@ -4,7 +4,6 @@
 findings inside of the edited blocks count. Neither imports a hook module.
 """
 
-import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -12,14 +11,13 @@ from typing import Final
 
 import attrs
 
+from channeld.config.kinds import CONFIGURATIONS, is_configuration, is_scenarios
 from channeld.config.source import FileSystem
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.lsp.blocks import WHOLE, Blocks
 from channeld.lsp.buffers import overlaid, shown_name
 from channeld.plan.load import check, check_any
 
-_CONFIGURATIONS: Final = ("channels.yaml", "channels.yml")
-_SCENARIOS: Final = (".test.yaml", ".test.yml")
 VERSION: Final = re.compile(r"^channeld[ \t]*:", re.MULTILINE)
 """A line that makes a file a configuration, whatever it is called."""
 
@@ -39,16 +37,6 @@ class Checkup:
     findings: tuple[Diagnostic, ...] = ()
     files: tuple[str, ...] = ()
     listed: Mapping[str, list[str]] = attrs.field(factory=dict)
-
-
-def is_scenarios(name: str) -> bool:
-    """Whether a file is a scenario file, by its name."""
-    return name.endswith(_SCENARIOS)
-
-
-def is_configuration(name: str) -> bool:
-    """Whether a file is a configuration by its name; other files are if they declare a version."""
-    return posixpath.basename(name) in _CONFIGURATIONS
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -98,7 +86,7 @@ def above(name: str) -> Iterator[str]:
         return
     folder = Path(name).absolute().parent
     for at in [folder, *folder.parents][:_LEVELS]:
-        for candidate in _CONFIGURATIONS:
+        for candidate in CONFIGURATIONS:
             if (at / candidate).is_file():
                 yield shown_name(str(at / candidate))
 

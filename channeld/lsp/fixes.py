@@ -11,12 +11,13 @@ from typing import Final
 
 import attrs
 
+from channeld.config.kinds import is_scenarios
 from channeld.config.tree import MapNode, Tree
 from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.lsp.blocks import cut
 from channeld.lsp.buffers import Buffer, Caret, TextSpan
-from channeld.lsp.checking import is_scenarios, part, scenario_part
+from channeld.lsp.checking import part, scenario_part
 from channeld.lsp.projects import Projects
 from channeld.lsp.view import reduced
 from channeld.pointer import tokens

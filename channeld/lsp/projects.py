@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from channeld.config.kinds import is_configuration, is_scenarios
 from channeld.config.load import file_system
 from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.lsp.blocks import Blocks, cut
@@ -19,9 +20,7 @@ from channeld.lsp.checking import (
     VERSION,
     Around,
     Checkup,
-    is_configuration,
     is_of,
-    is_scenarios,
     part,
     scenario_part,
 )

@@ -11,13 +11,13 @@ from typing import Final
 
 import attrs
 
+from channeld.config.kinds import is_scenarios
 from channeld.config.language import LANGUAGE
 from channeld.config.letters import resolve
 from channeld.config.tree import MapNode, Node, Tree, TreeEntry
 from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
-from channeld.lsp.checking import is_scenarios
 from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
 from channeld.lsp.names import NameKind, channel_of, kind_at, message_of
 from channeld.lsp.projects import Projects

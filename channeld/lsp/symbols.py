@@ -8,11 +8,11 @@ from typing import Final
 
 import attrs
 
+from channeld.config.kinds import is_scenarios
 from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
 from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, TextSpan
-from channeld.lsp.checking import is_scenarios
 from channeld.lsp.projects import Projects
 
 _SECTIONS: Final = ("auth", "backends", "schemas")

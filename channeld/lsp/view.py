@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from channeld.auth.types import authenticator
+from channeld.config.kinds import is_scenarios
 from channeld.config.load import load
 from channeld.config.model import Config
 from channeld.config.source import Sources
@@ -23,7 +24,6 @@ from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.blocks import Blocks
 from channeld.lsp.buffers import Caret, TextSpan
-from channeld.lsp.checking import is_scenarios
 from channeld.lsp.projects import Projects
 from channeld.plan.hook_source import HookSource, find_module
 from channeld.pointer import at, tokens, value_at

@@ -11,24 +11,13 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.protocol.frames import Frame, Json
+from channeld.protocol.reserved import FRAMES
 from channeld.scenarios.instrumentation import FrameOrigin
 from channeld.scenarios.matching import Deviation, Env, compare, shown
 from channeld.scenarios.model import Pattern
 from channeld.scenarios.outcome import TimelineEntry
 
-SPOKEN: Final = frozenset(
-    {
-        "authenticated",
-        "subscribed",
-        "unsubscribed",
-        "presence",
-        "ack",
-        "pong",
-        "history",
-        "token_expiring",
-        "disconnect",
-    }
-)
+SPOKEN: Final = frozenset({one.type for one in FRAMES if one.side == "server"} - {"reply", "error"})
 """The types that the server itself speaks. Not `reply`, whose fields are a hook's, and not `error`."""
 
 

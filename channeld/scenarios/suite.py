@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from channeld.config.kinds import CONFIGURATIONS, files_below, is_scenarios
 from channeld.config.load import file_system
 from channeld.config.source import FileSystem
 from channeld.config.yaml import parse
@@ -28,9 +29,7 @@ from channeld.scenarios.structure import structure
 from channeld.suggest import did_you_mean
 from channeld.telemetry import silenced
 
-CONFIG: Final = "channels.yaml"
-_ENDINGS: Final = (".test.yaml", ".test.yml")
-_SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
+CONFIG: Final = CONFIGURATIONS[0]
 _WORTH_A_PROCESS: Final = 100_000
 """Bytes of scenario files: a process takes as long to start as these to read and run."""
 
@@ -69,18 +68,9 @@ def find_files(paths: Iterable[str]) -> list[str]:
     """Scenario files: those named, and every `*.test.yaml` below each folder; without duplicates, in order."""
     found: dict[str, None] = {}
     for path in paths:
-        found.update(dict.fromkeys(sorted(_below(path)) if Path(path).is_dir() else [path]))
+        below = map(os.path.normpath, files_below(path, is_scenarios))
+        found.update(dict.fromkeys(sorted(below) if Path(path).is_dir() else [path]))
     return list(found)
-
-
-def _below(folder: str) -> Iterator[str]:
-    for at, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
-        yield from (
-            os.path.normpath(os.path.join(at, name))  # noqa: PTH118 - as the user named the folder
-            for name in names
-            if name.endswith(_ENDINGS)
-        )
 
 
 def read_file(file: str) -> Parsed:
@@ -139,11 +129,6 @@ def run_files(
 def _worthwhile(files: Sequence[str]) -> int:
     size = sum(Path(file).stat().st_size for file in files if Path(file).is_file())
     return min(os.cpu_count() or 1, size // _WORTH_A_PROCESS)
-
-
-def run_file(parsed: Parsed, options: Options | None = None) -> FileResult:
-    """Run one file in this process."""
-    return Runs(options or Options()).run(parsed)
 
 
 class Runs:

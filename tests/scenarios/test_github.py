@@ -1,6 +1,6 @@
 from channeld.scenarios.github import render_github_outcomes
 from channeld.scenarios.outcome import FileResult
-from channeld.scenarios.suite import read_text, run_file
+from channeld.scenarios.suite import Options, Runs, read_text
 from tests.scenarios.kit import run
 
 TEXT = 'scenarios: [{name: "a, b: 100%", clients: {ann: {path: /nowhere}}, steps: []}]'
@@ -18,7 +18,7 @@ def test_a_failure_is_one_annotation_and_the_count_is_text() -> None:
 
 
 def test_findings_and_unreadable_files_are_annotations() -> None:
-    broken = run_file(read_text("scenarios: []", "a.test.yaml"))
+    broken = Runs(Options()).run(read_text("scenarios: []", "a.test.yaml"))
     gone = FileResult(file="b.test.yaml", unreadable="No such file")
     lines = render_github_outcomes([broken, gone], 0).splitlines()
     assert lines[0] == (

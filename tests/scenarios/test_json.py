@@ -2,7 +2,7 @@ import json
 
 from channeld.scenarios.coverage import cover
 from channeld.scenarios.json import render_json_outcomes
-from channeld.scenarios.suite import read_text, run_file
+from channeld.scenarios.suite import Options, Runs, read_text
 from tests.scenarios.kit import ROOM, run
 
 FAILING = (
@@ -38,7 +38,7 @@ def test_differences_have_their_places() -> None:
 
 
 def test_findings_and_unreadable_files_are_in_it() -> None:
-    result = run_file(read_text("scenarios: []", "a.test.yaml"))
+    result = Runs(Options()).run(read_text("scenarios: []", "a.test.yaml"))
     document = json.loads(render_json_outcomes([result], 0))
     assert document["diagnostics"][0]["code"] == "CH813"
     assert document["summary"]["errors"] == 1

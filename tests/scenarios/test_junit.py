@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 from channeld.scenarios.junit import render_junit_outcomes
 from channeld.scenarios.outcome import FileResult
-from channeld.scenarios.suite import read_text, run_file
+from channeld.scenarios.suite import Options, Runs, read_text
 from tests.scenarios.kit import run
 
 TEXT = """\
@@ -31,7 +31,7 @@ def test_each_scenario_is_a_case() -> None:
 
 
 def test_a_broken_file_is_one_case_with_an_error() -> None:
-    broken = run_file(read_text("scenarios: []", "a.test.yaml"))
+    broken = Runs(Options()).run(read_text("scenarios: []", "a.test.yaml"))
     gone = FileResult(file="b.test.yaml", unreadable="No such file")
     root = ET.fromstring(render_junit_outcomes([broken, gone], 0))
     assert (root.attrib["tests"], root.attrib["errors"]) == ("2", "2")

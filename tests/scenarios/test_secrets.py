@@ -2,7 +2,7 @@ from pathlib import Path
 
 from channeld.scenarios.outcome import FileResult
 from channeld.scenarios.secrets import value_texts, without
-from channeld.scenarios.suite import read_file, run_file
+from channeld.scenarios.suite import Options, Runs, read_file
 from channeld.scenarios.text import render_outcome
 
 CONFIG = """
@@ -30,7 +30,7 @@ def test_a_marked_value_is_nowhere_in_the_report(tmp_path: Path) -> None:
     (tmp_path / "channels.yaml").write_text(CONFIG)
     file = tmp_path / "a.test.yaml"
     file.write_text(SCENARIOS)
-    result = run_file(read_file(str(file)))
+    result = Runs(Options()).run(read_file(str(file)))
     (outcome,) = result.outcomes
     text = render_outcome(outcome, result.text)
     assert "received another frame" in text or "did not receive" in text, text

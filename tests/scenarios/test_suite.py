@@ -5,10 +5,10 @@ import pytest
 from channeld.scenarios.outcome import Status
 from channeld.scenarios.suite import (
     Options,
+    Runs,
     find_files,
     read_file,
     read_text,
-    run_file,
     run_files,
 )
 
@@ -39,7 +39,7 @@ def test_the_configuration_is_found_upwards() -> None:
     Path("channels.yaml").write_text(CONFIG)
     Path("a/b").mkdir(parents=True)
     Path("a/b/it.test.yaml").write_text(GOOD)
-    result = run_file(read_file("a/b/it.test.yaml"))
+    result = Runs(Options()).run(read_file("a/b/it.test.yaml"))
     assert [one.status for one in result.outcomes] == [Status.PASS, Status.PASS]
     assert result.reached is not None
     assert result.reached.config == "channels.yaml"
@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_run_says_why(
 ) -> None:
     if config is not None:
         Path("channels.yaml").write_text(config)
-    result = run_file(read_text(text, "it.test.yaml"))
+    result = Runs(Options()).run(read_text(text, "it.test.yaml"))
     assert result.is_broken
     assert result.outcomes == ()
     assert result.diagnostics[0].code == code
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_run_says_why(
 
 def test_an_invalid_configuration_shows_its_first_errors() -> None:
     Path("channels.yaml").write_text("channeld: 1\n")
-    [finding] = run_file(read_text(GOOD, "it.test.yaml")).diagnostics
+    [finding] = Runs(Options()).run(read_text(GOOD, "it.test.yaml")).diagnostics
     assert finding.related[0].message.startswith("CH104: ")
     assert finding.help == "`channeld validate channels.yaml` shows all of it"
 
@@ -78,15 +78,17 @@ def test_an_invalid_configuration_shows_its_first_errors() -> None:
 def test_env_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACE", "nonsense")
     Path("channels.yaml").write_text(CONFIG + "server: {drain: '${PLACE}'}\n")
-    assert run_file(read_text(GOOD, "it.test.yaml")).is_broken
-    assert not run_file(read_text(f"env: {{PLACE: 5s}}\n{GOOD}", "it.test.yaml")).is_broken
+    assert Runs(Options()).run(read_text(GOOD, "it.test.yaml")).is_broken
+    assert (
+        not Runs(Options()).run(read_text(f"env: {{PLACE: 5s}}\n{GOOD}", "it.test.yaml")).is_broken
+    )
 
 
 def test_only_what_is_selected_runs() -> None:
     Path("channels.yaml").write_text(CONFIG)
-    result = run_file(read_text(GOOD, "it.test.yaml"), Options(select="TW"))
+    result = Runs(Options(select="TW")).run(read_text(GOOD, "it.test.yaml"))
     assert [one.name for one in result.outcomes] == ["two"]
-    assert run_file(read_text(GOOD, "it.test.yaml"), Options(select="x")).outcomes == ()
+    assert Runs(Options(select="x")).run(read_text(GOOD, "it.test.yaml")).outcomes == ()
 
 
 def test_words_that_yaml_1_1_read_otherwise_are_text() -> None:
@@ -95,7 +97,7 @@ def test_words_that_yaml_1_1_read_otherwise_are_text() -> None:
 
 
 def test_a_file_that_cannot_be_read() -> None:
-    result = run_file(read_file("nowhere.test.yaml"))
+    result = Runs(Options()).run(read_file("nowhere.test.yaml"))
     assert result.unreadable == "No such file or directory"
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
-from channeld.scenarios.suite import read_text, run_file
+from channeld.scenarios.suite import Options, Runs, read_text
 
 ENTRIES = [entry for entry in CATALOGUE.values() if entry.code.startswith("CH8")]
 CONFIG = """\
@@ -15,7 +15,7 @@ channels:
 
 
 def codes(text: str) -> list[str]:
-    return [one.code for one in run_file(read_text(text, "it.test.yaml")).diagnostics]
+    return [one.code for one in Runs(Options()).run(read_text(text, "it.test.yaml")).diagnostics]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
