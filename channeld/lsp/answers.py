@@ -6,12 +6,11 @@ from typing import Final
 import attrs
 
 from channeld.lsp.buffers import Caret, TextSpan
-from channeld.lsp.completion import offers
+from channeld.lsp.completion import Offer, offers
 from channeld.lsp.definition import definitions
 from channeld.lsp.findings import range_of
 from channeld.lsp.fixes import Fix, fixes
 from channeld.lsp.hover import hover
-from channeld.lsp.offer import Offer
 from channeld.lsp.projects import Projects
 from channeld.lsp.rename import rename, renamed_at
 from channeld.lsp.symbols import Outline, OutlineEntry

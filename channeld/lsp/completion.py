@@ -7,27 +7,54 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Final
 
+import attrs
+
 from channeld.config.normalizers import beside
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Severity
 from channeld.lsp.buffers import Caret, TextSpan
+from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
 from channeld.lsp.cursor import MARK, Cursor, cursor_at
 from channeld.lsp.fields import fields_of, roots
 from channeld.lsp.names import NameKind, channel_of, is_schema, is_template, kind_at, params_of
-from channeld.lsp.offer import Offer, is_quoted, quoted
 from channeld.lsp.projects import Projects
 from channeld.lsp.rules import described, keys_of, rules_at, takes_mapping, words_of
-from channeld.lsp.spoken import spoken
 from channeld.lsp.view import View, hook_root, hook_source
 from channeld.plan.hook_import import module_names
-from channeld.pointer import at, tokens
+from channeld.pointer import at, tokens, value_at
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, TYPES
+
 
 MOST: Final = 500
 _IGNORE: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)$")
 _HOLDERS: Final = ("$defs", "definitions", "properties")
 _NAMED_SCHEMAS: Final = (["properties"], ["$defs"], ["patternProperties"])
 _CODE: Final = re.compile(r"[A-Za-z0-9]*$")
+
+
+@attrs.frozen(slots=True)
+class Offer:
+    """One completion: label, inserted text if different, kind, and Markdown."""
+
+    label: str
+    kind: str
+    text: str = attrs.field(default="", kw_only=True)
+    detail: str = attrs.field(default="", kw_only=True)
+    documentation: str = attrs.field(default="", kw_only=True)
+    rank: int = attrs.field(default=5, kw_only=True)
+
+
+def quoted(word: str, cursor: Cursor) -> str:
+    """A value as written here: quoted if necessary and not quoted yet."""
+    is_odd = word[:1] in "{[*&#!|>%@`" or "{" in word
+    return f'"{word}"' if is_odd and not is_quoted(cursor) else word
+
+
+def is_quoted(cursor: Cursor) -> bool:
+    """Whether a quote precedes the word at the cursor."""
+    line = cursor.view.tree.lines
+    start = line.offset(cursor.span.start.line + 1) + cursor.span.start.column
+    return line.text[start - 1 : start] in ("'", '"')
 
 
 def offers(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, list[Offer]] | None:
@@ -53,7 +80,7 @@ def _offered(projects: Projects, cursor: Cursor) -> tuple[TextSpan, Iterator[Off
         return cursor.span, _of_schema(cursor)
     if cursor.view.is_scenarios:
         keys = _keys(cursor, cursor.siblings, colon=": ") if cursor.is_key else _values(cursor)
-        return cursor.span, chain(spoken(projects, cursor), keys)
+        return cursor.span, chain(_spoken(projects, cursor), keys)
     expression = cursor.template
     if expression is not None and is_template(cursor.pointer):
         last = expression.rpartition(".")[2]
@@ -296,3 +323,55 @@ def _fields(cursor: Cursor, expression: str) -> Iterator[Offer]:
         label = field if is_certain else f"{field}?"
         detail = "" if is_certain else "may be missing"
         yield Offer(label, "field", detail=detail, rank=1 if is_certain else 2)
+
+
+# ------------------------------------------------------------------------------------------------------- scenarios
+
+
+def _spoken(projects: Projects, cursor: Cursor) -> Iterator[Offer]:
+    """Names from the configuration for a scenario file."""
+    conversation = Conversation(projects, cursor.view.name, cursor.view.tree)
+    pointer, path = cursor.pointer, cursor.path
+    if cursor.is_key and path[-1:] == ["hooks"]:
+        for hook in conversation.hooks():
+            yield Offer(hook, "function", text=f'"{hook}": ', rank=1)
+    elif (cursor.is_key or cursor.own_line) and len(path) == 4 and path[2] == "steps":
+        clients = value_at(cursor.view.tree.value, at("/scenarios", path[1], "clients"))
+        for client in clients if isinstance(clients, dict) else ():
+            yield Offer(client, "variable", text=f"{client}: ", detail="client", rank=1)
+    elif FRAMES.fullmatch(pointer) or PUBLISHED.fullmatch(pointer):
+        yield from _types(conversation, pointer)
+    elif path[-2:] == ["publish", "channel"]:
+        yield from (Offer(one, "reference", rank=1) for one in conversation.paths())
+    elif path[-1:] == ["path"]:
+        for channel, written in conversation.paths().items():
+            text = quoted(written, cursor)
+            yield Offer(written, "reference", text=text, detail=channel, rank=1)
+    elif cursor.is_key:
+        yield from _frame_fields(conversation, cursor)
+
+
+def _types(conversation: Conversation, pointer: str) -> Iterator[Offer]:
+    """The types of the channels that a frame may be on; sent frames are messages."""
+    sections = ("messages",) if "send" in tokens(pointer) else ("events", "messages")
+    for channel in conversation.channels_at(pointer):
+        view = conversation.view_of(channel)
+        for section in sections if view is not None else ():
+            for name in view.names("channels", channel, section) if view is not None else ():
+                yield Offer(name, "reference", detail=f"{section} of {channel}", rank=1)
+
+
+def _frame_fields(conversation: Conversation, cursor: Cursor) -> Iterator[Offer]:
+    """The fields of a frame, by the schema of its type."""
+    if not FRAMES.fullmatch(f"{cursor.pointer}/type"):
+        return
+    type_ = value_at(cursor.view.tree.value, f"{cursor.pointer}/type")
+    fields: dict[str, bool] = {} if "type" in cursor.siblings else {"type": True}
+    for channel in conversation.channels_at(cursor.pointer) if isinstance(type_, str) else ():
+        view = conversation.view_of(channel)
+        for section in ("events", "messages") if view is not None else ():
+            where = at("/channels", channel, section, str(type_), "schema")
+            fields.update(view.fields(where) if view is not None else {})
+    for field in fields:
+        if field not in cursor.siblings:
+            yield Offer(field, "field", text=f"{field}: ", rank=1)

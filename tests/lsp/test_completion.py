@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from channeld.lsp.completion import offers
-from channeld.lsp.offer import Offer
+from channeld.lsp.completion import Offer, is_quoted, offers, quoted
+from channeld.lsp.cursor import cursor_at
 from tests.lsp.parts import at_mark
 
 ROUTE = "        route: room\n"
@@ -142,3 +142,69 @@ def test_beyond_the_text_nothing_is_offered(chat: Path) -> None:
     projects, name, caret = at_mark(chat, LOBBY, "    |\n")
     assert offers(projects, "nowhere", caret) is None
     assert offers(projects, name, caret._replace(line=999)) is None
+
+
+@pytest.mark.parametrize(
+    ("new", "word", "written"),
+    [
+        ("rooms: |", "lobby", "lobby"),
+        ("rooms: |", "{params.x}", '"{params.x}"'),
+        ("rooms: |", "a-{params.x}", '"a-{params.x}"'),
+        ("rooms: |", "#/schemas/x", '"#/schemas/x"'),
+        ("rooms: '|'", "{params.x}", "{params.x}"),
+        ('rooms: "|', "{params.x}", "{params.x}"),
+    ],
+)
+def test_words_are_quoted_where_they_would_be_something_else(
+    new: str, word: str, written: str, chat: Path
+) -> None:
+    cursor = cursor_at(*at_mark(chat, "rooms: lobby", new))
+    assert cursor is not None
+    assert quoted(word, cursor) == written
+    assert is_quoted(cursor) == (new[7] in "'\"")
+
+
+def test_an_offer_is_its_label_unless_it_says_otherwise() -> None:
+    assert Offer("x", "value") == Offer("x", "value", text="", rank=5)
+
+
+SEND = "{send: {type: say, text: hi}}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (SEND, "{send: {type: |}}", {"say"}),
+        (SEND, "{send: {type: say, |}}", {"text", "tone"}),
+        (SEND, "{send: {|}}", {"type"}),
+        ("{type: said, text: hi}", "{type: |}", {"said", "say"}),
+        ("{type: said, text: hi}", "{type: said, |}", {"text", "from"}),
+        ("channel: lobby,", "channel: |,", {"room", "lobby"}),
+        ("{type: news, text: said}", "{type: |}", {"news"}),
+        ("eve: {path: /lobby}", "eve: {path: |}", {"/lobby", "/rooms/{room_id}"}),
+        (f"- ann: {SEND}", "- |", {"ann", "eve", "advance", "publish"}),
+        (f"- ann: {SEND}", "- {|}", {"ann", "eve"}),
+        ("scenarios:\n", "hooks: {|}\nscenarios:\n", {"hooks:welcome", "hooks:no_shouting"}),
+        ("scenarios:\n", "config: |\nscenarios:\n", {"channels.yaml"}),
+    ],
+)
+def test_names_of_the_configuration_are_offered(
+    old: str, new: str, expected: set[str], chat: Path
+) -> None:
+    found = offers(*at_mark(chat.parent / "chat.test.yaml", old, new))
+    assert found is not None
+    assert expected - {one.label for one in found[1]} == set()
+
+
+def test_what_is_sent_is_a_message(chat: Path) -> None:
+    found = offers(*at_mark(chat.parent / "chat.test.yaml", SEND, "{send: {type: |}}"))
+    assert found is not None
+    assert "said" not in {one.label for one in found[1]}
+
+
+def test_a_path_with_a_param_is_quoted(chat: Path) -> None:
+    old = "eve: {path: /lobby}"
+    found = offers(*at_mark(chat.parent / "chat.test.yaml", old, "eve: {path: |}"))
+    assert found is not None
+    [room] = [one for one in found[1] if one.label == "/rooms/{room_id}"]
+    assert room.text == '"/rooms/{room_id}"'
