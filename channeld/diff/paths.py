@@ -14,8 +14,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compare.candidates import Prober
 from channeld.schema.compare.normalize import form_of
-from channeld.schema.compare.schema_ref import Node, Part, implied
-from channeld.schema.compare.subschemas import number
+from channeld.schema.compare.schema_ref import Node, Part, implied, number
 
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 _NUMBERS: Final = frozenset({"integer", "number"})

@@ -24,7 +24,6 @@ from channeld.plan.hook_import import module_names
 from channeld.pointer import at, tokens, value_at
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, TYPES
 
-
 MOST: Final = 500
 _IGNORE: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)$")
 _HOLDERS: Final = ("$defs", "definitions", "properties")

@@ -1,10 +1,12 @@
 """All JSON Schemas of a configuration: finds, resolves and compiles each once, with its guarantees."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
+import jsonschema_rs
 
 from channeld.config.language import joined, last_key
 from channeld.config.meant import entry
@@ -18,7 +20,6 @@ from channeld.schema.bundle import bundle
 from channeld.schema.compiled import compiled
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.guarantees import RefusedShape, Shape
-from channeld.schema.metaschema import against_meta_schema
 from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import (
     SchemaError,
@@ -254,3 +255,22 @@ def _is_of_url(pointer: str) -> bool:
 
 def _may_be_path(pointer: str) -> bool:
     return pointer.startswith("/channels/") and pointer.endswith(("/schema", "/presence/state"))
+
+
+MAX_FINDINGS: Final = 5
+_LONGEST: Final = 120
+
+
+def against_meta_schema(schema: Json, pointer: str = "") -> Iterator[SchemaError]:
+    """Violations of the meta-schema that `$schema` names (by default 2020-12); `pointer` is the schema's."""
+    if not isinstance(schema, dict | bool) or jsonschema_rs.meta.is_valid(schema):
+        return
+    # Imported only for an invalid schema: loading it takes longer than everything else here.
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 - rare
+
+    draft = validators.validator_for(schema, default=Draft202012Validator)
+    errors = draft(draft.META_SCHEMA).iter_errors(schema)
+    for error in itertools.islice(errors, MAX_FINDINGS):
+        words = error.message if len(error.message) <= _LONGEST else f"{error.message[:_LONGEST]}…"
+        keyword = f"`{error.path[-1]}`: " if error.path else ""
+        yield SchemaError("CH201", at(pointer, *error.absolute_path), f"{keyword}{words}")

@@ -4,6 +4,8 @@
 request is retried with the same `webhook-id` and body and a new signature; later events wait, so order is kept.
 """
 
+import hashlib
+import hmac
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
@@ -19,7 +21,6 @@ from channeld.telemetry.tracing import Tracing
 from channeld.webhooks.endpoint import Endpoint, Reply
 from channeld.webhooks.queue import EventQueue
 from channeld.webhooks.retries import Retries, fate, read_retry_after
-from channeld.webhooks.signature import HEADER, sign
 
 TIME_LIMIT: Final = 10.0
 """Seconds that a request may take, from the connection to the answer's end."""
@@ -190,7 +191,7 @@ class WebhookSender:
             **dict(signed_headers(secret, id, moment, body)),
             # Until version 2 of the language, for receivers that know nothing else.
             "Channeld-Delivery": id,
-            HEADER: sign(secret, moment, body),
+            "Channeld-Signature": sign(secret, moment, body),
         }
         span = None
         if self.tracing is not None:
@@ -234,3 +235,15 @@ class WebhookSender:
         for reason, events in self._unsaid.items():
             log("webhook_dropped", url=self._webhook.url, events=events, reason=reason)
         self._unsaid.clear()
+
+
+def sign(secret: str, moment: int, body: bytes) -> str:
+    """The signature from before Standard Webhooks, `t=MOMENT,v1=HEX`, which is sent until version 2 of the language.
+
+    Args:
+        secret: the key (as UTF-8) of an HMAC-SHA256 (RFC 2104) over the moment, a dot and the body.
+        moment: whole seconds since the Unix epoch; it is signed, so an old request cannot be replayed as a new one.
+        body: the request's.
+    """
+    digest = hmac.new(secret.encode(), b"%d." % moment + body, hashlib.sha256).hexdigest()
+    return f"t={moment},v1={digest}"

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from channeld.config.kinds import is_configuration, is_scenarios
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.lsp.buffers import Buffer
-from channeld.lsp.checking import VERSION, above, is_configuration, is_of, is_scenarios, part, whole
+from channeld.lsp.checking import VERSION, above, is_of, part, whole
 from channeld.lsp.projects import Projects
 from channeld.plan.load import check_any
 from tests.lsp.parts import CHAT, opened

@@ -11,8 +11,7 @@ from channeld.telemetry.tracing import Span, Tracing
 from channeld.testing import VirtualRuntime
 from channeld.webhooks.endpoint import Reply
 from channeld.webhooks.queue import EventQueue
-from channeld.webhooks.sender import Poster, WebhookSender
-from channeld.webhooks.signature import sign
+from channeld.webhooks.sender import Poster, WebhookSender, sign
 from tests.webhooks.kit import SECRET, FakePoster, backend, event, plain, receiver, webhook
 
 AWAY = Reply(reason="no route")
@@ -290,3 +289,9 @@ async def test_it_counts(patient_clock: MockClock) -> None:
         ("channeld_webhooks_requests_total", "0", "refused"): 1,
         ("channeld_webhooks_waiting", "0"): 0,
     }
+
+
+def test_the_value_is_what_openssl_makes() -> None:
+    # printf '1700000000.{}' | openssl dgst -sha256 -hmac key
+    digest = "9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
+    assert sign("key", 1_700_000_000, b"{}") == f"t=1700000000,v1={digest}"

@@ -11,8 +11,7 @@ from channeld.schema.cases import identity, type_of
 from channeld.schema.compare.difference import OTHER, SchemaPosition
 from channeld.schema.compare.normal_form import Form
 from channeld.schema.compare.normalize import form_of
-from channeld.schema.compare.schema_ref import Node
-from channeld.schema.compare.subschemas import number
+from channeld.schema.compare.schema_ref import Node, number
 from channeld.schema.sample import numbers, texts
 from channeld.schema.vocabulary import as_number
 

@@ -4,8 +4,7 @@ from typing import Final
 
 from channeld.schema.compare.normal_form import NUMBERS, Form
 from channeld.schema.compare.normalize import form_of
-from channeld.schema.compare.schema_ref import Node
-from channeld.schema.compare.subschemas import number
+from channeld.schema.compare.schema_ref import Node, number
 
 MAX_DEPTH: Final = 8
 _COUNTED: Final = {"string": "Length", "array": "Items", "object": "Properties"}

@@ -10,7 +10,7 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
 from channeld.schema.compare.difference import Effect, Fact, SchemaPosition, Spot
 from channeld.schema.compare.normal_form import COUNTS, Constraint, Edge, Form
-from channeld.schema.compare.subschemas import number
+from channeld.schema.compare.schema_ref import number
 from channeld.schema.words import choices, shown, types_in_words
 
 _UNITS: Final = {"string": "character", "array": "item", "object": "field"}

@@ -7,8 +7,7 @@ import attrs
 
 from channeld.protocol.frames import Json
 from channeld.schema.cases import ALL
-from channeld.schema.compare.schema_ref import Node, Part
-from channeld.schema.compare.subschemas import below, item_part, property_parts
+from channeld.schema.compare.schema_ref import Node, Part, below, item_part, property_parts
 from channeld.schema.vocabulary import listed, mapping
 
 NUMBERS: Final = frozenset({"integer", "number"})

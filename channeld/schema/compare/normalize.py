@@ -15,8 +15,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import declared_types, identity, type_of
 from channeld.schema.compare.normal_form import COUNTS, NUMBERS, Constraint, Edge, Form
-from channeld.schema.compare.schema_ref import Node, Part
-from channeld.schema.compare.subschemas import below, number
+from channeld.schema.compare.schema_ref import Node, Part, below, number
 from channeld.schema.vocabulary import FORMATS, as_number, listed
 
 _OPAQUE: Final[Mapping[str, str]] = {
