@@ -1,4 +1,4 @@
-"""The works of coming and going: clients that join a room with history and presence, twenty at a time, and leave it again.
+"""The works of coming and going: clients that come to a room, twenty at a time, and leave it again.
 
 What is measured is the CPU time of servers and Valkey for one client that comes and goes, by their processes' clocks. The
 client here is slow and simple: each of the twenty is asked for, then each is waited for.
@@ -39,8 +39,8 @@ def read_until(sock: socket.socket, mark: bytes) -> None:
         heard += data
 
 
-def come(servers: Servers, setup: SetUp, paths: list[str]) -> list[socket.socket]:
-    """Clients in their rooms, one after the other on each of the nodes."""
+def come(servers: Servers, setup: SetUp, paths: list[str], joined: bytes) -> list[socket.socket]:
+    """Clients that have heard `joined`, one after the other on each of the nodes."""
     ports = servers.ports
     clients = [dial(ports[at % len(ports)], setup, path) for at, path in enumerate(paths)]
     if setup.greeting:
@@ -48,7 +48,7 @@ def come(servers: Servers, setup: SetUp, paths: list[str]) -> list[socket.socket
             read_until(client, setup.opened)
             client.sendall(setup.greeting)
     for client in clients:
-        read_until(client, setup.joined)
+        read_until(client, joined)
     return clients
 
 
@@ -67,7 +67,7 @@ def go(clients: list[socket.socket]) -> None:
 def watching(servers: Servers, setup: SetUp, count: int) -> Iterator[None]:
     """Some clients are in the room that the others come to, while the block lasts."""
     paths = [setup.hall("busy", f"w{number}") for number in range(count)]
-    there = [client for path in paths for client in come(servers, setup, [path])]
+    there = [client for path in paths for client in come(servers, setup, [path], setup.present)]
     is_over = threading.Event()
     reader = threading.Thread(target=drain, args=(there, is_over))
     reader.start()
@@ -87,23 +87,32 @@ def drain(clients: list[socket.socket], is_over: threading.Event) -> None:
 
 
 def join(
-    servers: Servers, setup: SetUp, seconds: float, clocks: Callable[[], list[float]], *, busy: bool
+    servers: Servers, setup: SetUp, seconds: float, clocks: Callable[[], list[float]], work: str
 ) -> Result:
-    """Clients come and go for that many seconds: to rooms of their own, or (`busy`) all to one where others are.
+    """Clients come and go for that many seconds.
+
+    Args:
+        work: `plain`, to rooms of their own that keep nothing and tell nobody; `join`, to rooms of their own with
+            history and presence; `churn`, all to one such room where others are.
 
     Returns how many, the seconds, and how each clock went on for one of them, in microseconds.
     """
-    number = 0
+    number, joined = 0, setup.joined if work == "plain" else setup.present
+
+    def path() -> str:
+        if work == "plain":
+            return setup.path.format(room=f"p{number}")
+        return setup.hall("busy" if work == "churn" else f"j{number}", f"u{number}")
 
     def turn() -> None:
         nonlocal number
         paths = []
         for _ in range(AT_A_TIME):
             number += 1
-            paths.append(setup.hall("busy" if busy else f"j{number}", f"u{number}"))
-        go(come(servers, setup, paths))
+            paths.append(path())
+        go(come(servers, setup, paths, joined))
 
-    with watching(servers, setup, WATCHERS if busy else 0):
+    with watching(servers, setup, WATCHERS if work == "churn" else 0):
         for _ in range(WARMUP):
             turn()
         time.sleep(0.2)

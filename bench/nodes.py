@@ -16,7 +16,7 @@ from typing import Any
 from install import BENCH, NotInstalledError, compile_c, install
 from joins import join
 from measure import FailedError, Result, cores, drive, raise_file_limit, spent
-from nodes_report import markdown, write_document
+from nodes_report import COMING, markdown, write_document
 from report import QUIET, commit, machine
 from setups import KEY, SETUPS, Servers, SetUp, cores_of, name_of, serving
 
@@ -152,11 +152,11 @@ def requests(servers: Servers, path: str, body: str, count: int, events: int) ->
     }
 
 
-def coming(setup: SetUp, servers: Servers, seconds: float, *, busy: bool) -> Result:
+def coming(setup: SetUp, servers: Servers, seconds: float, work: str) -> Result:
     """What it costs that one client comes to a room and leaves it again."""
     pids, shared = [*servers.pids, os.getpid()], len({*cores()})
     with on_core(cores()[1]):
-        result = join(servers, setup, seconds, lambda: [busy_cores(), *map(clock, pids)], busy=busy)
+        result = join(servers, setup, seconds, lambda: [busy_cores(), *map(clock, pids)], work)
     whole, *each = result.pop("clocks")
     apart = split(servers, each[:-1])
     foreign = max(whole - sum(each), 0.0) * result["count"] / 1e6 / result["seconds"] / shared
@@ -199,8 +199,8 @@ def works(setup: SetUp, options: argparse.Namespace) -> dict[str, Callable[[Serv
         for name, load in fans(options.senders).items()
     }
     found |= {
-        name: lambda servers, busy=busy: coming(setup, servers, options.seconds, busy=busy)  # type: ignore[misc]
-        for name, busy in (("join", False), ("churn", True))
+        name: lambda servers, name=name: coming(setup, servers, options.seconds, name)  # type: ignore[misc]
+        for name in COMING
     }
     return found | ({"publish": publish, "batch": batch} if setup.api else {})
 

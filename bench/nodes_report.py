@@ -24,7 +24,7 @@ from setups import SETUPS, SetUp
 
 PAGE = ROOT / "docs" / "topics" / "capacity.md"
 LOADS = ("one", "twenty", "senders", "pair", "rooms", "many", "users")
-COMING = ("join", "churn")
+COMING = ("plain", "join", "churn")
 WORKS = (*LOADS, *COMING, "publish", "batch")
 # What others' CPU is compared with, in the same run.
 COMPARED = ("memory", "starlette", "socket.io")
@@ -108,7 +108,8 @@ def load_cells(record: Record, cell: Callable[[Record, SetUp, str], str]) -> lis
 
 
 def coming_cells(record: Record) -> list[Cell]:
-    heads = ["to a room of its own, and out again", "to a room with 40 others, and out again"]
+    heads = ["to a room that only delivers", "to a room of its own with presence"]
+    heads += ["to a room with presence and 40 others"]
     return _cells(record, cpu_cell, heads, COMING)
 
 

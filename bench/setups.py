@@ -86,7 +86,7 @@ class SetUp:
     """Servers that are one to their clients. `command` starts one node; `path` is a room's, `does` is for the reader.
 
     `has_users`: it knows users and presence; to the others a user is a room, and who comes to a room is not told of. A client says
-    `greeting` when it has heard `opened`, and is in its room when it has heard `joined`.
+    `greeting` when it has heard `opened`, is in its room when it has heard `joined`, and knows who else is there with `present`.
     """
 
     name: str
@@ -105,6 +105,7 @@ class SetUp:
     opened: bytes = b""
     greeting: bytes = b""
     joined: bytes = b"\r\n\r\n"
+    state: bytes = b""
     environment: dict[str, str] = field(default_factory=dict)
 
     def paths(self, rooms: int) -> list[str]:
@@ -115,6 +116,11 @@ class SetUp:
         """A path for each user, whose devices get what one of them says."""
         paths = self.paths(users)
         return [f"/me?{_credentials(f'm{at}')}" for at in range(users)] if self.has_users else paths
+
+    @property
+    def present(self) -> bytes:
+        """What says who is in a room with presence; programs that know none say only that the client is in it."""
+        return self.state or self.joined
 
     def hall(self, room: str, user: str) -> str:
         """The path of a room with history and presence, for a user."""
@@ -163,7 +169,7 @@ def peer(program: str, script: str) -> Callable[[Place], list[str]]:
 
 VALIDATES = "parses, validates against the JSON Schema, counts, limits, routes, re-encodes"
 OURS = {"api": True, "says": "channeld serves", "does": VALIDATES, "has_users": True}
-OURS["joined"] = b'"event":"state"'
+OURS["state"] = b'"event":"state"'
 SHARED = "{redis: {urls: {urls}, prefix: bench}}"
 
 SETUPS: tuple[SetUp, ...] = (
