@@ -502,10 +502,9 @@ class Connection(WatchedOutbox):
         if self.state is not State.GONE:
             self.state, self._reader, self.direct, self.out = State.GONE, None, None, None
             self.paused = True
-            self._unwatch()
             self._admission.waiting.pop(self, None)
             self.let_go()
-            self._driver.release(abort=abort)
+            self._unwatch(abort=abort)
             self._admission.leave(self._seat())
 
     def _seat(self) -> Seat | None:

@@ -90,6 +90,7 @@ def _read_with_h11(data: bytes) -> RequestHead | Malformed:
     except h11.RemoteProtocolError as error:
         # What follows the colon is Python's wording.
         words = str(error).partition(": ")[0][:200]
+        error.__traceback__ = None  # h11 raises it again from a frame that holds it: a cycle
         return Malformed(431 if error.error_status_hint == 431 else 400, words)
     if not isinstance(event, h11.Request):
         return Malformed(400, "Not an HTTP/1.1 request")

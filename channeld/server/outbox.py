@@ -27,6 +27,9 @@ TURN_S = 0.002
 """Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer; and seconds
 for which it then writes."""
 
+_ENDS_S = 0.0005
+"""Of those seconds, for what waits until all is written: a connection's end costs more than its Close frame."""
+
 _SENDS_A_LOOK, _BYTES_A_LOOK = 64, 64 * 1024
 """After this many sends, or about as many bytes, the clock is looked at: a large frame takes the kernel 0.1 ms and more."""
 
@@ -400,7 +403,7 @@ class Fanout:
             # At least some of them.
             is_over = self._flush_some(ends) or is_over
             if self.ended and (is_over or (not self.dirty and self.recipients is None)):
-                is_over = self._call_some(ends) or is_over
+                is_over = self._call_some(min(ends, self._tick() + _ENDS_S)) or is_over
         if is_over:
             self.wake()
 

@@ -28,7 +28,7 @@ from channeld.server.transports.transport import Respond
 from channeld.server.transports.web import EVENT_HEAD, answer
 
 LONGEST_POLL: Final = 30.0
-A_TURN: Final = 16
+A_TURN: Final = 8
 """How many of the reads that a frame wakes are answered in one turn of the loop; each costs about 0.1 ms."""
 LONGEST_STREAM: Final = 60.0
 MOST_BYTES: Final = 1024 * 1024

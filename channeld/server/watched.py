@@ -3,13 +3,33 @@
 from math import inf
 
 from channeld.server.admission import Admission
-from channeld.server.flow import Flow
-from channeld.server.outbox import Outbox, Sends
+from channeld.server.flow import UNKNOWN, Flow
+from channeld.server.outbox import TAKES_NOTHING, Outbox, Sends
 from channeld.server.ports import Driver
 from channeld.server.stall import Stall
 from channeld.server.state import State
 from channeld.server.transports.transport import Transport
 from channeld.timers import Timer
+
+
+class _Released:
+    """The driver of a connection that is gone: with its own they would be a cycle, and wait for the garbage collector."""
+
+    hears = False
+
+    def want_write(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def half_close(self) -> None: ...
+
+    def flow(self) -> Flow:
+        return UNKNOWN
+
+    def release(self, *, abort: bool) -> None: ...
+
+
+_RELEASED = _Released()
 
 
 class WatchedOutbox(Outbox):
@@ -79,11 +99,14 @@ class WatchedOutbox(Outbox):
         if self._timer > min(now + server.ping.interval, self._ends):
             self._set_timer(now + server.ping.interval)
 
-    def _unwatch(self) -> None:
-        """Stop all timers."""
+    def _unwatch(self, *, abort: bool) -> None:
+        """Stop all timers, and let the driver close."""
         self._timer.cancel()
         if self._stall is not None:
             self._stall.cancel()
+            self._stall = None
+        driver, self._driver, self.socket = self._driver, _RELEASED, TAKES_NOTHING
+        driver.release(abort=abort)
 
     def _set_timer(self, deadline: float) -> None:
         """Set the timer to this time, or to when an open connection reaches its maximum age."""

@@ -1,4 +1,7 @@
-"""`python -m tests.hostile --minutes 5`: every attack in full, then again and again; writes docs/topics/hostile-clients.md."""
+"""`python -m tests.hostile --minutes 5`: every attack in full, then again and again; writes docs/topics/hostile-clients.md.
+
+`python -m tests.hostile containers archives` makes those alone, in full, and writes nothing.
+"""
 
 import argparse
 import contextlib
@@ -7,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -64,12 +68,14 @@ def problems_of(scenario: Scenario, siege: Siege, *, lines: int) -> list[str]:
     return found
 
 
-def soak(grounds: dict[bool, Ground], minutes: float) -> tuple[list[Record], list[str]]:
+def soak(
+    grounds: dict[bool, Ground], minutes: float, scenarios: Sequence[Scenario] = SCENARIOS
+) -> tuple[list[Record], list[str]]:
     deadline = time.monotonic() + 60 * minutes
     pause = threading.Event()
     records: list[Record] = []
     problems: list[str] = []
-    for scenario in SCENARIOS:
+    for scenario in scenarios:
         ground = grounds[scenario.name in _KEPT_ALIVE]
         size = scenario.long
         twin = partial(scenario.twin, count=size) if scenario.twin is not None else None
@@ -112,7 +118,10 @@ def write(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
-    minutes = parser.parse_args().minutes
+    parser.add_argument("kinds", nargs="*", help="these alone, once, and the page stays as it is")
+    asked = parser.parse_args()
+    scenarios = [each for each in SCENARIOS if each.name in asked.kinds] or SCENARIOS
+    minutes = 0.0 if asked.kinds else asked.minutes
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         shipped, brisk = (
@@ -122,14 +131,15 @@ def main() -> int:
             for server in (SHIPPED, BRISK)
         )
         first = shipped.read()
-        records, problems = soak({False: shipped, True: brisk}, minutes)
+        records, problems = soak({False: shipped, True: brisk}, minutes, scenarios)
         last = shipped.read()
     ends = (
         f"From the first attack to the last the server went from {first.rss:.0f} to {last.rss:.0f} MiB and from "
         f"{first.files} to {last.files} open files, and used {last.cpu - first.cpu:.0f} s of CPU."
     )
     spent = (time.monotonic() - began) / 60
-    write(render(records, problems, ends, spent))
+    if not asked.kinds:
+        write(render(records, problems, ends, spent))
     print(ends, *problems, sep="\n")
     return 1 if problems else 0
 

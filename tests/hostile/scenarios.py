@@ -172,7 +172,7 @@ SCENARIOS = (
     _row(
         requests.unanswered_closes,
         (50, 1000),
-        twins.short_visits,
+        twins.all_at_once,
         f"{_LET_IN}, close 1000, close 1003",
         may="reset",
         lines=2100,
@@ -247,7 +247,7 @@ SCENARIOS = (
     _row(
         handshakes.unfinished,
         (500, 5000),
-        twins.all_at_once,
+        twins.half_at_once,
         _LET_IN,
         may="reset",
         brisk=True,
@@ -282,7 +282,7 @@ SCENARIOS = (
     _row(
         handshakes.churn,
         (100, 10_000),
-        twins.short_visits,
+        twins.visits_of_a_room,
         "HTTP 101, say",
         may="RATE_LIMITED",
         lines=20_100,

@@ -74,9 +74,14 @@ def visits(ground: Ground, count: int) -> Answers:
     return _visits(ground, count, say("echo") * 200)
 
 
+def half_at_once(ground: Ground, count: int) -> Answers:
+    """As many as those of `unfinished` that are let in."""
+    return all_at_once(ground, count // 2)
+
+
 def all_at_once(ground: Ground, count: int) -> Answers:
-    """Clients that come together, say one thing, and leave together; half of them, as those of `unfinished` that are let in."""
-    clients = [ground.raw() for _ in range(count // 2)]
+    """Clients that come together, say one thing, and leave together."""
+    clients = [ground.raw() for _ in range(count)]
     for client in clients:
         client.pour([head("/good") + say("echo")])
     for client in clients:
@@ -88,6 +93,11 @@ def all_at_once(ground: Ground, count: int) -> Answers:
 
 def short_visits(ground: Ground, count: int) -> Answers:
     return _visits(ground, count, say("echo"))
+
+
+def visits_of_a_room(ground: Ground, count: int) -> Answers:
+    """Connections one after the other, each with one word in a room that it joins."""
+    return _visits(ground, count, say("subscribe", room="one") + say("say", into="one", text="hi"))
 
 
 def _visits(ground: Ground, count: int, text: bytes) -> Answers:

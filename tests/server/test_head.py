@@ -1,5 +1,6 @@
 """Request heads: what the pattern takes, h11 reads the same; what neither takes is refused in words."""
 
+import gc
 import random
 import re
 
@@ -162,3 +163,13 @@ def test_the_end_is_found_only_within_the_limit() -> None:
     assert (len(padded), find_end(padded)) == (LARGEST_HEAD, LARGEST_HEAD)
     assert find_end(b"y" * LARGEST_HEAD) == -1
     assert find_end(padded.replace(b"yy", b"yyy", 1)) == -1
+
+
+def test_what_h11_refuses_leaves_nothing_for_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        assert isinstance(read_head(b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), Malformed)
+        assert [one for one in gc.get_objects() if isinstance(one, h11.RemoteProtocolError)] == []
+    finally:
+        gc.enable()

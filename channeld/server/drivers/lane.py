@@ -138,6 +138,7 @@ class _LaneSocket:
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.socket.close()
+        self.tls = None  # which knows this object
 
     def watch(self, mask: int) -> None:
         """Watch for these events; 0: none."""
@@ -449,7 +450,7 @@ class Lane:
 
     def _turn_of_resumed(self) -> None:
         now = self.admission.now()
-        self.admission.fanout.begin()
+        self.admission.fanout.begin(SHARE_S)
         for number in range(min(SOCKETS_A_TURN, len(self._resumed))):
             if number and self.admission.fanout.is_over():
                 break

@@ -1,6 +1,7 @@
 """The lane's invariants, each by its number in `channeld/server/drivers/lane.py`, and its accepting."""
 
 import errno
+import gc
 import os
 import resource
 import select
@@ -14,7 +15,7 @@ import trio.testing
 
 from channeld.config.model import Limits, Server
 from channeld.server.admission import Admission
-from channeld.server.connection import FRAMES_A_TURN
+from channeld.server.connection import FRAMES_A_TURN, Connection
 from channeld.server.drivers.lane import ACCEPTS_A_TURN, SHARE_S, SOCKETS_A_TURN, Lane, is_supported
 from channeld.server.outbox import TURN_S, Fanout
 from channeld.server.runtime import TrioRuntime
@@ -27,6 +28,7 @@ from tests.server.kit import (
     read_frames,
     request_bytes,
     serving,
+    tls_contexts,
 )
 
 
@@ -139,6 +141,24 @@ async def test_4_a_socket_is_unregistered_before_it_is_closed(turning: Turning) 
     with pytest.raises(OSError, match="descriptor") as raised:
         turning.lane.epoll.modify(fd, select.EPOLLIN)
     assert raised.value.errno in (errno.ENOENT, errno.EBADF)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_4_an_ended_connection_is_freed_without_the_garbage_collector(
+    turning: Turning, is_secure: bool
+) -> None:
+    near, far = socket.socketpair()
+    gc.collect()
+    gc.disable()
+    try:
+        turning.lane.adopt(far, "192.0.2.1", tls_contexts()[0] if is_secure else None)
+        near.send(b"neither HTTP nor TLS\r\n\r\n")
+        for _ in range(3):
+            turning.turn()
+            near.close()
+        assert [one for one in gc.get_objects() if isinstance(one, Connection)] == []
+    finally:
+        gc.enable()
 
 
 async def test_4_a_reused_descriptor_does_not_get_its_forerunners_events(
