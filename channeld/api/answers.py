@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from channeld.api.forms import Schema, properties_of
+from channeld.api.forms import Schema
 from channeld.protocol.frames import Json
+from channeld.schema.vocabulary import mapping
 
 _TEXT: Final[Schema] = {"type": "string"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
@@ -31,7 +32,7 @@ def _list(of: Schema) -> Schema:
 def pending(answer: Schema) -> Schema:
     """The schema of an answer, with the nodes that have not confirmed yet."""
     nodes: Json = {"type": "array", "items": _TEXT, "minItems": 1}
-    return _object({**properties_of(answer), "pending": nodes})
+    return _object({**mapping(answer, "properties"), "pending": nodes})
 
 
 PROBLEM: Final = _object(

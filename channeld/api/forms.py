@@ -17,6 +17,7 @@ from channeld.protocol.frames import BadFrame, CheckedJson, Json, decode
 from channeld.protocol.names import is_room_name
 from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator, Violation
+from channeld.schema.vocabulary import mapping
 
 Schema: TypeAlias = dict[str, Json]
 # Already checked by its schema.
@@ -249,12 +250,6 @@ def read_body(body: bytes, schema: Schema) -> Body:
     return value
 
 
-def properties_of(schema: Schema) -> dict[str, Json]:
-    """The schemas of an object's fields."""
-    properties = schema.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
 def read_query(query: bytes, schema: Schema) -> dict[str, CheckedJson]:
     """Parse and check a query; missing parameters get their defaults.
 
@@ -269,7 +264,7 @@ def read_query(query: bytes, schema: Schema) -> dict[str, CheckedJson]:
     if pairs is None or not text.isascii() or percent_decoded(text) is None:
         raise Problem(400, "the query is malformed, or not UTF-8")
     given: dict[str, Json] = {}
-    properties = properties_of(schema)
+    properties = mapping(schema, "properties")
     for name, text in pairs:
         if name in given:
             raise Problem(400, f"`{name}` is given twice")

@@ -9,6 +9,7 @@ from channeld.api import answers, forms
 from channeld.api.forms import Schema
 from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
+from channeld.schema.vocabulary import mapping
 
 if TYPE_CHECKING:
     from channeld.api.routes import Route
@@ -124,7 +125,7 @@ def _parameter(name: str, plan: Plan | None) -> Json:
 
 
 def _in_query(route: "Route") -> list[Json]:
-    properties = forms.properties_of(route.query).items()
+    properties = mapping(route.query, "properties").items()
     return [{"name": name, "in": "query", "schema": schema} for name, schema in properties]
 
 

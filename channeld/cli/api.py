@@ -5,9 +5,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
@@ -83,8 +84,16 @@ def _words(error: Any) -> str:
     return "\n".join(lines)
 
 
+_Connect: TypeAlias = "Callable[[], AbstractContextManager[Client]]"
+
+
 def _with_server(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select the server; the default is the configuration's `api`."""
+    """Add the options that select the server, by default the configuration's `api`; the command gets what connects to it."""
+
+    @wraps(command)
+    def connecting(*, file: str, url: str | None, key: str | None, **options: object) -> None:
+        command(connect=lambda: _server(file, url, key).client(), **options)
+
     for option in (
         click.option("--key", help=f"One of api.keys. Default: {_KEY}, then the configuration."),
         click.option(
@@ -99,8 +108,8 @@ def _with_server(command: Callable[..., None]) -> Callable[..., None]:
             help="Configuration whose `api`, or running `run --dev`, gives the address and the key.",
         ),
     ):
-        command = option(command)
-    return command
+        connecting = option(connecting)
+    return connecting
 
 
 def _server(file: str, url: str | None, key: str | None) -> ApiServer:
@@ -172,9 +181,7 @@ def publish(  # noqa: PLR0913 - one for each option
     user: str | None,
     everyone: bool,
     idempotency_key: str | None,
-    file: str,
-    url: str | None,
-    key: str | None,
+    connect: _Connect,
 ) -> None:
     """Send an event to a room, to a user, or to everyone on a channel of a running server.
 
@@ -182,7 +189,7 @@ def publish(  # noqa: PLR0913 - one for each option
     """
     _exactly_one(room=room, user=user, all=everyone)
     frame = _read_event(event)
-    with _server(file, url, key).client() as client:
+    with connect() as client:
         out = client.publish(channel, frame, room=room, user=user, idempotency_key=idempotency_key)
     told: dict[str, Json] = {} if out.pos is None else {"pos": out.pos}
     click.echo(orjson.dumps({**told, "nodes": out.nodes}).decode())
@@ -193,11 +200,9 @@ def publish(  # noqa: PLR0913 - one for each option
 @click.argument("room")
 @click.option("--format", type=click.Choice(["text", "json"]), default="text")
 @_with_server
-def presence(
-    *, channel: str, room: str, format: str, file: str, url: str | None, key: str | None
-) -> None:
+def presence(*, channel: str, room: str, format: str, connect: _Connect) -> None:
     """Show who is in a room of a running server."""
-    with _server(file, url, key).client() as client:
+    with connect() as client:
         pages = [client.presence(channel, room, limit=_PAGE)]
         while pages[-1].next is not None:
             pages.append(client.presence(channel, room, limit=_PAGE, after=pages[-1].next))
@@ -235,19 +240,17 @@ def _as_json(pages: list["Presence"]) -> dict[str, Json]:
 @click.option("--code", type=click.IntRange(1000, 4999), default=4410, show_default=True)
 @click.option("--reason", default="", help="Reason given to the client.")
 @_with_server
-def disconnect(  # noqa: PLR0913 - one for each option
+def disconnect(
     *,
     user: str | None,
     connection: str | None,
     code: int,
     reason: str,
-    file: str,
-    url: str | None,
-    key: str | None,
+    connect: _Connect,
 ) -> None:
     """Close a user's connections, or a single one. Prints how many were closed."""
     _exactly_one(user=user, connection=connection)
-    with _server(file, url, key).client() as client:
+    with connect() as client:
         count = client.disconnect(user=user, connection=connection, code=code, reason=reason)
     click.echo(str(count))
 
@@ -279,16 +282,14 @@ def _moment(_ctx: click.Context, _param: click.Parameter, given: str | None) -> 
     "--until", callback=_moment, metavar="TIME", help="With --token-id: when that token expires."
 )
 @_with_server
-def revoke(  # noqa: PLR0913 - one for each option
+def revoke(
     *,
     user: str | None,
     before: float | None,
     lifetime: float | None,
     token_id: str | None,
     until: float | None,
-    file: str,
-    url: str | None,
-    key: str | None,
+    connect: _Connect,
 ) -> None:
     """Refuse a user's tokens, or one token, from now on. Prints how many connections were closed."""
     _exactly_one(user=user, token_id=token_id)
@@ -298,7 +299,7 @@ def revoke(  # noqa: PLR0913 - one for each option
         raise click.UsageError("--until goes with --token-id; for a user write --for")
     if until is None and token_id is not None:
         until = time.time() + _DAY
-    with _server(file, url, key).client() as client:
+    with connect() as client:
         revoked = client.revoke(
             user=user,
             token_id=token_id,

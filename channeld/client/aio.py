@@ -33,8 +33,6 @@ from channeld.client.requests import (
     target_of,
 )
 
-__all__ = ["AsyncClient"]
-
 T = TypeVar("T")
 
 

@@ -5,30 +5,6 @@ from typing import Any, TypeAlias
 
 import attrs
 
-__all__ = [
-    "ApiError",
-    "Batch",
-    "Channel",
-    "Connection",
-    "Event",
-    "History",
-    "Member",
-    "Presence",
-    "PresentUser",
-    "Problem",
-    "Publish",
-    "Published",
-    "Revocation",
-    "Revocations",
-    "Revoked",
-    "Room",
-    "RoomCount",
-    "Rooms",
-    "Unreachable",
-    "User",
-    "Violation",
-]
-
 # An application's events are its own; the server checks them.
 Event: TypeAlias = Mapping[str, Any]
 

@@ -30,7 +30,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import FRAMES, ID, Features, Field, ReservedFrame
 from channeld.schema.definitions import PREFIX, Definitions, Schema, Unframeable
-from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
 _ONCE_KEY: Json = {
@@ -343,14 +342,9 @@ class _Describer:
 
     def _identity(self, channel: Channel) -> Identity:
         authenticators = tuple(
-            (self.config.auth[name], self._claims_shape(name)) for name in channel.auth.names
+            (self.config.auth[name], self.schemas.claims(name)) for name in channel.auth.names
         )
         return Identity(authenticators, channel.auth.optional)
-
-    def _claims_shape(self, name: str) -> Shape | None:
-        if self.config.auth[name].claims is None:
-            return None
-        return self.schemas.shape(at("/auth", name, "claims"))
 
     def _claims(self, channel: Channel) -> list[Claims]:
         return [

@@ -7,6 +7,7 @@ from channeld.plan.rendered import rendered_fields
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ID, ROOM, Features, Field, ReservedFrame
 from channeld.schema.definitions import Definitions, Schema, Unframeable
+from channeld.schema.vocabulary import listed, mapping
 
 POSITION: Final[Json] = {"description": "The frame's position in its room.", "type": "string"}
 
@@ -37,8 +38,12 @@ def frame_around(
     return {
         **{k: rest.pop(k) for k in ("title", "description") if k in rest},
         "type": "object",
-        "required": [*_names(frame.get("required")), *_names(body.get("required"))],
-        "properties": {**_schemas(frame), **_schemas(body), **_schemas(frame)},
+        "required": [*listed(frame, "required"), *listed(body, "required")],
+        "properties": {
+            **mapping(frame, "properties"),
+            **mapping(body, "properties"),
+            **mapping(frame, "properties"),
+        },
         **rest,
     }
 
@@ -74,13 +79,4 @@ def one_of(schemas: Sequence[Schema]) -> Schema:
 
 def frame_names(frame: Schema) -> list[str]:
     """The names of a frame's fields."""
-    return [*_schemas(frame)]
-
-
-def _schemas(schema: Schema) -> dict[str, Json]:
-    properties = schema.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
-def _names(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
+    return [*mapping(frame, "properties")]

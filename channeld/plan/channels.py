@@ -29,7 +29,6 @@ from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
-from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
 
@@ -110,7 +109,7 @@ class ChannelCompiler:
 
     def _context(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelContext:
         authenticators = tuple(
-            (self.config.auth[name], self._claims_shape(name))
+            (self.config.auth[name], self.schemas.claims(name))
             for name in channel.auth.names
             if name in self.config.auth
         )
@@ -128,11 +127,6 @@ class ChannelCompiler:
                 names=tuple(name for name in channel.auth.names if name in self.config.auth),
             ),
         )
-
-    def _claims_shape(self, name: str) -> Shape | None:
-        if self.config.auth[name].claims is None:
-            return None
-        return self.schemas.shape(at("/auth", name, "claims"))
 
     def _rooms_of(self, context: ChannelContext) -> ChannelContext:
         pointer = at(context.pointer, "rooms")

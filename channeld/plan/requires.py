@@ -105,18 +105,11 @@ class RequireCompiler:
         if meant is not None:
             name = "sub" if meant[0].strip("{}") == "user.id" else meant[1]
             finding = f"`{key}` names a claim as a template does"
-            self.templates.find(
-                "CH318", finding, self.templates.sources.place(pointer, key=True), f"write `{name}`"
-            )
+            self._find("CH318", finding, pointer, f"write `{name}`")
             return None
         steps = parse_claim_path(key, pointer, mistakes)
         for mistake in mistakes:
-            self.templates.find(
-                "CH318",
-                mistake.message,
-                self.templates.sources.place(pointer, key=True),
-                mistake.help,
-            )
+            self._find("CH318", mistake.message, pointer, mistake.help)
         if mistakes:
             return None
         path: list[str | Template] = []
@@ -128,13 +121,7 @@ class RequireCompiler:
             if checked is None:
                 return None
             if not checked.types <= SCALARS:
-                message = "a step of a path must be a scalar"
-                self.templates.find(
-                    "CH311",
-                    message,
-                    self.templates.sources.place(pointer, key=True),
-                    "name a scalar",
-                )
+                self._find("CH311", "a step of a path must be a scalar", pointer, "name a scalar")
                 return None
             path.append(checked.render)
         return tuple(path)
@@ -158,7 +145,7 @@ class RequireCompiler:
         meant = next(filter(None, (did_you_mean(step, known.names, "") for step in steps)), "")
         help = meant or "declare it in the authenticator's `claims` schema"
         message = f"no token can have the claim `{key}`"
-        self.templates.find("CH416", message, self.templates.sources.place(pointer, key=True), help)
+        self._find("CH416", message, pointer, help)
 
     # --------------------------------------------------------------------------------------------------- values
 
@@ -281,9 +268,11 @@ class RequireCompiler:
         else:
             help = f"for the claim `{name}` inside of `{key}` write `{key}.{name}`"
         message = f"`{name}` is not a keyword of JSON Schema"
-        self.templates.find(
-            "CH440", message, self.templates.sources.place(at(pointer, name), key=True), help
-        )
+        self._find("CH440", message, at(pointer, name), help)
+
+    def _find(self, code: str, message: str, pointer: str, help: str) -> None:
+        """Report a finding at a key."""
+        self.templates.find(code, message, self.templates.sources.place(pointer, key=True), help)
 
 
 def with_type_spoken_of(schema: dict[str, Json]) -> dict[str, Json]:

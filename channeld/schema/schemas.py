@@ -92,6 +92,11 @@ class Schemas:
                 self._shapes[pointer] = _REFUSED
         return self._shapes[pointer]
 
+    def claims(self, authenticator: str) -> Shape | None:
+        """What an authenticator's `claims` guarantee; None if it declares none."""
+        pointer = at("/auth", authenticator, "claims")
+        return self.shape(pointer) if pointer in self._roots else None
+
     def resolved(self, pointer: str) -> Json:
         """The schema with everything it refers to under `$defs`, or None."""
         return self._bundles.get(pointer)
