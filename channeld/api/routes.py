@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import attrs
 from starlette.responses import Response
 
-from channeld.api import answers, console_answers, forms, insight, revoking, verbs, views
+from channeld.api import answers, console_answers, forms, insight, verbs, views
 from channeld.api.control import ApiRequest, Control
 from channeld.api.forms import Schema
 from channeld.api.problems import Problem
@@ -71,9 +71,9 @@ ROUTES: Final[Sequence[Route]] = (
     _reaching(
         "/v1/unsubscribe", verbs.unsubscribe, answers.COUNT, (404, 503), body=forms.MEMBERSHIP
     ),
-    _reaching("/v1/revoke", revoking.revoke, answers.REVOKED, (409, 503), body=forms.REVOKE),
-    _paged("/v1/revocations", revoking.revocations, answers.REVOCATIONS),
-    _delete("/v1/revocations/{id}", revoking.restore, answers.RESTORED, (404, 503)),
+    _reaching("/v1/revoke", verbs.revoke, answers.REVOKED, (409, 503), body=forms.REVOKE),
+    _paged("/v1/revocations", verbs.revocations, answers.REVOCATIONS),
+    _delete("/v1/revocations/{id}", verbs.restore, answers.RESTORED, (404, 503)),
     _get("/v1/channels", views.channels, answers.CHANNELS, (503,)),
     _get(_CHANNEL, views.channel, answers.CHANNEL, (404, 503)),
     _paged(f"{_CHANNEL}/rooms", views.rooms, answers.ROOMS, (404, 503)),

@@ -15,10 +15,12 @@ from channeld.cli.output import JsonCommand, Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
 from channeld.scenarios.coverage import Coverage, cover, percent
-from channeld.scenarios.github import render_github_outcomes
-from channeld.scenarios.json import render_json_outcomes
-from channeld.scenarios.junit import render_junit_outcomes
 from channeld.scenarios.outcome import FileResult, Status, texts_of
+from channeld.scenarios.reports import (
+    render_github_outcomes,
+    render_json_outcomes,
+    render_junit_outcomes,
+)
 from channeld.scenarios.suite import Options, find_files, run_files
 from channeld.scenarios.text import render_outcome, summary
 from channeld.suggest import did_you_mean

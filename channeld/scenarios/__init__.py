@@ -5,7 +5,7 @@ Reading order: `model.py` (the contents of a file), `structure.py`, `reading.py`
 that raised), `backends.py` (hooks over HTTP that are really called), `delivered.py` (every frame checked once more),
 `world.py` (the running engine and its clients), `perform.py` (what each step does), `runner.py` (one scenario, one file),
 `suite.py` (many files), `coverage.py`, `outcome.py`, `secrets.py` (what is masked), and the renderings of results:
-`text.py`, `json.py`, `junit.py`, `github.py`. `mock.py` serves a contract without its back end, `trace.py` follows one
+`text.py`, and `reports.py` for machines. `mock.py` serves a contract without its back end, `trace.py` follows one
 message. `fuzz.py` calls message hooks with values from `made_up.py`; `writing.py` writes scenarios, `recording.py` those of
 real conversations. `load.py` puts a server under load; `deliveries.py` says who must receive what, and `load_rooms.py`
 which rooms its clients subscribe to.

@@ -11,7 +11,7 @@ import orjson
 from channeld.protocol.frames import Json
 from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_of, pointed
 from channeld.schema.compiled import compiled
-from channeld.schema.sample import numbers, sample, texts
+from channeld.schema.sample import EDGES, bounds, numbers, sample, texts
 
 T = TypeVar("T", bound=Json)
 
@@ -31,7 +31,6 @@ _ODD: Final = (
     "x" * 64,
 )
 _SCALARS: Final = (None, False, True, 0, 1, -1, 1.5, "", "text")
-_EDGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _DEEPEST: Final = 6
 _TRIES: Final = 20
 _LONGEST: Final = 200
@@ -113,18 +112,18 @@ class Maker:
                 return self.random.random() < 0.5
             case "null":
                 return None
-        multiples = _bounds(case, ("multipleOf",))
-        known = list(numbers(_bounds(case, _EDGES), multiples))
+        multiples = bounds(case, ("multipleOf",))
+        known = list(numbers(bounds(case, EDGES), multiples))
         return self.random.choice([*known, self.random.randint(-1000, 1000)])
 
     def _text(self, case: Case) -> str:
         """A string in a likely format, or of letters, of the schema's length or a little more."""
-        least = max(map(int, _bounds(case, ("minLength",))), default=0)
+        least = max(map(int, bounds(case, ("minLength",))), default=0)
         kind = self.random.random()
         if kind < 0.1 and not least:
             return ""  # what is forgotten most often
         if kind < 0.6:
-            lengths = map(int, _bounds(case, ("minLength", "maxLength")))
+            lengths = map(int, bounds(case, ("minLength", "maxLength")))
             return self.random.choice([*texts(lengths), *_ODD])
         length = min(least + self.random.randrange(12), _LONGEST + least)
         return "".join(self.random.choices("abcXYZ019 -_.äß", k=length))
@@ -149,16 +148,11 @@ class Maker:
 
     def _array(self, case: Case, shared: Mapping[str, Json], depth: int) -> Json:
         items = tuple(schema["items"] for schema in case.objects if "items" in schema)
-        least = max(map(int, _bounds(case, ("minItems",))), default=0)
+        least = max(map(int, bounds(case, ("minItems",))), default=0)
         length = min(least + self.random.randrange(4), _LONGEST)
         if not items:
             return [self.random.choice(_SCALARS) for _ in range(length)]
         return [self._value(items, shared, depth + 1) for _ in range(length)]
-
-
-def _bounds(case: Case, keywords: tuple[str, ...]) -> list[float]:
-    found = [schema.get(keyword) for keyword in keywords for schema in case.objects]
-    return [one for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
 
 
 # ----------------------------------------------------------------------------------------------------- smaller

@@ -19,7 +19,7 @@ _TEXTS: Final = (
     *("example.com", "P1D", "abc", "ABC", "a1"),
 )
 """Strings that satisfy a usual `pattern` or `format`, tried in this order."""
-_EDGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+EDGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _ORDER: Final = ("string", "integer", "number", "array", "object", "boolean", "null")
 _DEEPEST: Final = 8
 _LONGEST: Final = 5_000
@@ -95,10 +95,10 @@ class _Sampler:
     def _of_type(self, kind: str, case: Case, depth: int) -> Iterator[Json]:
         match kind:
             case "string":
-                lengths = _bounds(case, ("minLength", "maxLength"))
+                lengths = bounds(case, ("minLength", "maxLength"))
                 yield from texts(map(int, lengths), self.preferred)
             case "integer" | "number":
-                yield from numbers(_bounds(case, _EDGES), _bounds(case, ("multipleOf",)))
+                yield from numbers(bounds(case, EDGES), bounds(case, ("multipleOf",)))
             case "array":
                 yield from self._arrays(case, depth)
             case "object":
@@ -121,7 +121,7 @@ class _Sampler:
     def _arrays(self, case: Case, depth: int) -> Iterator[Json]:
         yield []
         items = tuple(schema["items"] for schema in case.objects if "items" in schema)
-        least = max((int(n) for n in _bounds(case, ("minItems",))), default=1)
+        least = max((int(n) for n in bounds(case, ("minItems",))), default=1)
         for entry in islice(self.fitting(items, depth + 1), 1):
             yield [entry] * min(least, _MOST_ITEMS)
 
@@ -132,6 +132,7 @@ def _in_order(case: Case) -> Sequence[str]:
     return [*dict.fromkeys((*names, *sorted(closure(case))))]
 
 
-def _bounds(case: Case, keywords: Iterable[str]) -> Iterator[float]:
+def bounds(case: Case, keywords: Iterable[str]) -> Iterator[float]:
+    """The numbers that these keywords hold in any of the case's schemas."""
     found = (as_number(schema.get(key)) for key in keywords for schema in case.objects)
     return (bound for bound in found if bound is not None)
