@@ -25,7 +25,7 @@ def api_requests() -> str:
             ", ".join(f"`{name}`" for name in properties_of(one.query)),
         ]
         for one in ROUTES
-        if one.described
+        if one.is_described
     ]
     return table(["request", "does", "query"], rows)
 
