@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping
+from json import loads as loads_by_grammar
 from typing import Any, TypeAlias
 
 import attrs
@@ -64,7 +65,9 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return BadFrame(f"Not valid JSON: {error.msg} at character {error.pos}")
+        return BadFrame(
+            f"Not valid JSON: {error.msg} at character {error.pos}", _id_of_refused(text)
+        )
     if type(value) is not dict:
         return BadFrame("A frame is one JSON object")
     for child in value.values():
@@ -86,6 +89,17 @@ def id_of(text: bytes) -> CheckedJson:
     except orjson.JSONDecodeError:
         return None
     return value.get("id") if type(value) is dict else None
+
+
+def _id_of_refused(text: bytes) -> CheckedJson:
+    # JSON's grammar allows what orjson refuses, numbers beyond a double and half a surrogate pair: the `id` is found even so.
+    try:
+        value = loads_by_grammar(text.decode())
+        id = value.get("id") if type(value) is dict else None
+        orjson.dumps(id)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return id
 
 
 def _reason_against(text: bytes, depth: int) -> str | None:

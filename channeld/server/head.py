@@ -26,7 +26,7 @@ _TWO_LENGTHS = re.compile(rb"(?is)\ncontent-length:(?:[^\n]*,|.*\ncontent-length
 
 # RFC 9112 section 3.2 and RFC 3986 section 3.2.2: a name or an address, and optionally a port.
 _HOST = re.compile(
-    r"(?:[-A-Za-z0-9._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]++(?:%[-A-Za-z0-9._~%]++)?\])(?::[0-9]{0,5})?"
+    r"(?:(?:[-A-Za-z0-9._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[[0-9A-Fa-f:.]++(?:%[-A-Za-z0-9._~%]++)?\])(?::[0-9]{0,5})?"
 )
 
 
@@ -51,9 +51,14 @@ def find_end(data: bytes | bytearray) -> int:
 def read_head(data: bytes) -> RequestHead | Malformed:
     """Parse one complete head, including the empty line. Never raises."""
     head = _read(data.removeprefix(b"\r\n"))
-    if isinstance(head, RequestHead) and not _HOST.fullmatch(head.fields.get("host", "")):
+    if isinstance(head, RequestHead) and not is_host(head.fields.get("host", "")):
         return Malformed(400, "The Host field is not a host and perhaps a port")
     return head
+
+
+def is_host(field: str) -> bool:
+    """Whether a Host field may be one: empty, or a name or an address, and perhaps a port."""
+    return _HOST.fullmatch(field) is not None
 
 
 def _read(data: bytes) -> RequestHead | Malformed:

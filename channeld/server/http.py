@@ -26,6 +26,7 @@ import trio
 
 from channeld.groups import leaves
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S
+from channeld.server.head import is_host
 from channeld.server.sockets import is_ours, listen, release, retire, waited_on
 from channeld.telemetry import log
 
@@ -215,6 +216,8 @@ class _HttpConnection:
                 # h11's own limit only covers heads that arrive in pieces.
                 if _size(event) > _LARGEST_HEAD:
                     raise h11.RemoteProtocolError("too large", error_status_hint=431)
+                if not is_host(dict(event.headers).get(b"host", b"").decode("latin-1")):
+                    raise h11.RemoteProtocolError("not a host", error_status_hint=400)
                 return event
         return None
 
@@ -231,9 +234,14 @@ class _HttpConnection:
             await self.read()
 
     async def read(self) -> None:
-        """Receive bytes and feed them to h11."""
+        """Receive bytes and feed them to h11, which knows no empty line before a request (RFC 9112 section 2.2)."""
         received = await self._stream.receive_some(_READ)
         self.has_ended = not received
+        is_first = self.http.their_state is h11.IDLE and not self.http.trailing_data[0]
+        if is_first and received[:2] == b"\r\n":
+            received = received[2:]
+            if not received:
+                return
         self.http.receive_data(received)
 
     async def write(self, data: bytes | None) -> None:

@@ -217,6 +217,24 @@ def test_an_id_is_read_out_of_any_object(text: bytes, id: object) -> None:
     assert id_of(text) == id
 
 
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        (b'{"type":"t","id":7,"n":1e400}', 7),
+        (b'{"type":"t","n":[-1e400],"id":"a"}', "a"),
+        (b'{"type":"t","id":"a","s":"\\ud800"}', "a"),
+        (b'{"type":"t","id":"\\ud800"}', None),
+        (b'{"type":"t","id":7,}', None),
+        (b'[{"id":7},1e400]', None),
+        (b'{"id":7,"a":' + b"[" * 100_000, None),
+    ],
+)
+def test_what_the_grammar_allows_keeps_its_id_when_it_is_refused(text: bytes, id: object) -> None:
+    refused = decode(text, 64)
+    assert isinstance(refused, BadFrame)
+    assert refused.id == id
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_found_wherever_it_stands(number: float) -> None:
     assert not is_finite({"a": [1, ({"b": number},)]})

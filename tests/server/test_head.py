@@ -104,13 +104,16 @@ def test_an_empty_line_before_the_request_line_is_ignored() -> None:
     assert isinstance(read_head(b"\r\n" + data), Malformed)
 
 
-@pytest.mark.parametrize("host", ["a b", "a/b", "a@b", "a:x", "a:123456", "[::1", "\xe9", "[::g]"])
+@pytest.mark.parametrize(
+    "host", ["a b", "a/b", "a@b", "a:x", "a:123456", "[::1", "\xe9", "[::g]", "a%zz"]
+)
 def test_what_cannot_be_a_host_is_refused(host: str) -> None:
     assert read_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")) == BAD_HOST
 
 
 @pytest.mark.parametrize(
-    "host", ["", "a", "a-b.c_d:80", "127.0.0.1:", "[::1]:4000", "[fe80::1%eth0]", "xn--a"]
+    "host",
+    ["", "a", "a-b.c_d:80", "127.0.0.1:", "[::1]:4000", "[fe80::1%eth0]", "xn--a", "a%C3%BC"],
 )
 def test_what_can_be_a_host_is_taken(host: str) -> None:
     assert isinstance(read_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()), RequestHead)

@@ -218,6 +218,8 @@ async def test_an_old_client_gets_its_answer_and_the_end() -> None:
     [
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 20_000, 431),
@@ -236,6 +238,18 @@ async def test_malformed_requests(request_bytes: bytes, status: int) -> None:
         problem = json.loads(answer.partition(b"\r\n\r\n")[2])
         assert problem["status"] == status
         assert app.scopes == []
+
+
+async def test_an_empty_line_before_a_request_is_ignored() -> None:
+    async with serving(App()) as (connect, _):
+        wire = await connect()
+        await wire.send(b"\r\n" + head("/", "POST", "Content-Length: 1"), b"a")
+        await wire.read_until(b"\r\n\r\na")
+        # What very old clients send after a body.
+        await wire.send(b"\r\n")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await wire.send(head("/", "GET", "Connection: close"))
+        assert (await wire.read_all()).endswith(b"empty")
 
 
 async def test_an_upgrade_is_just_a_request() -> None:
