@@ -1,7 +1,9 @@
 """The pages of the documentation and the fenced blocks in them: what the tests of this folder look at."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -63,14 +65,16 @@ def links(page: Path) -> Iterator[str]:
     yield from _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
-def anchors(page: Path) -> set[str]:
+@cache
+def anchors(page: Path) -> frozenset[str]:
     """What a link to a part of the page may name, by GitHub's rule."""
-    found: set[str] = set()
+    found = Counter[str]()
     for heading in _HEADING.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
         slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
-        same = sum(
-            1 for one in found if one == slug or re.fullmatch(rf"{re.escape(slug)}-\d+", one)
-        )
-        found.add(f"{slug}-{same}" if same else slug)
-    return found
+        found[slug] += 1
+    return frozenset(
+        f"{slug}-{number}" if number else slug
+        for slug, same in found.items()
+        for number in range(same)
+    )
