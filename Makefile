@@ -4,7 +4,15 @@ BIN := .venv/bin
 COMPILED := tests/test_later.py tests/test_timers.py tests/protocol tests/hub tests/engine tests/cluster tests/server tests/shadow tests/testing tests/system \
   --ignore=tests/system/test_package.py --ignore=tests/system/test_wheel.py
 
-.PHONY: run docs test test-all test-compiled lint types layers tests fix mirror mutants bench soak threats conformance chaos restarts clean
+PYTEST := $(BIN)/pytest -q -n logical --dist worksteal -m "not wide"
+
+# Targets beside each other, as far as this make can keep apart what they print.
+BESIDE := $(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
+
+# Compiled modules are kept: what tests start imports them again and again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run docs test test-all test-compiled parts collected lint types layers tests fix mirror mutants bench soak threats conformance chaos restarts clean
 
 # What serving needs, in an editable install: by uv where it is there, else by the pip of $(PYTHON), which need not be copied then, else by
 # one of its own. Nothing is compiled ahead: Python does that at the first import, and most modules are never imported. A .venv that was
@@ -36,7 +44,9 @@ COMPILED := tests/test_later.py tests/test_timers.py tests/protocol tests/hub te
 run: .venv/ready  ## serve the shipped channels.yaml, with tokens to try it
 	$(BIN)/channeld run --dev $(if $(BIND),--bind $(BIND))
 
-test: lint types layers tests  ## everything that has to pass before a commit
+test:  ## everything that has to pass before a commit
+	@$(BESIDE) types lint layers parts collected
+	$(PYTEST)
 
 lint: .venv/ready-to-test
 	$(BIN)/ruff check .
@@ -49,13 +59,19 @@ types: .venv/ready-to-test
 layers: .venv/ready-to-test
 	$(BIN)/lint-imports --no-cache
 
-tests: .venv/ready-to-test
-	$(BIN)/python tests/system_parts.py
-	$(BIN)/pytest -q -n auto --dist worksteal -m "not wide"
+tests: .venv/ready-to-test parts
+	$(PYTEST)
 
-test-all: .venv/ready-to-test  ## what needs other people's programs: clients, deployment files (after make test)
+# What is beside Python: it needs no environment, and is installed while that is made.
+parts:
+	@$(PYTHON) tests/system_parts.py
+
+# The tests as pytest compiles them, for all its workers. What is wrong with one is said when it is run.
+collected: .venv/ready-to-test
+	@$(BIN)/pytest --collect-only -qq > /dev/null || true
+
+test-all: .venv/ready-to-test parts  ## what needs other people's programs: clients, deployment files (after make test)
 	@$(BIN)/python -c "import furo, myst_parser" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	$(BIN)/python tests/system_parts.py
 	$(BIN)/pytest -q -m wide
 
 test-compiled: .venv/ready-to-test  ## a wheel that mypyc compiled, and the tests of what is in it (needs a C compiler)
