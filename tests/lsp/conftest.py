@@ -13,8 +13,16 @@ def chat(tmp_path: Path) -> Path:
     return write(tmp_path)
 
 
-@pytest.fixture
-def editor(chat: Path) -> Iterator[Editor]:
-    """An editor that works in the chat's folder."""
-    with editing(chat.parent) as opened:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
+    """One for a module's tests, as it is one for all that somebody opens in a day."""
+    with editing(tmp_path_factory.mktemp("editor")) as opened:
         yield opened
+
+
+@pytest.fixture
+def editor(server: Editor) -> Iterator[Editor]:
+    """An editor in which nothing is open."""
+    yield server
+    for uri in list(server.opened):
+        server.close(uri)

@@ -25,6 +25,7 @@ class Editor:
         self.logged: list[str] = []
         self.requests: list[Any] = []
         self.ended = False
+        self.opened: set[str] = set()
         self.versions = itertools.count(1)
         self._ids = itertools.count(1)
         self._incoming: queue.Queue[Any] = queue.Queue()
@@ -98,6 +99,7 @@ class Editor:
             text = Path(path).read_bytes().decode()
         document = {"uri": uri, "languageId": "yaml", "version": next(self.versions), "text": text}
         self.notify("textDocument/didOpen", {"textDocument": document})
+        self.opened.add(uri)
         return uri
 
     def change(self, uri: str, text: str, span: tuple[int, int, int, int] | None = None) -> None:
@@ -114,6 +116,7 @@ class Editor:
 
     def close(self, uri: str) -> None:
         self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        self.opened.discard(uri)
 
     def at(self, method: str, uri: str, line: int, unit: int, **more: Any) -> Any:
         position = {"line": line, "character": unit}
