@@ -8,7 +8,7 @@ the model's form.
 
 import enum
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import attrs
@@ -146,7 +146,7 @@ class NamedFiles(Protocol):
 class Checker:
     """Checks one document. `place(pointer, key)` locates values; values at `silent` pointers are unknown.
 
-    `refused` collects the pointers of what is left out, so that later checks don't report it as missing. `is_hidden`:
+    `authenticators` are the names that the file defines. `refused` collects the pointers of what is left out, so that later checks don't report it as missing. `is_hidden`:
     whether a value came from the environment or another file, so that it is neither quoted nor called inline.
     """
 
@@ -158,6 +158,7 @@ class Checker:
     silent: frozenset[str] = frozenset()
     refused: set[str] = attrs.field(factory=set)
     is_hidden: Callable[[str], bool] = lambda pointer: False
+    authenticators: Collection[str] = ()
 
     def find(
         self, code: str, message: str, pointer: str, help: str = "", key: bool = False
@@ -443,15 +444,19 @@ class Checker:
         held = rule.get("properties", {}).get(key, {})
         help = f"add `{key}:`"
         if key == "auth":
-            help = (
-                "add `auth:` with the name of an authenticator, or `auth: none` to let everyone in"
-            )
+            help = self._who_is_let_in()
         elif "const" in held or "examples" in held:
             help = f"add {entry(key, held['const'] if 'const' in held else held['examples'][0])}"
         elif "enum" in held:
             help = f"add `{key}:` {wanted(held)}"
         message = f"{names_place(pointer)} has no `{key}`"
         self.find(rule.get("x-missing", "CH104"), message, pointer, help, key=True)
+
+    def _who_is_let_in(self) -> str:
+        """What to write for `auth`; to let everyone in is advised only where nobody can be told apart."""
+        if self.authenticators:
+            return f"add {joined([f'`auth: {name}`' for name in self.authenticators])}"
+        return "add `auth:` with the name of an authenticator, or `auth: none` to let everyone in"
 
     def _too_few(self, pointer: str) -> object:
         message = f"{names_place(pointer)} is empty"

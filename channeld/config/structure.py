@@ -71,6 +71,7 @@ def structure(
         normalizers=NORMALIZERS,
         silent=frozenset(sources.unset),
         is_hidden=sources.from_environment.__contains__,
+        authenticators=_authenticators(value.get("auth")),
     )
     named = _VERSION_KEYS if "channeld" not in value else {"channeld"}
     rest: Json = {key: part for key, part in value.items() if key not in named}
@@ -81,6 +82,11 @@ def structure(
         channel["name"] = name
     clean.setdefault("hooks", {}).setdefault("path", beside(".", sources.root))
     return make_model(clean)
+
+
+def _authenticators(value: Json) -> list[str]:
+    named = value if isinstance(value, dict) else {}
+    return [name for name, entry in named.items() if isinstance(entry, dict)]
 
 
 def _is_our_version(value: Mapping[str, Json], sources: Sources, report: Report) -> bool:

@@ -82,6 +82,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH614": limits.subscriptions_over_limit,
     "CH615": limits.health_hidden,
     "CH616": effect.without_effect,
+    "CH617": limits.message_size_costly,
     "CH620": limits.history_of_any_room,
     "CH701": style.no_description,
     "CH703": style.names_alike,

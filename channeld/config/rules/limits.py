@@ -20,6 +20,9 @@ from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
 
 _GIB = 1024**3
+_MESSAGE_SIZE = "/server/limits/message_size"
+_UNDIVIDED, _UNDIVIDED_S = 1024 * 1024, 0.1
+"""Bytes of the largest message that is no finding, and the seconds that the costliest of that size takes: many small objects."""
 _PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
 
 
@@ -116,6 +119,23 @@ def _outbox(sources: Sources, outbox: int, size: int, limits: str) -> Diagnostic
     message = f"an outbox of {format_size(outbox)} cannot hold a message of {format_size(size)}"
     help = "make `outbox` several times as large as `message_size`"
     return finding("CH609", message, sources, f"{limits}/{key}", help)
+
+
+def message_size_costly(config: Config, sources: Sources) -> Findings:
+    """CH617: messages so large that a single one holds up all other clients."""
+    server = config.server.limits
+    found = [(server, at("/server", "limits"))] if is_written(sources, _MESSAGE_SIZE) else []
+    for channel in config.channels.values():
+        if channel.limits.message_size is not None:
+            own = server.under(channel.limits)
+            found.append((own, at("/channels", channel.name, "limits")))
+    for own, limits in found:
+        size = own.message_size
+        if _UNDIVIDED < size <= own.outbox:
+            took = format_duration(round(size / _UNDIVIDED * _UNDIVIDED_S, 2))
+            message = f"one message of {format_size(size)} can keep all other clients waiting for {took}"
+            help = "send large content over HTTP and its URL here, or lower `message_size`"
+            yield finding("CH617", message, sources, f"{limits}/message_size", help)
 
 
 def _rates(config: Config) -> Iterator[tuple[Rate, str]]:

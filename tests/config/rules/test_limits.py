@@ -31,6 +31,10 @@ def found(loaded: Loaded) -> list[tuple[str, str]]:
         ("{ping: {timeout: 30s}}", [("CH603", "/server/ping/timeout")]),
         ("{ping: {interval: 10s, timeout: 10s}}", []),
         ("{limits: {message_size: 2MiB}}", [("CH609", "/server/limits/message_size")]),
+        (
+            "{limits: {message_size: 2MiB, outbox: 4MiB}}",
+            [("CH617", "/server/limits/message_size")],
+        ),
         ("{limits: {outbox: 2KiB}}", [("CH609", "/server/limits/outbox")]),
         (
             "{limits: {errors: {limit: 60/s, burst: 10}}}",
@@ -54,7 +58,11 @@ def test_limits_of_the_server(
         ("history: {size: 20000, ttl: 1h}\n    limits: {message_size: 1KiB}", []),
         ("limits: {outbox: 4KiB}", [("CH609", "/channels/room/limits/outbox")]),
         ("limits: {message_size: 2MiB}", [("CH609", "/channels/room/limits/message_size")]),
-        ("limits: {message_size: 2MiB, outbox: 4MiB}", []),
+        (
+            "limits: {message_size: 2MiB, outbox: 4MiB}",
+            [("CH617", "/channels/room/limits/message_size")],
+        ),
+        ("limits: {message_size: 1MiB}", []),
         (
             "limits: {messages: {limit: 9/s, burst: 1}}",
             [("CH610", "/channels/room/limits/messages/burst")],
