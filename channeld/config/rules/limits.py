@@ -22,7 +22,7 @@ from channeld.pointer import at
 _GIB = 1024**3
 _MESSAGE_SIZE = "/server/limits/message_size"
 _UNDIVIDED, _UNDIVIDED_S = 1024 * 1024, 0.1
-"""Bytes of the largest message that is no finding, and the seconds that the costliest of that size takes: many small objects."""
+"""Bytes of the largest message that is not reported, and the seconds that the costliest of that size takes: many small objects."""
 _PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
 
 
@@ -133,7 +133,9 @@ def message_size_costly(config: Config, sources: Sources) -> Findings:
         size = own.message_size
         if _UNDIVIDED < size <= own.outbox:
             took = format_duration(round(size / _UNDIVIDED * _UNDIVIDED_S, 2))
-            message = f"one message of {format_size(size)} can keep all other clients waiting for {took}"
+            message = (
+                f"one message of {format_size(size)} can keep all other clients waiting for {took}"
+            )
             help = "send large content over HTTP and its URL here, or lower `message_size`"
             yield finding("CH617", message, sources, f"{limits}/message_size", help)
 
