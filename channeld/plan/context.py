@@ -62,7 +62,7 @@ class ChannelContext:
             room=room,
         )
 
-    def find(
+    def find(  # noqa: PLR0913 - the parts of a finding
         self,
         code: str,
         message: str,
@@ -71,9 +71,10 @@ class ChannelContext:
         *,
         label: str = "",
         related: tuple[Related, ...] = (),
+        key: bool = False,
     ) -> None:
         """Report a finding; see `TemplateCompiler.find`."""
-        self.templates.find(code, message, where, help, label=label, related=related)
+        self.templates.find(code, message, where, help, label=label, related=related, key=key)
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

@@ -152,13 +152,8 @@ def refuse_position(context: ChannelContext, type: str, pointer: str, field: str
     """Report that frames of a type lose a field that their schema declares."""
     finding = f"the field `{field}` of `{type}` never arrives"
     label = f"a channel with history gives its frames a `{field}` of its own"
-    context.find(
-        "CH347",
-        finding,
-        context.sources.place(pointer, key=True),
-        "give the field another name",
-        label=label,
-    )
+    help = "give the field another name"
+    context.find("CH347", finding, pointer, help, label=label, key=True)
 
 
 def _warn_of_position(
@@ -168,6 +163,4 @@ def _warn_of_position(
     if field in POSITION_FIELDS and is_kept:
         finding = f"`{field}` is overwritten in a channel that keeps history"
         label, help = "every kept frame gets its `room` and `pos`", "give the field another name"
-        message.context.find(
-            "CH329", finding, message.context.sources.place(pointer, key=True), help, label=label
-        )
+        message.context.find("CH329", finding, pointer, help, label=label, key=True)

@@ -74,12 +74,8 @@ class PathBook:
             otherwise = f"the path has {known}" if known else f"write `{{{name}}}` in the path"
             help = did_you_mean(name, open_ or inside, otherwise)
             where = at(pointer, "params", name)
-            self.templates.find(
-                "CH302",
-                f"the path has no `{{{name}}}`",
-                self.templates.sources.place(where, key=True),
-                help,
-            )
+            message = f"the path has no `{{{name}}}`"
+            self.templates.find("CH302", message, where, help, key=True)
         if not channel.params or lost:
             return
         for name in open_:

@@ -47,12 +47,8 @@ def compile_query(
         pointer = at("/channels", channel.name, "query", name)
         if name in taken:
             finding = f"the query parameter `{name}` is channeld's own"
-            templates.find(
-                "CH353",
-                finding,
-                templates.sources.place(pointer, key=True),
-                "give the parameter another name",
-            )
+            help = "give the parameter another name"
+            templates.find("CH353", finding, pointer, help, key=True)
         shape = schemas.shape(pointer).lookup(())
         types = shape.types if shape.known and shape.types else TEXT
         if not types & POSSIBLE:

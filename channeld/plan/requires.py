@@ -105,11 +105,11 @@ class RequireCompiler:
         if meant is not None:
             name = "sub" if meant[0].strip("{}") == "user.id" else meant[1]
             finding = f"`{key}` names a claim as a template does"
-            self._find("CH318", finding, pointer, f"write `{name}`")
+            self.templates.find("CH318", finding, pointer, f"write `{name}`", key=True)
             return None
         steps = parse_claim_path(key, pointer, mistakes)
         for mistake in mistakes:
-            self._find("CH318", mistake.message, pointer, mistake.help)
+            self.templates.find("CH318", mistake.message, pointer, mistake.help, key=True)
         if mistakes:
             return None
         path: list[str | Template] = []
@@ -121,7 +121,9 @@ class RequireCompiler:
             if checked is None:
                 return None
             if not checked.types <= SCALARS:
-                self._find("CH311", "a step of a path must be a scalar", pointer, "name a scalar")
+                self.templates.find(
+                    "CH311", "a step of a path must be a scalar", pointer, "name a scalar", key=True
+                )
                 return None
             path.append(checked.render)
         return tuple(path)
@@ -145,7 +147,7 @@ class RequireCompiler:
         meant = next(filter(None, (did_you_mean(step, known.names, "") for step in steps)), "")
         help = meant or "declare it in the authenticator's `claims` schema"
         message = f"no token can have the claim `{key}`"
-        self._find("CH416", message, pointer, help)
+        self.templates.find("CH416", message, pointer, help, key=True)
 
     # --------------------------------------------------------------------------------------------------- values
 
@@ -268,11 +270,7 @@ class RequireCompiler:
         else:
             help = f"for the claim `{name}` inside of `{key}` write `{key}.{name}`"
         message = f"`{name}` is not a keyword of JSON Schema"
-        self._find("CH440", message, at(pointer, name), help)
-
-    def _find(self, code: str, message: str, pointer: str, help: str) -> None:
-        """Report a finding at a key."""
-        self.templates.find(code, message, self.templates.sources.place(pointer, key=True), help)
+        self.templates.find("CH440", message, at(pointer, name), help, key=True)
 
 
 def with_type_spoken_of(schema: dict[str, Json]) -> dict[str, Json]:

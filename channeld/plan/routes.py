@@ -28,13 +28,7 @@ def compile_targets(message: MessageContext) -> tuple[Target, ...]:
         label = "it has no route and no hook"
         help = "add `route: room` (or another target), or a `hook` that does the work"
         finding = f"`{message.type}` goes nowhere"
-        message.context.find(
-            "CH315",
-            finding,
-            message.context.sources.place(message.pointer, key=True),
-            help,
-            label=label,
-        )
+        message.context.find("CH315", finding, message.pointer, help, label=label, key=True)
     _warn_of_twice(message, targets)
     _warn_of_idle(message)
     return tuple(targets)
@@ -42,18 +36,17 @@ def compile_targets(message: MessageContext) -> tuple[Target, ...]:
 
 def _warn_of_idle(message: MessageContext) -> None:
     """CH616: `none` next to other targets, and what is for delivered frames where none is."""
-    declared, sources = message.message, message.context.sources
+    declared = message.message
     routed = [route for route in declared.route if kind_of(route).delivers]
     if routed and len(routed) < len(declared.route):
-        place = sources.place(at(message.pointer, "route"))
         why = "`none` has no effect: other targets get the frame"
-        message.context.find("CH616", why, place, "remove it")
+        message.context.find("CH616", why, at(message.pointer, "route"), "remove it")
     options = {"emit": declared.emit, "stamp": declared.stamp, "once": declared.once}
     for key, value in options.items():
         if value is not None and not routed and declared.hook is not None:
-            place = sources.place(at(message.pointer, key), key=True)
             why = f"`{key}` has no effect: the message is not routed"
-            message.context.find("CH616", why, place, "add a `route`, or remove it")
+            where, help = at(message.pointer, key), "add a `route`, or remove it"
+            message.context.find("CH616", why, where, help, key=True)
 
 
 def _target(message: MessageContext, route: Route, pointer: str) -> Target | None:
@@ -103,9 +96,7 @@ def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, poi
     for key, is_given in given.items():
         if is_given and key not in kind.keys:
             finding = f"`{key}` has no effect with `to: {route.to}`"
-            context.find(
-                "CH333", finding, context.sources.place(at(pointer, key), key=True), "remove it"
-            )
+            context.find("CH333", finding, at(pointer, key), "remove it", key=True)
 
 
 def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:

@@ -157,7 +157,7 @@ class TemplateCompiler:
         message = f"`{text}` without braces is that text itself"
         self.find("CH340", message, pointer, f'write `"{{{meant}}}"`')
 
-    def find(
+    def find(  # noqa: PLR0913 - the parts of a finding
         self,
         code: str,
         message: str,
@@ -166,9 +166,10 @@ class TemplateCompiler:
         *,
         label: str = "",
         related: tuple[Related, ...] = (),
+        key: bool = False,
     ) -> None:
-        """Report a finding at a pointer or location."""
-        place = self.sources.place(where) if isinstance(where, str) else where
+        """Report a finding at a location, or at a pointer's value or (`key`) its key."""
+        place = self.sources.place(where, key=key) if isinstance(where, str) else where
         found = diagnose(code, message, place, help=help, label=label, related=related)
         self.report.add(found)
 

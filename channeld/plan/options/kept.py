@@ -80,11 +80,11 @@ def check_agreement(context: ChannelContext) -> None:
                 continue
             own, other = _kept_as(event.as_message()), _kept_as(message)
             if own != other:
-                place = context.sources.place(at(context.pointer, "events", name), key=True)
+                where = at(context.pointer, "events", name)
                 finding = f"the event `{name}` is kept in another way than the message `{type}`"
                 label = "both are frames of one type in the same rooms"
                 help = "give both the same `history`, `key`, `clears` and `conflate`"
-                context.find("CH352", finding, place, help, label=label)
+                context.find("CH352", finding, where, help, label=label, key=True)
 
 
 def _kept_as(message: Message) -> tuple[object, ...]:
@@ -144,10 +144,10 @@ class KeyOption(MessageOption):
             return
         if declared.conflate or (declared.rate is not None and declared.rate.over == "latest"):
             return
-        place = message.context.sources.place(at(message.pointer, "key"), key=True)
+        where = at(message.pointer, "key")
         finding = f"nothing asks for the key of `{message.type}`"
         help = "remove it, or add `history: latest`, `clears`, `conflate` or `rate: {over: latest}`"
-        message.context.find("CH349", finding, place, help)
+        message.context.find("CH349", finding, where, help, key=True)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """With another key, other frames are replaced."""

@@ -21,11 +21,11 @@ class OnceOption(MessageOption):
         """CH344: the schema declares the key's field, which is removed before validation."""
         if message.message.once is None or FIELD not in message.shape.property_names():
             return
-        place = message.context.sources.place(at(message.pointer, "once"), key=True)
+        where = at(message.pointer, "once")
         finding = f"the schema of `{message.type}` declares a field `once` of its own"
         help = "give the schema's field another name, or leave the option out"
         label = "it carries the key of a retry, and is removed before validation"
-        message.context.find("CH344", finding, place, help, label=label)
+        message.context.find("CH344", finding, where, help, label=label, key=True)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Clients that retry rely on it."""
