@@ -30,7 +30,7 @@ from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
 from channeld.server.backends import BackendPool
-from channeld.server.broker_link import ALONE, BrokerLink, Place
+from channeld.server.broker_link import ALONE, BrokerLink, WorkerPlace
 from channeld.server.calls import Calls
 from channeld.server.handshake import Condition
 from channeld.server.hook_server import HookServer, enter_lifespan
@@ -94,7 +94,7 @@ class App:
         *,
         on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
         on_refused: Callable[[Report], None] = lambda _report: None,
-        place: Place = ALONE,
+        place: WorkerPlace = ALONE,
         notify: Callable[[str], None] = notify,
         console: "Callable[[], Console] | None" = None,
         traced: "tuple[Tracing, Spans] | None" = None,

@@ -21,7 +21,7 @@ from channeld.api.openapi import describe
 from channeld.api.problems import Problem
 from channeld.api.publishing import away
 from channeld.api.responses import as_response
-from channeld.api.routes import ROUTES, Route, find
+from channeld.api.routes import ROUTES, ApiRoute, find
 from channeld.broker.broker import BrokerUnavailable
 from channeld.protocol.frames import Json
 from channeld.telemetry import log
@@ -73,9 +73,9 @@ async def _openapi(control: Control, _ask: ApiRequest) -> Json:
     return describe(TABLE, control.engine.plan)
 
 
-TABLE: Final[Sequence[Route]] = (
+TABLE: Final[Sequence[ApiRoute]] = (
     *ROUTES,
-    Route("GET", "/openapi.json", _openapi, answer={"type": "object"}),
+    ApiRoute("GET", "/openapi.json", _openapi, answer={"type": "object"}),
 )
 """Every request that is answered."""
 
@@ -103,7 +103,7 @@ async def _answer(control: Control, request: Request) -> Response:
     return as_response(result)
 
 
-def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
+def _admit(control: Control, request: Request) -> tuple[ApiRoute, dict[str, str]]:
     """The request's route and path parameters, if the client is allowed to make it."""
     headers = request.headers
     origin = headers.get("origin")

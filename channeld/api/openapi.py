@@ -12,7 +12,7 @@ from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import mapping
 
 if TYPE_CHECKING:
-    from channeld.api.routes import Route
+    from channeld.api.routes import ApiRoute
 
 # Statuses that any request may get; those with a body may get more.
 _ANY: Final = (400, 403, 405)
@@ -60,7 +60,7 @@ _NAMED: Final[Mapping[str, Schema]] = {
 }
 
 
-def describe(routes: Sequence["Route"], plan: Plan | None = None) -> dict[str, Json]:
+def describe(routes: Sequence["ApiRoute"], plan: Plan | None = None) -> dict[str, Json]:
     """Make the document; with a plan it lists the channels and has examples of their events."""
     paths: dict[str, dict[str, Json]] = {}
     for route in routes:
@@ -84,7 +84,7 @@ def describe(routes: Sequence["Route"], plan: Plan | None = None) -> dict[str, J
     }
 
 
-def _operation(route: "Route", plan: Plan | None) -> dict[str, Json]:
+def _operation(route: "ApiRoute", plan: Plan | None) -> dict[str, Json]:
     operation: dict[str, Json] = {
         "operationId": _name(route),
         "summary": route.summary,
@@ -104,14 +104,14 @@ def _operation(route: "Route", plan: Plan | None) -> dict[str, Json]:
     return operation
 
 
-def _name(route: "Route") -> str:
+def _name(route: "ApiRoute") -> str:
     """From `GET /v1/channels/{channel}/rooms` to `getChannelsRooms`."""
     words = [word for word in route.segments if word != "v1"]
     plain = [word.strip("{}") if word.startswith("{") else word for word in words]
     return route.method.lower() + "".join(word.capitalize() for word in plain)
 
 
-def _in_path(route: "Route", plan: Plan | None) -> list[Json]:
+def _in_path(route: "ApiRoute", plan: Plan | None) -> list[Json]:
     return [
         {"name": name, "in": "path", "required": True, "schema": _parameter(name, plan)}
         for name in (word[1:-1] for word in route.segments if word.startswith("{"))
@@ -124,12 +124,12 @@ def _parameter(name: str, plan: Plan | None) -> Json:
     return dict(_PARAMETERS[name])
 
 
-def _in_query(route: "Route") -> list[Json]:
+def _in_query(route: "ApiRoute") -> list[Json]:
     properties = mapping(route.query, "properties").items()
     return [{"name": name, "in": "query", "schema": schema} for name, schema in properties]
 
 
-def _responses(route: "Route") -> dict[str, Json]:
+def _responses(route: "ApiRoute") -> dict[str, Json]:
     answer: Json = (
         {"text/plain": {"schema": {"type": "string"}}}
         if route.answer is None

@@ -21,7 +21,7 @@ Handler: TypeAlias = Callable[[Control, ApiRequest], Awaitable["Response | Json"
 
 
 @attrs.frozen(eq=False)
-class Route:
+class ApiRoute:
     """One kind of request, its handler, and its OpenAPI description.
 
     `errors` are its error statuses besides those of any request. `may_be_pending`: also 202 (`responses.py`). `is_open`:
@@ -52,9 +52,9 @@ class Route:
         return self.path.split("/")[1:]
 
 
-_get = partial(Route, "GET")
-_post = partial(Route, "POST")
-_delete = partial(Route, "DELETE")
+_get = partial(ApiRoute, "GET")
+_post = partial(ApiRoute, "POST")
+_delete = partial(ApiRoute, "DELETE")
 _paged = partial(_get, query=forms.PAGE_QUERY)
 _open = partial(_get, is_open=True)
 _reaching = partial(_post, may_be_pending=True)
@@ -63,7 +63,7 @@ _CHANNEL: Final = "/v1/channels/{channel}"
 _ROOM: Final = f"{_CHANNEL}/rooms/{{room}}"
 _HISTORY: Final = f"{_ROOM}/history"
 
-ROUTES: Final[Sequence[Route]] = (
+ROUTES: Final[Sequence[ApiRoute]] = (
     _post("/v1/publish", verbs.publish, answers.PUBLISHED, (404, 422, 503), body=forms.PUBLISH),
     _post("/v1/batch", verbs.batch, answers.BATCH, body=forms.BATCH),
     _reaching("/v1/disconnect", verbs.disconnect, answers.COUNT, (503,), body=forms.DISCONNECT),
@@ -101,7 +101,7 @@ ROUTES: Final[Sequence[Route]] = (
 )
 
 
-def find(raw_path: bytes, routes: Sequence[Route]) -> tuple[list[Route], Mapping[str, str]]:
+def find(raw_path: bytes, routes: Sequence[ApiRoute]) -> tuple[list[ApiRoute], Mapping[str, str]]:
     """The routes of a path by method, and its path parameters; empty if the path is unknown.
 
     Raises:
@@ -113,7 +113,7 @@ def find(raw_path: bytes, routes: Sequence[Route]) -> tuple[list[Route], Mapping
         if segment is None:
             raise Problem(400, "the path is malformed, or not UTF-8")
         segments.append(segment)
-    found: list[Route] = []
+    found: list[ApiRoute] = []
     params: dict[str, str] = {}
     for route in routes:
         if len(route.segments) == len(segments):

@@ -23,7 +23,7 @@ from channeld.cli.token import DurationType
 from channeld.dev.address import BadAddress, resolve
 from channeld.plan.load import check
 from channeld.plan.plan import ChannelPlan, Plan
-from channeld.scenarios.load import Latency, LoadResult, LoadWatch, cannot_load, run_load
+from channeld.scenarios.load_generator import Latency, LoadResult, LoadWatch, cannot_load, run_load
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _START = 60.0

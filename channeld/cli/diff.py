@@ -18,7 +18,7 @@ from channeld.diff.render import EMPTY, render_github, render_json, render_markd
 from channeld.diff.revisions import Located, NoRevision, file_of, locate
 from channeld.diff.rights import right_changes
 from channeld.diff.side import Side, Unloaded, load_side
-from channeld.diff.text import Outcome
+from channeld.diff.text import DiffResult
 from channeld.diff.text import render_text as render_changes
 from channeld.plan.load import check
 
@@ -53,10 +53,10 @@ def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> 
     return 1 if any(_fails(change, fail_on) for change in outcome.changes) else 0
 
 
-def _outcome(was: Side, now: Side, everything: bool) -> Outcome:
+def _outcome(was: Side, now: Side, everything: bool) -> DiffResult:
     found = changes(was, now, everything=everything)
     judged = accept(found, now, datetime.now(UTC).date())
-    return Outcome(
+    return DiffResult(
         old=was.name,
         new=now.name,
         changes=tuple(judged.changes),
@@ -118,7 +118,7 @@ def _note_errors(was: Side) -> None:
         click.echo(f"  {where}: {error.code} {error.message}", err=True)
 
 
-def _rendered(format: str, outcome: Outcome, was: Side, now: Side) -> str:
+def _rendered(format: str, outcome: DiffResult, was: Side, now: Side) -> str:
     match format:
         case "json":
             return render_json(outcome)

@@ -13,7 +13,7 @@ import click
 from channeld import __version__
 from channeld.cli.loading import DEFAULT_FILE
 from channeld.cli.output import JsonCommand, has_colour
-from channeld.config.kinds import files_below, is_configuration, is_scenarios
+from channeld.config.file_kinds import files_below, is_configuration, is_scenarios
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.diagnostics.render import (

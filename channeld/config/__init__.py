@@ -4,6 +4,6 @@ Reading order: `model.py` (the result), `load.py` (the steps towards it). Then s
 `syntax.py` and `tree.py` (text to values with locations), `source.py` and `environment.py` (files and variables),
 `language.py` (the table of keys), `checker.py`, `normalizers.py`, `scalars.py` and `structure.py` (checked and made into
 the model), `meant.py` and `aliases.py` (what was meant by a mistake), `rules/` (what a schema cannot express), `ignores.py`
-(silenced findings), `redact.py` (masked secrets). `kinds.py` tells configurations and scenario files by their names, `reachable.py` says how to reach a bound address, `writing.py` writes
+(silenced findings), `redact.py` (masked secrets). `file_kinds.py` tells configurations and scenario files by their names, `reachable.py` says how to reach a bound address, `writing.py` writes
 values as YAML.
 """

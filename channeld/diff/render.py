@@ -14,7 +14,7 @@ from channeld.diagnostics.render.json import finding_fields, place_fields
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level
 from channeld.diff.rights import RightChange
-from channeld.diff.text import Outcome, counted, shortened, summary
+from channeld.diff.text import DiffResult, counted, shortened, summary
 
 _LEVELS: Final[Mapping[Level, AnnotationLevel]] = {
     Level.BREAKING: "error",
@@ -34,7 +34,7 @@ EMPTY: Final[Mapping[str, object]] = {
 """What the JSON document has besides its version where nothing could be compared."""
 
 
-def render_json(outcome: Outcome) -> str:
+def render_json(outcome: DiffResult) -> str:
     """The document, in ASCII; later versions only add fields."""
     document = {
         "version": 1,
@@ -85,7 +85,7 @@ def _object(change: Change) -> dict[str, object]:
     }
 
 
-def render_github(outcome: Outcome, prefix: str) -> str:
+def render_github(outcome: DiffResult, prefix: str) -> str:
     """Workflow commands, the worst first since GitHub shows only ten of a step; then the count, as text.
 
     Args:
@@ -127,7 +127,7 @@ def _in_repository(place: Place, prefix: str) -> Place:
     return attrs.evolve(place, file=place.file.removeprefix(prefix))
 
 
-def render_markdown(outcome: Outcome) -> str:
+def render_markdown(outcome: DiffResult) -> str:
     """A comment for a pull request: changed rights, what breaks, both open, and what is safe folded in."""
     blocks = [f"### channeld: {_plain(summary(outcome))}"]
     if outcome.rights:

@@ -28,7 +28,7 @@ LONGEST_URL: Final = 100
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Outcome:
+class DiffResult:
     """The result of a comparison: names of both sides, changes, warnings about `diff.accept`, changed rights."""
 
     old: str
@@ -38,7 +38,7 @@ class Outcome:
     rights: tuple[RightChange, ...] = ()
 
 
-def render_text(outcome: Outcome, texts: Texts, *, colour: bool) -> str:
+def render_text(outcome: DiffResult, texts: Texts, *, colour: bool) -> str:
     """Changed rights, all changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
     renderer = _DiffRenderer(colour, texts=texts)
     blocks = ["\n".join(_rights(outcome.rights, renderer))] if outcome.rights else []
@@ -67,7 +67,7 @@ def _rights(changes: Iterable[RightChange], painter: FramePainter) -> Iterator[s
         yield f"      {' ' * len(title)}  {painter.paint(DIM, f'before: {before}')}"
 
 
-def _how_to_accept(outcome: Outcome) -> str:
+def _how_to_accept(outcome: DiffResult) -> str:
     """The entry that would accept the first breaking change."""
     for change in outcome.changes:
         if change.level is Level.BREAKING and change.accepted is None:
@@ -76,7 +76,7 @@ def _how_to_accept(outcome: Outcome) -> str:
     return ""
 
 
-def summary(outcome: Outcome) -> str:
+def summary(outcome: DiffResult) -> str:
     """`1 breaking, 2 safe (1 of them for security) from main to channels.yaml`, or that nothing changed."""
     where = f"from {one_line(outcome.old)} to {one_line(outcome.new)}"
     counts = counted(outcome.changes)

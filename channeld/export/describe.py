@@ -15,9 +15,9 @@ from channeld.export.contract import (
     ReceivedType,
     SentType,
 )
+from channeld.export.features import error_codes, features
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
-from channeld.export.names import Names
-from channeld.export.reserved import error_codes, features
+from channeld.export.identifiers import Identifiers
 from channeld.plan.options.once import FIELD as ONCE
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.path_syntax import parse_path
@@ -48,7 +48,7 @@ _ANY_FRAME: Schema = {
 
 def describe(config: Config, schemas: Schemas) -> Contract:
     """The contract of a valid configuration and its compiled schemas."""
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     unions = {
         name: (definitions.name(f"{name} Send"), definitions.name(f"{name} Receive"))
         for name in config.channels

@@ -10,7 +10,7 @@ import attrs
 
 from channeld import __version__
 from channeld.export.contract import ChannelContract, Contract, FrameType
-from channeld.export.names import Names
+from channeld.export.identifiers import Identifiers
 from channeld.export.types import (
     Constant,
     ListOf,
@@ -94,12 +94,12 @@ def python(contract: Contract, *, client: bool = False) -> str:
 class _PythonWriter:
     contract: Contract
     types: Types
-    _names: Names = attrs.field(init=False)
+    _names: Identifiers = attrs.field(init=False)
     _parts: list[str] = attrs.field(factory=list, init=False)
     _states: dict[str, str] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._names = Names()
+        self._names = Identifiers()
         for name in (*self.contract.definitions, *self._unions()):
             self._names.take(name)
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.kinds import CONFIGURATIONS, is_configuration, is_scenarios
+from channeld.config.file_kinds import CONFIGURATIONS, is_configuration, is_scenarios
 from channeld.config.source import FileSystem
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.lsp.blocks import WHOLE, Blocks

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.kinds import is_configuration, is_scenarios
+from channeld.config.file_kinds import is_configuration, is_scenarios
 from channeld.config.load import file_system
 from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.lsp.blocks import Blocks, cut

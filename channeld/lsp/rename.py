@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.kinds import is_scenarios
+from channeld.config.file_kinds import is_scenarios
 from channeld.config.language import LANGUAGE
 from channeld.config.letters import resolve
 from channeld.config.tree import MapNode, Node, Tree, TreeEntry

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.kinds import is_scenarios
+from channeld.config.file_kinds import is_scenarios
 from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
 from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report

@@ -7,7 +7,7 @@ import attrs
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import Literal, Node, Object
 from channeld.plan.plan import Template
-from channeld.plan.targets.target import Target
+from channeld.plan.targets.target import CompiledTarget
 from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import build
 from channeld.pointer import at
@@ -28,7 +28,7 @@ class Delivery:
     out: Validator | None = None
 
 
-def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Delivery:
+def compile_delivery(message: MessageContext, targets: Sequence[CompiledTarget]) -> Delivery:
     """The delivery of a message that goes to `targets`."""
     one_room = message.context.has_one_room
     everywhere_a_room = bool(targets) and all(target.kind.in_room for target in targets)
@@ -56,7 +56,7 @@ def _emit(
     message: MessageContext,
     emit: Mapping[str, Json],
     scope: TemplateScope,
-    targets: Sequence[Target],
+    targets: Sequence[CompiledTarget],
 ) -> Delivery:
     pointer = at(message.pointer, "emit")
     for field in emit:
@@ -89,7 +89,9 @@ def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: st
     return type_
 
 
-def _check_other_channels(message: MessageContext, type_: str, targets: Sequence[Target]) -> None:
+def _check_other_channels(
+    message: MessageContext, type_: str, targets: Sequence[CompiledTarget]
+) -> None:
     """Check that a channel with `events` declares what other channels send to it."""
     own = message.context.channel.name
     for target in targets:
@@ -106,7 +108,7 @@ def _proven(
     message: MessageContext,
     type_: str,
     scope: TemplateScope,
-    targets: Sequence[Target],
+    targets: Sequence[CompiledTarget],
     is_clear: bool,
 ) -> Validator | None:
     """The check needed at delivery; None if the event is proven to accept everything that is delivered."""
@@ -129,7 +131,7 @@ def _entries(node: Node) -> list[tuple[str, Node]]:
     return []
 
 
-def _refuse_position(message: MessageContext, targets: Sequence[Target]) -> None:
+def _refuse_position(message: MessageContext, targets: Sequence[CompiledTarget]) -> None:
     """CH347: message fields that never arrive because numbered frames have their own fields of that name."""
     to_rooms = [target for target in targets if _is_numbered(message, target)]
     # If the field itself names the room, it gets the same value again.
@@ -141,7 +143,7 @@ def _refuse_position(message: MessageContext, targets: Sequence[Target]) -> None
             refuse_position(message.context, message.type, at(message.pointer, "schema"), field)
 
 
-def _is_numbered(message: MessageContext, target: Target) -> bool:
+def _is_numbered(message: MessageContext, target: CompiledTarget) -> bool:
     """Whether frames get a `room` and a position there."""
     context = message.context
     reached = context.config.channels.get(target.route.channel or context.channel.name)
@@ -157,7 +159,7 @@ def refuse_position(context: ChannelContext, type: str, pointer: str, field: str
 
 
 def _warn_of_position(
-    message: MessageContext, field: str, pointer: str, targets: Sequence[Target]
+    message: MessageContext, field: str, pointer: str, targets: Sequence[CompiledTarget]
 ) -> None:
     is_kept = bool(message.message.history) and any(_is_numbered(message, one) for one in targets)
     if field in POSITION_FIELDS and is_kept:

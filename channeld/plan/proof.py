@@ -8,7 +8,7 @@ from channeld.config.model import Channel
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import MessageContext
 from channeld.plan.rendered import Claims, Scene, rendered_fields
-from channeld.plan.targets.target import Target
+from channeld.plan.targets.target import CompiledTarget
 from channeld.plan.template_scope import TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -19,7 +19,7 @@ from channeld.schema.words import shown
 
 
 def prove(
-    message: MessageContext, type_: str, scope: TemplateScope, targets: Sequence[Target]
+    message: MessageContext, type_: str, scope: TemplateScope, targets: Sequence[CompiledTarget]
 ) -> bool:
     """Report frames that may be delivered but are invalid; returns whether its own channel needs a check at run time.
 
@@ -45,7 +45,7 @@ def prove(
     return needs_check
 
 
-def _reached(message: MessageContext, targets: Sequence[Target]) -> Iterator[Channel]:
+def _reached(message: MessageContext, targets: Sequence[CompiledTarget]) -> Iterator[Channel]:
     """The channels on which the message may arrive, its own first."""
     own = message.context.channel
     to = [target.route.channel or own.name for target in targets]

@@ -12,12 +12,12 @@ from channeld.config.model import Route
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.targets.kinds import kind_of
-from channeld.plan.targets.target import Target, TargetKind
+from channeld.plan.targets.target import CompiledTarget, TargetKind
 from channeld.pointer import at
 from channeld.suggest import did_you_mean
 
 
-def compile_targets(message: MessageContext) -> tuple[Target, ...]:
+def compile_targets(message: MessageContext) -> tuple[CompiledTarget, ...]:
     """The targets of a message without `none`; includes those with findings."""
     routes = message.message.route
     written = message.context.templates.each(routes, at(message.pointer, "route"))
@@ -49,7 +49,7 @@ def _warn_of_idle(message: MessageContext) -> None:
             message.context.find("CH616", why, where, help, key=True)
 
 
-def _target(message: MessageContext, route: Route, pointer: str) -> Target | None:
+def _target(message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
     kind = kind_of(route)
     _warn_of_unused(message.context, route, kind, pointer)
     if not _channel_exists(message.context, route, kind, pointer):
@@ -99,7 +99,7 @@ def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, poi
             context.find("CH333", finding, at(pointer, key), "remove it", key=True)
 
 
-def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:
+def _warn_of_twice(message: MessageContext, targets: Sequence[CompiledTarget]) -> None:
     context = message.context
     for first, second in itertools.combinations(targets, 2):
         who = _gets_twice(context, first, second) or _gets_twice(context, second, first)
@@ -111,7 +111,9 @@ def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:
             context.find("CH325", finding, second.pointer, help, related=earlier)
 
 
-def _gets_twice(context: ChannelContext, wide: Target, narrow: Target) -> str | None:
+def _gets_twice(
+    context: ChannelContext, wide: CompiledTarget, narrow: CompiledTarget
+) -> str | None:
     """Who is certainly reached by both targets; `wide` is the one that reaches more."""
     everywhere = wide.route.channel == "*"
     if not everywhere and _channel_of(context, wide) != _channel_of(context, narrow):
@@ -123,5 +125,5 @@ def _gets_twice(context: ChannelContext, wide: Target, narrow: Target) -> str | 
     return wide.kind.covers.get(narrow.kind.name)
 
 
-def _channel_of(context: ChannelContext, target: Target) -> str:
+def _channel_of(context: ChannelContext, target: CompiledTarget) -> str:
     return target.route.channel or context.channel.name

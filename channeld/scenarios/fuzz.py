@@ -20,7 +20,7 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.coverage import Exercised, Point
 from channeld.scenarios.instrumentation import rebuilt
 from channeld.scenarios.made_up import Maker, shrunk
-from channeld.scenarios.outcome import Problem
+from channeld.scenarios.outcome import ScenarioProblem
 from channeld.scenarios.runner import run_scenario
 from channeld.scenarios.suite import Options, read_text
 from channeld.scenarios.writing import scenario_text
@@ -209,7 +209,7 @@ class _Trial:
             scenario=self._text((smallest,)),
         )
 
-    def problem(self, messages: Sequence[dict[str, Json]]) -> Problem | None:
+    def problem(self, messages: Sequence[dict[str, Json]]) -> ScenarioProblem | None:
         """What is wrong with a scenario of these messages; None if nothing is."""
         parsed = read_text(self._text(messages), _FILE)
         assert parsed.content is not None, parsed.report  # noqa: S101 - written by ourselves
@@ -243,20 +243,20 @@ class _Trial:
     def _frame(self, message: Mapping[str, Json]) -> dict[str, Json]:
         return {"type": self.message.type, **message}
 
-    def _index(self, problem: Problem, count: int) -> int | None:
+    def _index(self, problem: ScenarioProblem, count: int) -> int | None:
         first = self._text(()).count("\n") + 1
         index = (problem.place.line - first) // 2
         return index if 0 <= index < count else None
 
-    def _is_of_hook(self, problem: Problem) -> bool:
+    def _is_of_hook(self, problem: ScenarioProblem) -> bool:
         return problem.is_error or problem.headline.startswith(f"hook {self.hook.name} ")
 
 
-def _words(problem: Problem) -> str:
+def _words(problem: ScenarioProblem) -> str:
     more = f": {problem.label}" if problem.is_error and problem.label else ""
     return f"{problem.headline}{more}"
 
 
-def _kind(problem: Problem) -> str:
+def _kind(problem: ScenarioProblem) -> str:
     """What smaller messages must have in common: the hook, and the exception's type."""
     return problem.headline.partition(":")[0].partition("(")[0]

@@ -61,7 +61,7 @@ Verdict: TypeAlias = Taken | Mismatch | Nothing
 
 
 @attrs.define(eq=False, kw_only=True)
-class Inbox:
+class ClientInbox:
     """One client's frames. `ignore` are patterns of frames that need not be consumed."""
 
     captured: dict[str, Json]

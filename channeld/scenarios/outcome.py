@@ -32,7 +32,7 @@ class TimelineEntry:
 
 
 @attrs.frozen(kw_only=True)
-class Problem:
+class ScenarioProblem:
     """Why a scenario did not pass.
 
     `place` and `label` are for the code frame. `differences` are located in the file; `notes` are further details; `where`
@@ -55,7 +55,7 @@ class Outcome:
     name: str
     status: Status
     place: Place
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ScenarioProblem, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
     reason: str = ""
     virtual: float = 0.0

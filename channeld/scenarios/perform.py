@@ -24,7 +24,7 @@ from channeld.scenarios.model import (
     SendRaw,
     SendStep,
 )
-from channeld.scenarios.outcome import Problem, shown_seconds
+from channeld.scenarios.outcome import ScenarioProblem, shown_seconds
 from channeld.scenarios.world import Actor, Stage
 
 MUCH: Final = 1000
@@ -34,7 +34,7 @@ MUCH: Final = 1000
 class Failed(Exception):
     """A step failed; `problem` says how."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ScenarioProblem) -> None:
         super().__init__(problem.headline)
         self.problem = problem
 
@@ -231,7 +231,7 @@ class Performer:
         self, headline: str, pointer: str, label: str, *, notes: list[str] | None = None
     ) -> Failed:
         return Failed(
-            Problem(
+            ScenarioProblem(
                 headline=headline,
                 place=self.place(pointer),
                 label=label,
@@ -246,7 +246,7 @@ class Performer:
         placed = tuple((self.place(pattern.pointer + one.path), one) for one in differences)
         first = differences[0]
         return Failed(
-            Problem(
+            ScenarioProblem(
                 headline=headline,
                 place=placed[0][0],
                 label=f"expected {first.expected}, got {first.got}",

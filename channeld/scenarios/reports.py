@@ -9,7 +9,7 @@ from channeld.diagnostics.render.json import finding_fields, place_fields
 from channeld.diagnostics.render.junit import JunitCase, JunitSuite, write_junit
 from channeld.diagnostics.render.text import render_text
 from channeld.scenarios.coverage import Coverage
-from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status, texts_of
+from channeld.scenarios.outcome import FileResult, Outcome, ScenarioProblem, Status, texts_of
 from channeld.scenarios.text import counts, render_outcome, rerun, summary
 
 
@@ -55,7 +55,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def _problem(problem: ScenarioProblem) -> dict[str, object]:
     return {
         "message": problem.headline,
         "label": problem.label,
@@ -151,7 +151,7 @@ def render_github_outcomes(results: Sequence[FileResult], seconds: float) -> str
     return "\n".join([*lines, summary(results, seconds)]) + "\n"
 
 
-def _command(outcome: Outcome, problem: Problem) -> str:
+def _command(outcome: Outcome, problem: ScenarioProblem) -> str:
     title = f"{outcome.status.value.upper()} {outcome.name}"
     lines = [problem.headline, problem.label, problem.where, *problem.notes]
     return annotation("error", problem.place, title, filter(None, lines))

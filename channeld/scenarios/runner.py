@@ -23,7 +23,7 @@ from channeld.scenarios.backends import LiveBackends
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.instrumentation import HookFailure, HookWitness, instrument
 from channeld.scenarios.model import Scenario, SendRaw, SendStep
-from channeld.scenarios.outcome import Outcome, Problem, Status, TimelineEntry
+from channeld.scenarios.outcome import Outcome, ScenarioProblem, Status, TimelineEntry
 from channeld.scenarios.perform import Failed, Performer
 from channeld.scenarios.world import Stage
 from channeld.testing import running
@@ -152,7 +152,7 @@ class _Run:
     reached: Exercised
     secrets: set[str]
     backends: Mapping[str, str]
-    problems: list[Problem] = attrs.field(factory=list)
+    problems: list[ScenarioProblem] = attrs.field(factory=list)
     timeline: list[TimelineEntry] = attrs.field(factory=list)
     virtual: float = 0.0
     where: str = ""
@@ -183,10 +183,10 @@ class _Run:
         words = " ".join(f"{type(error).__name__}: {error}".split())
         self.problems = [self.problem("it could not be run to its end", words, is_error=True)]
 
-    def problem(self, headline: str, label: str = "", *, is_error: bool = False) -> Problem:
+    def problem(self, headline: str, label: str = "", *, is_error: bool = False) -> ScenarioProblem:
         """A problem of the whole scenario."""
         place = self.tree.place(f"{self.scenario.pointer}/name")
-        return Problem(
+        return ScenarioProblem(
             headline=headline, place=place, label=label, where=self.where, is_error=is_error
         )
 
@@ -257,7 +257,7 @@ class _Run:
                 f"`{v.path}` {v.message}" if v.path else v.message for v in bad.breach.violations
             ]
             raise Failed(
-                Problem(
+                ScenarioProblem(
                     headline=f"a frame to {bad.actor.name} breaks the schema of {bad.breach.declared}",
                     place=self._step_place(bad.step),
                     label=said[0] if said else "",
@@ -270,9 +270,9 @@ class _Run:
                 )
             )
 
-    def _hook_problem(self, failure: HookFailure) -> Problem:
+    def _hook_problem(self, failure: HookFailure) -> ScenarioProblem:
         notes = (f"at {failure.at}",) if failure.at else ()
-        return Problem(
+        return ScenarioProblem(
             headline=f"hook {failure.hook} {failure.words}",
             place=self._step_place(failure.step),
             label="during this step" if failure.step >= 0 else "",
@@ -293,13 +293,13 @@ class _Run:
         return "while the clients connect" if number < 0 else "at the end"
 
 
-def _left_over(stage: Stage, performer: Performer, tree: Tree) -> Iterator[Problem]:
+def _left_over(stage: Stage, performer: Performer, tree: Tree) -> Iterator[ScenarioProblem]:
     """A problem for each client with unconsumed frames or an unexpected end."""
     for actor in stage.actors.values():
         left = [one for one in actor.inbox.left_over() if one.fate != "refusal"]
         at = tree.key_place(stage.scenario.clients[actor.name].pointer)
         if left:
-            yield Problem(
+            yield ScenarioProblem(
                 headline=f"{len(left)} frame{'s' * (len(left) > 1)} to {actor.name} not consumed",
                 place=at,
                 label="`expect` each of them, or `ignore` their type",
@@ -310,7 +310,7 @@ def _left_over(stage: Stage, performer: Performer, tree: Tree) -> Iterator[Probl
             )
         if actor.was_sent_away and actor.closed is not None:
             code, reason = actor.closed
-            yield Problem(
+            yield ScenarioProblem(
                 headline=f"the server closed {actor.name}, and no step expected it",
                 place=at,
                 label=f"closed with {code} ({reason})",

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.kinds import CONFIGURATIONS, files_below, is_scenarios
+from channeld.config.file_kinds import CONFIGURATIONS, files_below, is_scenarios
 from channeld.config.load import file_system
 from channeld.config.source import FileSystem
 from channeld.config.yaml import parse

@@ -9,7 +9,7 @@ from channeld.diagnostics.render.texts import OneText, one_line
 from channeld.scenarios.outcome import (
     FileResult,
     Outcome,
-    Problem,
+    ScenarioProblem,
     Status,
     TimelineEntry,
     shown_seconds,
@@ -50,7 +50,7 @@ def rerun(outcome: Outcome) -> str:
     return f"channeld test {shlex.quote(outcome.place.file)} -k {shlex.quote(outcome.name)}"
 
 
-def _problem(problem: Problem, painter: FramePainter, status: Status) -> Iterator[str]:
+def _problem(problem: ScenarioProblem, painter: FramePainter, status: Status) -> Iterator[str]:
     place = problem.place
     step = f"   {problem.where}" if problem.where else ""
     yield f" --> {where(place)}{step}"

@@ -13,7 +13,7 @@ from channeld.protocol.frames import Frame, Json
 from channeld.protocol.reserved import RESERVED
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.delivered import Breach, check_delivered
-from channeld.scenarios.inbox import Inbox, Received
+from channeld.scenarios.inbox import ClientInbox, Received
 from channeld.scenarios.instrumentation import ORIGIN
 from channeld.scenarios.matching import LONGEST, Env, fill, shown
 from channeld.scenarios.model import ClientSpec, Scenario
@@ -41,7 +41,7 @@ class Actor:
     """
 
     name: str
-    inbox: Inbox
+    inbox: ClientInbox
     pos: str | None = None
     client: Client | None = None
     spec: ClientSpec | None = None
@@ -98,7 +98,7 @@ class Stage:
         schemas = self.app.plan.config.schemas
         for name in self.scenario.clients:
             ignore = self.scenario.ignore
-            inbox = Inbox(captured=self.captured, schemas=schemas, ignore=ignore)
+            inbox = ClientInbox(captured=self.captured, schemas=schemas, ignore=ignore)
             self.actors[name] = Actor(name, inbox)
         self._rules = Rules.of(self.app.plan, TRANSPORTS)
         self.app.on_frame = self._on_frame

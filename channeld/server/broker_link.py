@@ -23,7 +23,7 @@ from channeld.timers import Clock
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Place:
+class WorkerPlace:
     """A process's position among those started with it: its number, their common id, the URL of their private server."""
 
     number: int | None = None
@@ -31,14 +31,14 @@ class Place:
     broker_url: str | None = None
 
 
-ALONE = Place()
+ALONE = WorkerPlace()
 """A process that was started by itself."""
 
 
 class BrokerLink:
     """One per `App`: `make_broker` and `join` during assembly, `run` while it serves."""
 
-    def __init__(self, config: Config, clock: Clock, place: Place = ALONE) -> None:
+    def __init__(self, config: Config, clock: Clock, place: WorkerPlace = ALONE) -> None:
         """Choose the broker.
 
         Raises:

@@ -31,7 +31,7 @@ import attrs
 import orjson
 import trio
 
-from channeld.server.broker_link import Place
+from channeld.server.broker_link import WorkerPlace
 from channeld.server.sockets import BindError, bind, listen, named
 from channeld.server.systemd import keep_watchdog, notify, reloading, watchdog_interval
 from channeld.telemetry import log, toggle_debug
@@ -65,9 +65,9 @@ class WorkerSpec:
     generated: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> WorkerPlace:
         """Its place."""
-        return Place(number=self.number, group=self.group, broker_url=self.broker_url)
+        return WorkerPlace(number=self.number, group=self.group, broker_url=self.broker_url)
 
 
 class WorkerChannel:

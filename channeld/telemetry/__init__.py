@@ -7,7 +7,7 @@ format), `output.py` (destination), `metrics.py` (what is counted), `tracing.py`
 
 from channeld.telemetry.events import (
     EVENTS,
-    Event,
+    LogEvent,
     bound,
     bound_lines,
     configure,
@@ -39,9 +39,9 @@ __all__ = [
     "CONTENT_TYPE",
     "EVENTS",
     "METRICS",
-    "Event",
     "Histogram",
     "LineRates",
+    "LogEvent",
     "Metric",
     "Sample",
     "bound",

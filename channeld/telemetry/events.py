@@ -26,7 +26,7 @@ _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "er
 
 
 @attrs.frozen(slots=True)
-class Event:
+class LogEvent:
     """One kind of log line: its name, level, fields and meaning.
 
     `source` is the field to rate-limit by, if clients can cause such lines cheaply.
@@ -41,220 +41,228 @@ class Event:
 _WHO = ("connection", "channel", "user", "address")
 _HOOK = ("hook", "connection", "channel", "user", "type", "reason", "ref")
 
-EVENTS: Final[Mapping[str, Event]] = {
-    "server_started": Event("info", ("bind", "workers", "pid", "url"), "Connections are accepted."),
-    "drain_delayed": Event(
+EVENTS: Final[Mapping[str, LogEvent]] = {
+    "server_started": LogEvent(
+        "info", ("bind", "workers", "pid", "url"), "Connections are accepted."
+    ),
+    "drain_delayed": LogEvent(
         "info",
         ("seconds",),
         "Health checks fail from now on; for `seconds` everything else is served as before.",
     ),
-    "server_draining": Event(
+    "server_draining": LogEvent(
         "info",
         ("connections", "seconds"),
         "No further connections are accepted; clients are disconnected.",
     ),
-    "server_stopped": Event("info", ("connections", "seconds"), "The last connection is gone."),
-    "config_reloaded": Event("info", ("file", "channels", "closed"), "A new plan is in force."),
-    "config_refused": Event("error", ("file", "errors", "reason"), "The old plan stays in force."),
-    "restart_needed": Event(
+    "server_stopped": LogEvent("info", ("connections", "seconds"), "The last connection is gone."),
+    "config_reloaded": LogEvent("info", ("file", "channels", "closed"), "A new plan is in force."),
+    "config_refused": LogEvent(
+        "error", ("file", "errors", "reason"), "The old plan stays in force."
+    ),
+    "restart_needed": LogEvent(
         "warning",
         ("setting",),
         "A reload cannot change this setting; the old value stays in force.",
     ),
-    "lifespan_changed": Event(
+    "lifespan_changed": LogEvent(
         "warning", ("hook",), "A reload keeps the old lifespan; restart to change it."
     ),
-    "connection_opened": Event(
+    "connection_opened": LogEvent(
         "info", (*_WHO, "path"), "A handshake was accepted.", source="address"
     ),
-    "connection_closed": Event(
+    "connection_closed": LogEvent(
         "info",
         (*_WHO, "code", "reason", "seconds"),
         "A connection was closed, by either side.",
         source="address",
     ),
-    "handshake_refused": Event(
+    "handshake_refused": LogEvent(
         "info",
         ("status", "reason", "path", "origin", "address"),
         "Answered without an upgrade.",
         source="address",
     ),
-    "auth_refused": Event(
+    "auth_refused": LogEvent(
         "info",
         (*_WHO, "authenticator", "reason", "path"),
         "No token, or an invalid one; the client is not told why.",
         source="address",
     ),
-    "auth_unavailable": Event(
+    "auth_unavailable": LogEvent(
         "warning",
         (*_WHO, "reason"),
         "A token could not be verified because of a problem on the server's side; the client is told to reconnect (1013).",
     ),
-    "require_unmet": Event(
+    "require_unmet": LogEvent(
         "info",
         (*_WHO, "message", "claim"),
         "The claims do not meet the `require` of the channel or message; `claim` is the missing entry.",
         source="address",
     ),
-    "revoked": Event(
+    "revoked": LogEvent(
         "info",
         ("revocation", "connections"),
         "Tokens of a user, or a single token, are refused from now on; `connections` were closed.",
     ),
-    "message_refused": Event(
+    "message_refused": LogEvent(
         "debug", (*_WHO, "code"), "A client's frame was answered with an error frame of this code."
     ),
-    "token_expired": Event("info", _WHO, "A token expired and was not renewed."),
-    "slow_consumer": Event(
+    "token_expired": LogEvent("info", _WHO, "A token expired and was not renewed."),
+    "slow_consumer": LogEvent(
         "warning",
         (*_WHO, "bytes", "limit"),
         "An outbox exceeded its limit; closed with 4508.",
         source="address",
     ),
-    "accept_failed": Event(
+    "accept_failed": LogEvent(
         "error",
         ("bind", "reason", "errno", "exception"),
         "The operating system provides no more sockets.",
     ),
-    "connection_failed": Event(
+    "connection_failed": LogEvent(
         "error",
         (*_WHO, "reason", "exception", "ref"),
         "An error while serving a connection; only that connection is closed.",
     ),
-    "task_failed": Event(
+    "task_failed": LogEvent(
         "error", ("task", "reason", "exception", "ref"), "A background task raised."
     ),
-    "hook_failed": Event(
+    "hook_failed": LogEvent(
         "error",
         (*_HOOK, "exception", "backend"),
         "A hook raised something other than Reject, or a backend's answer was malformed.",
         source="hook",
     ),
-    "backend_failed": Event(
+    "backend_failed": LogEvent(
         "warning",
         ("backend", "path", "reason"),
         "A backend did not answer a hook: no connection, too late, or no free slot in time.",
     ),
-    "backend_away": Event(
+    "backend_away": LogEvent(
         "warning",
         ("backend", "reason", "seconds"),
         "A backend failed five times in a row; calls fail at once for `seconds`.",
     ),
-    "backend_recovered": Event(
+    "backend_recovered": LogEvent(
         "info", ("backend",), "A backend that was unreachable answers again."
     ),
-    "hook_timeout": Event(
+    "hook_timeout": LogEvent(
         "error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout.", source="hook"
     ),
-    "hook_slow": Event(
+    "hook_slow": LogEvent(
         "warning", (*_HOOK, "seconds"), "A synchronous hook blocked all clients.", source="hook"
     ),
-    "deprecated_message": Event(
+    "deprecated_message": LogEvent(
         "info",
         ("connection", "channel", "user", "message"),
         "A connection sent a deprecated type for the first time.",
     ),
-    "internal_error": Event(
+    "internal_error": LogEvent(
         "error",
         (*_WHO, "type", "ref", "reason", "exception"),
         "A server bug; the client was given the `ref`.",
     ),
-    "broker_unavailable": Event(
+    "broker_unavailable": LogEvent(
         "error", ("reason", "retry_after", "exception"), "Messages are not routed."
     ),
-    "broker_recovered": Event("info", ("seconds", "rooms"), "The broker answers again."),
-    "broker_shard_unavailable": Event(
+    "broker_recovered": LogEvent("info", ("seconds", "rooms"), "The broker answers again."),
+    "broker_shard_unavailable": LogEvent(
         "error", ("shard", "reason"), "Messages of the topics of this shard are not routed."
     ),
-    "broker_shard_recovered": Event("info", ("shard", "seconds"), "This shard answers again."),
-    "broker_restarted": Event(
+    "broker_shard_recovered": LogEvent("info", ("shard", "seconds"), "This shard answers again."),
+    "broker_restarted": LogEvent(
         "error", ("status", "reason"), "The embedded Valkey exited and is being restarted."
     ),
-    "node_silent": Event(
+    "node_silent": LogEvent(
         "warning",
         ("nodes", "question"),
         "Other nodes did not answer and are left out of an answer.",
     ),
-    "plans_differ": Event(
+    "plans_differ": LogEvent(
         "warning", ("nodes", "channels"), "These nodes declare these channels differently."
     ),
-    "plans_agree": Event("info", (), "All nodes serve the same channels again."),
-    "log_level_changed": Event(
+    "plans_agree": LogEvent("info", (), "All nodes serve the same channels again."),
+    "log_level_changed": LogEvent(
         "info",
         ("threshold",),
         "SIGUSR1 or a reload: lines of this level and above are written from now on.",
     ),
-    "tracing_off": Event(
+    "tracing_off": LogEvent(
         "warning",
         ("reason",),
         "An endpoint for traces is set, but the packages to send them are not installed.",
     ),
-    "spans_lost": Event(
+    "spans_lost": LogEvent(
         "warning", ("spans", "reason"), "Spans could not be exported; they are lost."
     ),
-    "library_warned": Event(
+    "library_warned": LogEvent(
         "warning",
         ("logger", "reason", "exception"),
         "A library or a hook warned through Python's `logging`, for which no handler is set.",
     ),
-    "log_lines_dropped": Event(
+    "log_lines_dropped": LogEvent(
         "warning",
         ("lines",),
         "The log was not read fast enough, or could not be written; these lines are lost.",
     ),
-    "log_lines_left_out": Event(
+    "log_lines_left_out": LogEvent(
         "warning",
         ("line", "address", "hook", "lines"),
         "A client's address or a hook writes this line faster than a disk should have it; these were left out. At most once a minute.",
     ),
-    "worker_ended": Event(
+    "worker_ended": LogEvent(
         "error", ("number", "pid", "status", "seconds"), "A worker process exited unexpectedly."
     ),
-    "worker_hung": Event(
+    "worker_hung": LogEvent(
         "error",
         ("number", "pid", "seconds"),
         "A worker's loop has not turned for as long as the service manager's watchdog allows; it is ended and replaced.",
     ),
-    "worker_started": Event("info", ("number", "pid"), "A worker process is serving."),
-    "api_started": Event("info", ("bind",), "The control API is listening."),
-    "api_refused": Event(
+    "worker_started": LogEvent("info", ("number", "pid"), "A worker process is serving."),
+    "api_started": LogEvent("info", ("bind",), "The control API is listening."),
+    "api_refused": LogEvent(
         "warning",
         ("status", "reason", "method", "path", "origin", "address"),
         "A request to the control API without a valid key, or from another site.",
     ),
-    "jwks_refreshed": Event("info", ("authenticator", "url", "keys", "skipped"), "Keys were read."),
-    "webhook_failed": Event(
+    "jwks_refreshed": LogEvent(
+        "info", ("authenticator", "url", "keys", "skipped"), "Keys were read."
+    ),
+    "webhook_failed": LogEvent(
         "warning",
         ("url", "delivery", "reason", "attempts", "retry_in", "waiting"),
         "A request failed and will be sent again.",
     ),
-    "webhook_recovered": Event("info", ("url", "attempts"), "A webhook's requests succeed again."),
-    "webhook_dropped": Event(
+    "webhook_recovered": LogEvent(
+        "info", ("url", "attempts"), "A webhook's requests succeed again."
+    ),
+    "webhook_dropped": LogEvent(
         "error",
         ("url", "events", "reason"),
         "Events were dropped: refused, too many, or the server stopped. At most once a minute.",
     ),
-    "shadow_started": Event(
+    "shadow_started": LogEvent(
         "info",
         ("version", "against", "hooks_not_called"),
         "Traffic is also checked against another configuration; the versions identify the files of both.",
     ),
-    "shadow_refused": Event(
+    "shadow_refused": LogEvent(
         "info",
         ("channel", "message", "reason", "why", "example", "user", "connection"),
         "The other configuration would have refused something that was accepted; at most once a minute per channel, type and reason.",
     ),
-    "shadow_summary": Event(
+    "shadow_summary": LogEvent(
         "info",
         ("since", "messages", "handshakes", "refused", "reasons"),
         "What the other configuration would have refused since the start, most frequent first.",
     ),
-    "shadow_failed": Event(
+    "shadow_failed": LogEvent(
         "error",
         ("channel", "exception"),
         "The other configuration could not be checked for a connection: a server bug that clients do not notice.",
     ),
-    "jwks_failed": Event(
+    "jwks_failed": LogEvent(
         "warning",
         ("authenticator", "url", "reason"),
         "Keys could not be read; the old ones stay in use.",
@@ -328,7 +336,7 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     put(str(line), _State.settings.stream if _State.settings is not None else None)
 
 
-_UNDECLARED = Event("warning", (), "An event that is missing from the table.")
+_UNDECLARED = LogEvent("warning", (), "An event that is missing from the table.")
 
 
 def left_out() -> int:

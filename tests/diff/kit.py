@@ -12,7 +12,7 @@ from channeld.diff.accept import accept
 from channeld.diff.change import Change
 from channeld.diff.changes import changes
 from channeld.diff.side import Side, Unloaded, load_side
-from channeld.diff.text import Outcome, render_text
+from channeld.diff.text import DiffResult, render_text
 from channeld.protocol.frames import Json
 from channeld.schema.compare.schema_ref import Book, Node
 from channeld.schema.schemas import Schemas
@@ -61,11 +61,11 @@ def side(text: str, name: str = "channels.yaml", files: Mapping[str, str] | None
     return found
 
 
-def outcome(old: str, new: str, *, everything: bool = False) -> tuple[Outcome, Joined]:
+def outcome(old: str, new: str, *, everything: bool = False) -> tuple[DiffResult, Joined]:
     """What a comparison of two texts gives, and the texts to show it with."""
     was, now = side(old, "old.yaml"), side(new, "new.yaml")
     judged = accept(changes(was, now, everything=everything), now, TODAY)
-    found = Outcome(
+    found = DiffResult(
         old="old.yaml",
         new="new.yaml",
         changes=tuple(judged.changes),

@@ -1,7 +1,7 @@
 import json
 
 from channeld.diff.render import EMPTY, render_github, render_json, render_markdown
-from channeld.diff.text import Outcome
+from channeld.diff.text import DiffResult
 from tests.diff.kit import BASE, instead, outcome
 
 NEW = (
@@ -13,7 +13,7 @@ NEW = (
 ACCEPTED = NEW.replace("code: D301, reason: x", "code: D310, reason: It *is* meant.")
 
 
-def made(new: str = NEW) -> Outcome:
+def made(new: str = NEW) -> DiffResult:
     return outcome(BASE, new)[0]
 
 

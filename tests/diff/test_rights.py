@@ -6,7 +6,7 @@ from channeld.dev.rights import right_words
 from channeld.diagnostics.render import Joined
 from channeld.diff.render import render_json, render_markdown
 from channeld.diff.rights import right_changes
-from channeld.diff.text import Outcome, render_text
+from channeld.diff.text import DiffResult, render_text
 from tests.diff.kit import BASE, side
 
 
@@ -71,11 +71,11 @@ def test_all_rights_of_a_channel_that_is_gone() -> None:
     assert {before for _, before, _ in told(BASE, more)} == {None}
 
 
-def outcome() -> Outcome:
+def outcome() -> DiffResult:
     new = BASE.replace("route: room\n", "route: {to: room, except_sender: true}\n")
     new += "  other: {path: /other, auth: none}\n"
     was, now = side(BASE, "old.yaml"), side(new)
-    return Outcome(old="old.yaml", new="new.yaml", changes=(), rights=right_changes(was, now))
+    return DiffResult(old="old.yaml", new="new.yaml", changes=(), rights=right_changes(was, now))
 
 
 def test_as_text_it_comes_first() -> None:

@@ -1,7 +1,7 @@
 from typing import Any
 
 from channeld.export.frames import frame_around, frame_names, frame_of, one_of, position
-from channeld.export.names import Names
+from channeld.export.identifiers import Identifiers
 from channeld.protocol.reserved import ID, Field
 from channeld.schema.definitions import Definitions
 
@@ -22,14 +22,16 @@ def test_a_frame_of_fields() -> None:
 
 
 def test_a_frame_around_a_schema_reads_well() -> None:
-    frame = frame_around(Definitions(Names().give), CLOSED, "say", {"id": Field(ID, False)}, "say")
+    frame = frame_around(
+        Definitions(Identifiers().give), CLOSED, "say", {"id": Field(ID, False)}, "say"
+    )
     assert list(frame) == ["title", "type", "required", "properties", "additionalProperties"]
     assert frame["required"] == ["type", "a"]
     assert frame["properties"] == {"type": {"const": "say"}, "id": ID, "a": {"type": "integer"}}
 
 
 def test_a_dynamic_schema_is_not_framed() -> None:
-    frame = frame_around(Definitions(Names().give), {"$dynamicRef": "#x"}, "say", {}, "say")
+    frame = frame_around(Definitions(Identifiers().give), {"$dynamicRef": "#x"}, "say", {}, "say")
     assert frame["properties"] == {"type": {"const": "say"}}
     assert "$comment" in frame
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.config.kinds import is_configuration, is_scenarios
+from channeld.config.file_kinds import is_configuration, is_scenarios
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.lsp.buffers import Buffer

@@ -4,7 +4,7 @@ import pytest
 
 from channeld.auth.jwt import JwtAuthenticator
 from channeld.config.model import JwtAuth
-from channeld.export.names import Names
+from channeld.export.identifiers import Identifiers
 from channeld.plan.rendered import Claims, Scene, rendered_fields
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.protocol.reserved import Field
@@ -28,7 +28,7 @@ AUTH = JwtAuth(algorithms=("HS256",))
 
 
 def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Field:
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     shape = Shape(claims, of_object=True) if claims is not None else None
     scene = Scene(
         definitions=definitions,

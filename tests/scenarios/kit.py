@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from channeld.scenarios.outcome import FileResult, Outcome, Problem
+from channeld.scenarios.outcome import FileResult, Outcome, ScenarioProblem
 from channeld.scenarios.suite import Options, Runs, read_text
 
 CASES = Path(__file__).parent / "cases"
@@ -32,7 +32,7 @@ def outcome(steps: str, clients: str = ROOM, more: str = "") -> Outcome:
     return result.outcomes[0]
 
 
-def problem(steps: str, clients: str = ROOM, more: str = "") -> Problem:
+def problem(steps: str, clients: str = ROOM, more: str = "") -> ScenarioProblem:
     """Why a scenario fails."""
     found = outcome(steps, clients, more)
     assert found.problems, "it passed"

@@ -4,14 +4,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld.scenarios.inbox import Inbox, Mismatch, Nothing, Received, Taken
+from channeld.scenarios.inbox import ClientInbox, Mismatch, Nothing, Received, Taken
 from channeld.scenarios.model import Pattern
 from channeld.scenarios.outcome import TimelineEntry
 
 
-def inbox(*frames: dict[str, Any], ignore: tuple[dict[str, Any], ...] = ()) -> Inbox:
+def inbox(*frames: dict[str, Any], ignore: tuple[dict[str, Any], ...] = ()) -> ClientInbox:
     patterns = [Pattern(value=one, pointer="") for one in ignore]
-    it = Inbox(captured={}, schemas={}, ignore=patterns)
+    it = ClientInbox(captured={}, schemas={}, ignore=patterns)
     for frame in frames:
         entry = TimelineEntry(time=0, who="ann", mark="<", text="")
         it.put(Received(time=0, frame=frame, origin=None, entry=entry))
@@ -22,7 +22,7 @@ def patterns(*values: dict[str, Any]) -> list[Pattern]:
     return [Pattern(value=value, pointer=f"/{n}") for n, value in enumerate(values)]
 
 
-def take(it: Inbox, *values: dict[str, Any], ordered: bool = True) -> Any:
+def take(it: ClientInbox, *values: dict[str, Any], ordered: bool = True) -> Any:
     return it.take(patterns(*values), ordered=ordered)
 
 

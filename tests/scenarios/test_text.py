@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from channeld.diagnostics.diagnostic import Place
-from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status, TimelineEntry
+from channeld.scenarios.outcome import FileResult, Outcome, ScenarioProblem, Status, TimelineEntry
 from channeld.scenarios.text import counts, render_outcome, rerun, summary
 from tests.scenarios.kit import CASES, run
 
@@ -24,7 +24,7 @@ def test_the_golden_cases_do_fail() -> None:
 
 
 def failed(**changes: object) -> Outcome:
-    problem = Problem(headline="went wrong", place=PLACE, label="here")
+    problem = ScenarioProblem(headline="went wrong", place=PLACE, label="here")
     entries = tuple(TimelineEntry(time=n, who="ann", mark="<", text=str(n)) for n in range(60))
     values = {"name": "it", "status": Status.FAIL, "place": PLACE, "problems": (problem,), "timeline": entries}  # fmt: skip
     return Outcome(**{**values, **changes})  # type: ignore[arg-type]
@@ -49,7 +49,9 @@ def test_what_clients_send_cannot_steer_the_terminal() -> None:
 
 
 def test_a_place_outside_of_the_text_has_no_frame() -> None:
-    problem = Problem(headline="wrong", place=Place("a.test.yaml", 9, 1, 9, 2), label="here")
+    problem = ScenarioProblem(
+        headline="wrong", place=Place("a.test.yaml", 9, 1, 9, 2), label="here"
+    )
     assert "  = wrong\n  = here" in render_outcome(failed(problems=(problem,)), "ab cd")
 
 

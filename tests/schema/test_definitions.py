@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld.export.names import Names
+from channeld.export.identifiers import Identifiers
 from channeld.schema.definitions import PREFIX, Definitions, Unframeable, references
 
 FIELDS = ("type", "id")
@@ -23,7 +23,7 @@ def judge(definitions: Definitions, schema: Any) -> Any:
 
 
 def test_a_closed_schema_lets_the_fields_pass() -> None:
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     accepts = judge(definitions, definitions.around(PLAIN, FIELDS, "frame"))
     assert accepts({"type": "t", "id": 1, "a": 1})
     assert not accepts({"type": "t", "a": 1, "b": 1})
@@ -60,7 +60,7 @@ def test_a_closed_schema_lets_the_fields_pass() -> None:
 def test_it_judges_the_frame_as_the_schema_judges_it_without_the_fields(
     schema: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     accepts = judge(definitions, definitions.around(schema, FIELDS, "frame"))
     frame = {"type": "t", "id": 1, **fields}
     assert accepts(frame) == jsonschema.Draft202012Validator(schema).is_valid(fields)
@@ -82,7 +82,7 @@ def test_it_judges_the_frame_as_the_schema_judges_it_without_the_fields(
 def test_what_depends_on_a_field_is_loosened_never_tightened(
     schema: dict[str, Any], message: dict[str, Any]
 ) -> None:
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     accepts = judge(definitions, definitions.around(schema, ("type", "stamp"), "frame"))
     if jsonschema.Draft202012Validator(schema).is_valid(message):
         assert accepts({"type": "t", **message, "stamp": "over it"})
@@ -90,24 +90,24 @@ def test_what_depends_on_a_field_is_loosened_never_tightened(
 
 def test_a_nested_value_keeps_its_schema_where_the_frame_refers_to_the_same() -> None:
     node = {**PLAIN, "properties": {"a": {"type": "integer"}, "below": {"$ref": "#"}}}
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     accepts = judge(definitions, definitions.around(node, FIELDS, "node"))
     assert accepts({"type": "t", "a": 1, "below": {"a": 2}})
     assert not accepts({"type": "t", "a": 1, "below": {"a": 2, "type": "t"}})
 
 
 def test_false_accepts_no_frame() -> None:
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     assert not judge(definitions, definitions.around(False, FIELDS, "frame"))({"type": "t"})
 
 
 def test_dynamic_references_can_not_be_framed() -> None:
     with pytest.raises(Unframeable):
-        Definitions(Names().give).around({"$dynamicRef": "#x"}, FIELDS, "frame")
+        Definitions(Identifiers().give).around({"$dynamicRef": "#x"}, FIELDS, "frame")
 
 
 def test_equal_definitions_of_two_schemas_share_a_name_and_others_do_not() -> None:
-    definitions = Definitions(Names().give)
+    definitions = Definitions(Identifiers().give)
     one: Any = {"$ref": "#/$defs/text", "$defs": {"text": {"type": "string"}}}
     other: Any = {"$ref": "#/$defs/text", "$defs": {"text": {"type": "integer"}}}
     copies = [definitions.copy(schema, schema, "x") for schema in (one, {**one}, other)]
@@ -122,4 +122,4 @@ def test_references_are_found_wherever_they_stand() -> None:
 
 def test_a_reference_out_of_the_document_stays() -> None:
     outside: Any = {"$ref": "https://json-schema.org/draft/2020-12/schema"}
-    assert Definitions(Names().give).copy(outside, outside, "x") == outside
+    assert Definitions(Identifiers().give).copy(outside, outside, "x") == outside

@@ -18,7 +18,7 @@ from channeld.engine.engine import Engine
 from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
-from channeld.server.broker_link import ALONE, BrokerLink, Place
+from channeld.server.broker_link import ALONE, BrokerLink, WorkerPlace
 from channeld.server.runtime import TrioRuntime
 
 CHANNELS = """
@@ -41,7 +41,7 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def made(plan: Plan, place: Place = ALONE) -> tuple[BrokerLink, Engine, TrioRuntime]:
+def made(plan: Plan, place: WorkerPlace = ALONE) -> tuple[BrokerLink, Engine, TrioRuntime]:
     runtime = TrioRuntime()
     node = BrokerLink(plan.config, runtime.clock, place)
     engine = Engine(plan, node.make_broker, DirectFanout(), runtime)
@@ -105,7 +105,7 @@ async def test_the_embedded_valkey_comes_and_goes_with_it(write: Write) -> None:
 
 
 async def test_a_worker_uses_the_valkey_of_its_parent(write: Write) -> None:
-    place = Place(number=1, group="g", broker_url="unix:///parent.sock")
+    place = WorkerPlace(number=1, group="g", broker_url="unix:///parent.sock")
     node, engine, _ = made(write("broker: valkey\n"), place)
     assert node._server is None
     assert isinstance(engine.hub.broker, RedisBroker)

@@ -8,7 +8,7 @@ import attrs
 from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import MessageContext
 from channeld.plan.plan import Sender, TargetPlan
-from channeld.plan.targets.target import Target, TargetKind, of_channel
+from channeld.plan.targets.target import CompiledTarget, TargetKind, of_channel
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import EVERYONE, Topic
 
@@ -45,7 +45,7 @@ class ToEveryone(TargetKind):
         """There is only one such target per channel."""
         return True
 
-    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target:
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget:
         """Its channel has already been checked."""
         plan = EveryonePlan(channel=route.channel, except_sender=route.except_sender)
-        return Target(route=route, pointer=pointer, kind=self, plan=plan)
+        return CompiledTarget(route=route, pointer=pointer, kind=self, plan=plan)

@@ -2,7 +2,7 @@
 
 from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import MessageContext
-from channeld.plan.targets.target import Target, TargetKind
+from channeld.plan.targets.target import CompiledTarget, TargetKind
 
 
 class ToNobody(TargetKind):
@@ -20,6 +20,6 @@ class ToNobody(TargetKind):
         """Never arrives."""
         return False
 
-    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
         """There is nothing to compile."""
         return None

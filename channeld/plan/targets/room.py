@@ -10,7 +10,7 @@ from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import Expression, Text, expressions
 from channeld.plan.plan import MISSING, NotInRoom, Sender, TargetPlan, Template
 from channeld.plan.rooms import may_meet, tokens
-from channeld.plan.targets.target import Target, TargetKind, of_channel
+from channeld.plan.targets.target import CompiledTarget, TargetKind, of_channel
 from channeld.plan.templates import CheckedTemplate
 from channeld.pointer import at
 from channeld.protocol.frames import Frame
@@ -75,7 +75,7 @@ class ToRoom(TargetKind):
         """True if the sender need not be a member."""
         return route.except_sender or not route.members_only
 
-    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
         """Compile the room's name, and check as far as possible that a sender can be in it."""
         name = _room_name(message, route, pointer)
         if name is None:
@@ -89,7 +89,7 @@ class ToRoom(TargetKind):
             except_sender=route.except_sender,
             members_only=route.members_only,
         )
-        return Target(route=route, pointer=pointer, kind=self, name=name, plan=plan)
+        return CompiledTarget(route=route, pointer=pointer, kind=self, name=name, plan=plan)
 
 
 def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTemplate | None:

@@ -7,7 +7,7 @@ import attrs
 from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import MessageContext
 from channeld.plan.plan import Sender, TargetPlan
-from channeld.plan.targets.target import Target, TargetKind
+from channeld.plan.targets.target import CompiledTarget, TargetKind
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic
 
@@ -37,6 +37,6 @@ class ToSender(TargetKind):
         """On its own channel only."""
         return there == own
 
-    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target:
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget:
         """There is nothing to check."""
-        return Target(route=route, pointer=pointer, kind=self, plan=SenderPlan())
+        return CompiledTarget(route=route, pointer=pointer, kind=self, plan=SenderPlan())

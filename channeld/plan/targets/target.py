@@ -15,7 +15,7 @@ NO_OTHERS: Mapping[str, str] = {}
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Target:
+class CompiledTarget:
     """One target of a route, checked: its declaration and place, its kind, its template, its plan."""
 
     route: Route
@@ -46,7 +46,7 @@ class TargetKind(abc.ABC):
         """Describes whom the route reaches, for tables; without `except_sender`."""
 
     @abc.abstractmethod
-    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
         """Compile the target; None if there is nothing to do or it can't reach anybody, which is reported."""
 
     def arrives(self, route: Route, own: str, there: str) -> bool:

@@ -9,7 +9,7 @@ from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import MessageContext
 from channeld.plan.expressions import expressions
 from channeld.plan.plan import MISSING, Sender, TargetPlan, Template
-from channeld.plan.targets.target import Target, TargetKind, of_channel
+from channeld.plan.targets.target import CompiledTarget, TargetKind, of_channel
 from channeld.plan.templates import CheckedTemplate
 from channeld.pointer import at
 from channeld.protocol.frames import Frame
@@ -45,7 +45,7 @@ class ToUser(TargetKind):
         """True unless the template is the sender's own id."""
         return route.except_sender or route.user != "{user.id}"
 
-    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
         """Compile the user id, and warn if the receiver can't tell who sent the frame."""
         context = message.context
         # CH403 says that there are no users here; a template that names something else may have its own error.
@@ -63,7 +63,7 @@ class ToUser(TargetKind):
             return None
         _warn_of_unsigned(message, name)
         plan = UserPlan(user=name.render, channel=route.channel, except_sender=route.except_sender)
-        return Target(route=route, pointer=pointer, kind=self, name=name, plan=plan)
+        return CompiledTarget(route=route, pointer=pointer, kind=self, name=name, plan=plan)
 
 
 def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.config.kinds import files_below, is_configuration, is_scenarios
+from channeld.config.file_kinds import files_below, is_configuration, is_scenarios
 
 
 @pytest.mark.parametrize(

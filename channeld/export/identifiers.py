@@ -35,7 +35,7 @@ def identifier(text: str) -> str:
 
 
 @attrs.define(eq=False)
-class Names:
+class Identifiers:
     """The names that are taken."""
 
     _given: set[str] = attrs.field(factory=lambda: set(TAKEN))

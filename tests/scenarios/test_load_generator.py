@@ -10,7 +10,7 @@ from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.scenarios.load import Latency, LoadResult, LoadWatch, cannot_load, run_load
+from channeld.scenarios.load_generator import Latency, LoadResult, LoadWatch, cannot_load, run_load
 from tests.serving import served
 
 CONFIG = """
@@ -80,7 +80,7 @@ async def test_clients_subscribe_where_messages_need_it(plan: Plan, base: str) -
 
 
 async def test_progress_is_told(plan: Plan, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channeld.scenarios.load._TOLD_EVERY", 0.05)
+    monkeypatch.setattr("channeld.scenarios.load_generator._TOLD_EVERY", 0.05)
     told: list[float] = []
     await run_load(
         plan,
@@ -126,14 +126,14 @@ async def fake(plan: Plan, *, is_deaf: bool = False, ends: bool = False) -> Load
 async def test_what_is_acknowledged_and_never_comes_is_lost(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("channeld.scenarios.load._PATIENCE", 0.1)
+    monkeypatch.setattr("channeld.scenarios.load_generator._PATIENCE", 0.1)
     result = await fake(plan)
     assert result.lost > 0
     assert not result.is_good
 
 
 async def test_what_is_not_answered_is_lost(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channeld.scenarios.load._PATIENCE", 0.1)
+    monkeypatch.setattr("channeld.scenarios.load_generator._PATIENCE", 0.1)
     result = await fake(plan, is_deaf=True)
     assert result.lost == result.errors["unanswered"] > 0
 

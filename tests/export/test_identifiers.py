@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channeld.export.contract import Contract
-from channeld.export.names import TAKEN, Names, identifier
+from channeld.export.identifiers import TAKEN, Identifiers, identifier
 from channeld.export.python import python
 from channeld.export.typescript import client_source
 
@@ -42,12 +42,12 @@ def test_any_text_becomes_an_identifier(text: str) -> None:
 
 
 def test_a_taken_name_gets_a_number() -> None:
-    names = Names()
+    names = Identifiers()
     assert [names.give("a b"), names.give("aB"), names.give("a-b")] == ["AB", "AB2", "AB3"]
 
 
 def test_words_of_the_targets_are_taken() -> None:
-    names = Names()
+    names = Identifiers()
     given = [names.give(word) for word in ("error", "none", "channel map", "typed dict", "paths")]
     assert given == ["Error2", "None2", "ChannelMap2", "TypedDict2", "Paths"]
     assert not any(keyword.iskeyword(name) for name in given)
@@ -73,7 +73,7 @@ def test_what_the_python_client_names_is_taken() -> None:
 
 
 def test_a_name_can_be_taken_as_it_is() -> None:
-    names = Names()
+    names = Identifiers()
     names.take("Room")
     assert names.has("Room")
     assert names.give("room") == "Room2"
