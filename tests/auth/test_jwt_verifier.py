@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import json
 from typing import Any
 
 import attrs
@@ -70,6 +71,36 @@ def test_public_key_algorithms(algorithm: str) -> None:
     granted = verify(plan_of(declared), signed(PRIVATE[algorithm], algorithm))
     assert isinstance(granted, Grant)
     assert (granted.user.id, granted.expires, granted.leeway) == ("ann", NOW + 60, 30)
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "none",
+        "None",
+        "nOnE",
+        "",
+        None,
+        ["HS256"],
+        {"HS256": 1},
+        256,
+        "hs256",
+        "HS256 ",
+        "HS384",
+        ...,
+    ],
+)
+@pytest.mark.parametrize("signature", ["", "right"])
+def test_a_token_that_is_not_signed_as_declared_is_refused(algorithm: Any, signature: str) -> None:
+    header = {"typ": "JWT"} if algorithm is ... else {"typ": "JWT", "alg": algorithm}
+    payload = {"sub": "ann", "exp": NOW + 60}
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in (header, payload)
+    )
+    mac = hmac.digest(SECRET.encode(), head + b"." + body, "sha256") if signature else b""
+    signed = b".".join((head, body, base64.urlsafe_b64encode(mac).rstrip(b"=")))
+    assert isinstance(verify(plan_of(HMAC), signed.decode()), Denied)
 
 
 def signed_with_text(key: str, algorithm: str) -> str:

@@ -289,6 +289,14 @@ return [...document.querySelectorAll("header *, main *")].filter(element => {
 """
 
 
+@pytest.mark.parametrize("view", ["__proto__", "constructor", "toString", "nowhere", "%E0%A4%A"])
+def test_an_address_of_no_view_is_the_overview(page: Page, view: str) -> None:
+    page.go("#/channels")
+    page.wait_for("/rooms/{room_id}")
+    page.go(f"#/{view}")
+    page.wait_for("Overview")
+
+
 def test_everything_has_a_name_and_can_be_reached(page: Page) -> None:
     for view in ("overview", "channels", "rooms/room/general", "playground/room"):
         page.go(f"#/{view}")

@@ -96,3 +96,9 @@ def test_a_file_of_keys_has_one_for_the_algorithms(
     files = {} if held is None else {"conf/key.json": held}
     report = load_config(text, files=files).report
     assert [(d.code, str(d.severity)) for d in report] == found
+
+
+@pytest.mark.parametrize("algorithms", ["[HS256]", "[RS256]", "[none]", "[]"])
+def test_nothing_verifies_without_a_key(load_config: Load, algorithms: str) -> None:
+    text = BASE.replace("[ALGORITHM], public_key: {file: key.pem}", algorithms)
+    assert load_config(text).report.errors
