@@ -12,7 +12,11 @@ import attrs
 import orjson
 
 LONGEST: Final = 2048
+LOST: Final = "?"
+"""Stands for the position in a room that is to be returned to, although what was missed there is lost."""
 _MARK: Final = "~"
+_MOST: Final = (LONGEST - len(_MARK)) * 3 // 4 - len("[{},false]")
+"""Bytes of JSON for the rooms."""
 
 
 @attrs.frozen(slots=True)
@@ -23,12 +27,23 @@ class Places:
     is_whole: bool = True
 
     def text(self) -> str:
-        """The text that `parse` reads; if not all rooms fit, the last ones are left out."""
-        rooms, whole = dict(self.rooms), self.is_whole
-        while len(text := _written(rooms, whole)) > LONGEST:
-            rooms.popitem()
-            whole = False
-        return text
+        """The text that `parse` reads; if not all fits, positions are left out before rooms, the last ones first."""
+        text = _written(self.rooms, self.is_whole)
+        return text if len(text) <= LONGEST else _written(*self._fitting())
+
+    def _fitting(self) -> tuple[dict[str, str], bool]:
+        left, named = _MOST, dict[str, str]()
+        for room in self.rooms:
+            size = len(orjson.dumps(room)) + len(':"?",')
+            if size <= left:
+                left -= size
+                named[room] = LOST
+        for room in named:
+            left -= len(orjson.dumps(self.rooms[room])) - len('"?"')
+            if left < 0:
+                break
+            named[room] = self.rooms[room]
+        return named, self.is_whole and len(named) == len(self.rooms)
 
     @classmethod
     def parse(cls, text: str) -> "Places | None":

@@ -135,7 +135,9 @@ class Connection(WatchedOutbox):
             self._linger()
 
     def proceed(self, now: float) -> None:
-        """Continue after a pause, with what was received before it."""
+        """Continue after a pause, with what was received before it. Does nothing while a message is pending."""
+        if self._is_pending:
+            return  # it was to resume for two reasons, and this is the second
         self.paused = False
         try:
             due, self._due = self._due, None

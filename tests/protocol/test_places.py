@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.protocol.places import LONGEST, Places, since_of
+from channeld.protocol.places import LONGEST, LOST, Places, since_of
 
 POSITION = "abcdefghijk-0000000001"
 rooms = st.dictionaries(st.text(min_size=1, max_size=128), st.just(POSITION), max_size=40)
@@ -18,8 +18,24 @@ def test_what_is_written_is_read_again_as_far_as_it_fits(places: dict[str, str])
     assert not set(text) & set("\r\n +/=&?#%")
     read = Places.parse(text)
     assert read is not None
-    assert read.rooms.items() <= places.items()
-    assert read.is_whole is (read.rooms == places)
+    assert all(pos in (places[room], LOST) for room, pos in read.rooms.items())
+    assert read.is_whole is (read.rooms.keys() == places.keys())
+
+
+def test_positions_are_left_out_before_rooms() -> None:
+    places = {f"room-{n}": POSITION for n in range(90)}
+    read = Places.parse(Places(places).text())
+    assert read is not None
+    assert read.is_whole
+    assert [*read.rooms] == [*places]
+    kept = [*read.rooms.values()]
+    assert 5 < kept.count(POSITION) < 90
+    assert kept[kept.count(POSITION) :] == [LOST] * kept.count(LOST)
+
+
+def test_a_name_that_does_not_fit_leaves_room_for_others() -> None:
+    read = Places.parse(Places({"a": POSITION, "\x01" * 400: POSITION, "b": POSITION}).text())
+    assert read == Places({"a": POSITION, "b": POSITION}, is_whole=False)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,31 @@ async def test_rooms_without_a_history_are_joined_again(tmp_path: Path) -> None:
             assert frame == {"type": "subscribed", "room": "news"}
 
 
+HOOKS = """
+import trio
+
+async def slow(ctx, room):
+    await trio.sleep(0)
+"""
+
+
+async def test_many_rooms_are_joined_again_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(HOOKS)
+    config = CONFIG.replace('allow: ["*"]}', 'allow: ["*"], hook: "slow:slow"}')
+    names = [f"room-{number}" for number in range(90)]
+    async with site(tmp_path, config) as served:
+        async with served.lobby() as (events, secret):
+            asked = [{"type": "subscribe", "room": name} for name in names]
+            await served.post("/lobby", secret, asked)
+            await served.post("/lobby", secret, {"type": "say", "room": names[-1], "text": "hi"})
+            await events.frame("say")
+            place = events.ids[-1]
+        async with served.lobby(Last_Event_ID=place) as (events, _):
+            back = [await events.frame("subscribed") for _ in names]
+            assert [frame["room"] for frame in back] == names
+            assert {frame["recovered"] for frame in back} == {True, False}
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

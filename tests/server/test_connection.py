@@ -14,6 +14,7 @@ import trio.testing
 from channeld.config.model import Server
 from channeld.hub.fanout import Recipient
 from channeld.protocol.websocket import encode_text
+from channeld.server.connection import Connection
 from channeld.server.head import LARGEST_HEAD
 from tests.server.kit import (
     DRIVERS,
@@ -473,6 +474,27 @@ async def test_one_message_at_a_time_while_others_go_on(driver: str) -> None:
         got = [await waiting.text() for _ in range(4)]
         assert got == [b"slow1", b"2", b"slow3", b"fr"]
         assert await echoes(waiting)
+
+
+async def test_who_is_resumed_for_two_reasons_still_takes_one_message_at_a_time(
+    driver: str,
+) -> None:
+    go_on = trio.Event()
+
+    async def wait(session: RecordingSession, payload: bytes) -> None:
+        await go_on.wait()
+        session.echo(payload)
+
+    async with serving(driver, RecordingEngine(on_message=wait)) as served:
+        client = await served.client(glued=frame(b"1") + frame(b"2"))
+        await served.until(lambda: served.engine.session.messages == [b"1"])
+        connection = served.engine.session.peer
+        assert isinstance(connection, Connection)
+        connection.proceed(trio.current_time())
+        assert served.engine.session.messages == [b"1"]
+        assert connection.paused
+        go_on.set()
+        assert [await client.text() for _ in range(2)] == [b"1", b"2"]
 
 
 async def test_messages_wait_for_the_opening(driver: str) -> None:

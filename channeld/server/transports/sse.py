@@ -18,7 +18,7 @@ import orjson
 from channeld.engine.ports import Event
 from channeld.protocol.codes import may_come_back
 from channeld.protocol.frames import Json
-from channeld.protocol.places import Places
+from channeld.protocol.places import LOST, Places
 from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
 from channeld.server.exchange import Refuse, RequestHead, accepts, refuse
 from channeld.server.transports.transport import Terms, Wire
@@ -41,7 +41,6 @@ _POSITION: Final = b'"pos":"'
 _KEPT: Final = 64 * 1024
 # Positions of a room without a history, and of one whose missed frames are still arriving.
 _NO_PLACE: Final = ""
-_UNKNOWN: Final = "?"
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -182,7 +181,7 @@ class EventStream:
             self._move(room, sys.intern(position))
         elif room not in self.places:
             # Missed frames follow with their own positions; a client that is cut off before gets a gap.
-            self._move(room, _UNKNOWN)
+            self._move(room, LOST)
         return True
 
     def place(self) -> bytes:
