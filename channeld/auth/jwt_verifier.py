@@ -7,7 +7,6 @@ Tokens with a valid signature are remembered by their SHA-256, up to `REMEMBERED
 not verify signatures again. Only the signature is cached: the key, the times and the claims are checked each time.
 """
 
-import base64
 import binascii
 import hashlib
 from collections import OrderedDict
@@ -36,6 +35,8 @@ from channeld.later import yield_to_task
 from channeld.protocol.frames import Json, encode
 
 _MOST_HEADERS, _LONGEST_HEADER = 64, 512
+# RFC 4648 section 5, and back.
+_URL_SAFE, _STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 REMEMBERED: Final = 10_000
 """Tokens whose signature is remembered, for one authenticator: about 1.5 MiB."""
 
@@ -55,6 +56,11 @@ class _ClaimsScope:
 
     def uuid(self) -> str:
         return ""
+
+
+def _decoded(segment: bytes) -> bytes:
+    """The bytes that a segment without padding stands for (RFC 7515 section 2)."""
+    return binascii.a2b_base64(segment.translate(_STANDARD) + b"=" * (-len(segment) % 4))
 
 
 class _Secret(bytes):
@@ -111,10 +117,11 @@ class _Signatures(jwt.PyJWS):
     def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
         """Decode a segment in canonical encoding; PyJWT judges every other one."""
         try:
-            decoded = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+            decoded = _decoded(segment)
         except binascii.Error:
             decoded = b""
-        if base64.urlsafe_b64encode(decoded).rstrip(b"=") == segment:
+        written = binascii.b2a_base64(decoded, newline=False).translate(_URL_SAFE, b"=")
+        if written == segment:
             return decoded
         return jwt.PyJWS._decode_base64url_segment(segment, name)  # noqa: SLF001 - its subclass
 
@@ -186,9 +193,7 @@ class JwtVerifier:
         """Try the static keys, then the key set. Waits only if the key set has to be fetched."""
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         if self._is_remembered(digest):
-            segment = token.split(".")[1]
-            payload = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-            return self._worth(payload, wall)
+            return self._worth(_decoded(token.split(".")[1].encode()), wall)
         keys: list[tuple[PyJwtKey, Sequence[str]]] = [
             (key, self._algorithms) for key in self._static
         ]
@@ -200,7 +205,7 @@ class JwtVerifier:
             found = of_set
             usable = [name for name in found[1].algorithms if name in self._algorithms]
             keys.append((found[1].key, usable))
-        denied = Denied("no key")
+        denied: Denied | None = None
         for index, (key, algorithms) in enumerate(keys):
             try:
                 payload = _SIGNATURES.decode(token, key, algorithms=algorithms)
@@ -209,7 +214,7 @@ class JwtVerifier:
             else:
                 self._remember(digest, None if index < len(self._static) else found)
                 return self._worth(payload, wall)
-        return denied
+        return denied or Denied("no key")
 
     async def _find_key(self, key_set: KeySet, token: str) -> tuple[str | None, Key] | Denied:
         try:

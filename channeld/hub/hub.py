@@ -110,8 +110,12 @@ class Hub:
         topics = _own_topics(member, channel)
         for topic in topics:
             self._seat(topic, member)
-        asked = [await self._ask_for(topic) for topic in topics]
-        return [later for later in asked if later is not None]
+        heard: list[Later[None]] = []
+        for topic in topics:
+            later = self._ask_for(topic)
+            if later is not None and (later := await _requested(later)) is not None:
+                heard.append(later)
+        return heard
 
     def shared(self, topic: Topic) -> Topic:
         """The room's own instance of this topic, so that members do not hold one each."""
@@ -130,7 +134,7 @@ class Hub:
         self._seat(topic, member)
         is_done = False
         try:
-            await self._entered(member, topic, info, await self._ask_for(topic))
+            await self._entered(member, topic, info, await _requested(self._ask_for(topic)))
             is_done = True
         finally:
             if not is_done:
@@ -165,7 +169,7 @@ class Hub:
         page = None
         try:
             # Not waited for: the page is read behind it.
-            await self._ask_for(topic)
+            await _requested(self._ask_for(topic))
             later = self.broker.since(
                 topic, since, self.kept(topic, keep) or keep, keep.most_replayed
             )
@@ -497,16 +501,15 @@ class Hub:
         room.seat(member)
 
     async def _subscribe(self, topic: Topic) -> None:
-        await resolved(await self._ask_for(topic))
+        await resolved(self._ask_for(topic))
 
-    async def _ask_for(self, topic: Topic) -> Later[None]:
+    def _ask_for(self, topic: Topic) -> Later[None]:
         """Subscribe to a topic; returns what to wait for, if anything."""
         # Also for a room that is there: anyone who came first may still be waiting for the broker. And not for one that
         # everybody has left meanwhile: nobody would unsubscribe.
         if topic not in self._rooms:
             return None
-        later: Later[None] = self.broker.subscribe(topic)
-        return later if later is None or hasattr(later, "then") else await resolved(later)
+        return self.broker.subscribe(topic)
 
     def _remove(self, topic: Topic, member: Member) -> None:
         room = self._rooms.get(topic)
@@ -566,6 +569,11 @@ class Catching:
         seen = last is not None and last.epoch == top.epoch and last.offset >= top.offset
         if self.is_level or seen or top.offset == 0:
             self._hub.level(self._room, entry)
+
+
+async def _requested(later: Later[None]) -> Later[None]:
+    """What to wait for until the broker has answered, once it has been asked."""
+    return later if later is None or hasattr(later, "then") else await resolved(later)
 
 
 async def _demand(taken: Awaitable[bool]) -> bool:
