@@ -331,6 +331,11 @@ class Message:
     deprecated: Deprecation | None = None
     once: float | None = None
 
+    def delivered_type(self, own: str) -> str:
+        """The type of the frames that it delivers, by default its `own`."""
+        emitted = (self.emit or {}).get("type", own)
+        return emitted if isinstance(emitted, str) else own
+
 
 @attrs.frozen(slots=True, kw_only=True)
 class Event:

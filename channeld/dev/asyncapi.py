@@ -17,6 +17,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ID, RESERVED
 from channeld.schema.definitions import Schema
+from channeld.schema.vocabulary import listed, mapping
 
 _FORMATS: Final = re.compile(r"application/(vnd\.aai\.asyncapi|schema)\+(json|yaml)(;.*)?")
 _PARAM: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 128}
@@ -197,7 +198,7 @@ class _Reader:
             self.notes.append(
                 f"{where}: the headers of message {type} are left out: frames have none"
             )
-        if any(_property(part, "id") not in (None, ID) for part in _parts(shape)):
+        if any(mapping(part, "properties").get("id") not in (None, ID) for part in _parts(shape)):
             self.notes.append(
                 f"{where}: `id` of message {type} is left out: every frame has its own"
             )
@@ -341,28 +342,20 @@ def _parts(schema: Schema) -> Iterator[Schema]:
     """The schema and its members, which apply to the same value."""
     yield schema
     for keyword in MEMBERS:
-        members = schema.get(keyword)
-        for member in members if isinstance(members, list) else []:
+        for member in listed(schema, keyword):
             if isinstance(member, dict):
                 yield from _parts(member)
 
 
-def _property(schema: Schema, name: str) -> Json:
-    properties = schema.get("properties")
-    return properties.get(name) if isinstance(properties, dict) else None
-
-
 def _type_of(schema: Schema) -> str | None:
     """The only `type` that a payload may have."""
-    held = _property(schema, "type")
+    held = mapping(schema, "properties").get("type")
     if isinstance(held, dict):
         values = held.get("enum", [held.get("const")])
         if isinstance(values, list) and len(values) == 1 and isinstance(values[0], str):
             return values[0]
     for keyword in MEMBERS:
-        members = schema.get(keyword)
-        listed = [m for m in members if isinstance(m, dict)] if isinstance(members, list) else []
-        types = {_type_of(member) for member in listed}
+        types = {_type_of(one) for one in listed(schema, keyword) if isinstance(one, dict)}
         # One member of an `allOf` is enough; of the others each has to say so.
         known = types - {None} if keyword == "allOf" else types
         if len(known) == 1 and None not in known:

@@ -11,7 +11,7 @@ from channeld.export.contract import ChannelContract, Contract, FrameType, Param
 from channeld.plan.options.require import shown_require
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema, references
-from channeld.schema.vocabulary import subschemas
+from channeld.schema.vocabulary import mapping, subschemas
 
 Version = Literal["3.0.0", "3.1.0"]
 VERSIONS: Final = ("3.0.0", "3.1.0")
@@ -127,8 +127,7 @@ class _DocumentWriter:
             {"name": f"example{number}", "payload": example}
             for number, example in enumerate(each.examples, 1)
         ]
-        properties = each.schema.get("properties")
-        has_id = isinstance(properties, dict) and "id" in properties
+        has_id = "id" in mapping(each.schema, "properties")
         return {
             "name": each.type,
             "title": each.name,

@@ -89,8 +89,7 @@ class _Source:
 
     @property
     def delivered_type(self) -> str:
-        emitted = (self.message.emit or {}).get("type", self.type)
-        return emitted if isinstance(emitted, str) else self.type
+        return self.message.delivered_type(self.type)
 
     def words_on(self, target: Channel) -> str:
         """Describes the frames to users of the target."""

@@ -29,6 +29,7 @@ from channeld.plan.options.require import require_words
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
+from channeld.schema.vocabulary import mapping
 from channeld.telemetry import one_line
 
 _MEANINGS = {
@@ -167,8 +168,7 @@ def _body(each: FrameType, contract: Contract) -> Iterator[str]:
 
 
 def _fields(record: Record, schema: Schema, contract: Contract) -> str:
-    declared = schema.get("properties")
-    declared = declared if isinstance(declared, dict) else {}
+    declared = mapping(schema, "properties")
     rows = []
     for one in record.properties:
         # The frame's own schema says more than a type: bounds, patterns, formats.

@@ -14,6 +14,7 @@ from channeld.protocol.reserved import ROOM, Field
 from channeld.schema.cases import pointed
 from channeld.schema.definitions import Definitions, Unframeable
 from channeld.schema.guarantees import Lookup
+from channeld.schema.vocabulary import mapping
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -173,8 +174,8 @@ def _property(root: Json, schema: Json, name: str) -> Json:
     for _ in range(32):
         if not isinstance(schema, dict):
             return None
-        properties = schema.get("properties")
-        if isinstance(properties, dict) and name in properties:
+        properties = mapping(schema, "properties")
+        if name in properties:
             return properties[name]
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#"):

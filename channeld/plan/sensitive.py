@@ -109,8 +109,7 @@ def _copied(config: Config, channel: Channel, schemas: Schemas) -> Iterator[tupl
         templates = message.stamp if message.emit is None else message.emit
         fields = _fields(templates or {}, own, known)
         if fields is not None:
-            delivered = (message.emit or {}).get("type", type_)
-            yield str(delivered), Marks({"properties": fields})
+            yield message.delivered_type(type_), Marks({"properties": fields})
     yield from _presence(channel, schemas, known)
 
 

@@ -301,7 +301,7 @@ class _Client:
             _Kind(
                 message=message,
                 type=type_,
-                delivered=str((declared.emit or {}).get("type", type_)),
+                delivered=declared.delivered_type(type_),
                 interval=max(_SLOWEST, limit, self._interval(message)),
                 made=self._rooms.messages(type_),
                 routed=routed_fields(self._plan.config.channels[self._channel.name], type_),

@@ -13,12 +13,6 @@ from channeld.protocol.frames import Json
 from channeld.suggest import did_you_mean
 
 
-def delivered_type(type: str, message: Message) -> str:
-    """The type of the frames that a message delivers."""
-    emitted = (message.emit or {}).get("type", type)
-    return emitted if isinstance(emitted, str) else type
-
-
 def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template | None]:
     """Compile what a message's frames replace, clear and wait for, and the template of the key."""
     declared = message.message
@@ -37,7 +31,7 @@ def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template
         return None, key
     types = _delivered(message.context.channel)
     return NewestPlan(
-        type=delivered_type(message.type, declared),
+        type=declared.delivered_type(message.type),
         is_latest=is_latest,
         clears=tuple(types.get(name, name) for name in clears.types) if clears else (),
         on_leave=clears is not None and clears.on_leave,
@@ -68,7 +62,7 @@ def _scope(message: MessageContext) -> TemplateScope:
 
 
 def _delivered(channel: Channel) -> Mapping[str, str]:
-    messages = {name: delivered_type(name, one) for name, one in channel.messages.items()}
+    messages = {name: one.delivered_type(name) for name, one in channel.messages.items()}
     return {name: name for name in channel.events or {}} | messages
 
 
@@ -76,7 +70,7 @@ def check_agreement(context: ChannelContext) -> None:
     """CH352: frames of one type have different keys."""
     for name, event in (context.channel.events or {}).items():
         for type, message in context.channel.messages.items():
-            if delivered_type(type, message) != name or not _to_room(message):
+            if message.delivered_type(type) != name or not _to_room(message):
                 continue
             own, other = _kept_as(event.as_message()), _kept_as(message)
             if own != other:

@@ -15,6 +15,7 @@ from channeld.plan.templates import CheckedTemplate
 from channeld.pointer import at
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic, is_room_name, room_name
+from channeld.schema.vocabulary import mapping
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -165,10 +166,9 @@ def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
 
 
 def _has_pattern(message: MessageContext, expression: Expression) -> bool:
-    schema: object = message.message.schema
+    schema = message.message.schema
     for name in expression.path:
-        properties = schema.get("properties") if isinstance(schema, dict) else None
-        schema = properties.get(name) if isinstance(properties, dict) else None
+        schema = mapping(schema, "properties").get(name)
     # References are not followed.
     return not isinstance(schema, dict) or bool(
         schema.keys() & {"pattern", "format", "$ref", "allOf"}

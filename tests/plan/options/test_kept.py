@@ -6,7 +6,6 @@ from channeld.plan.options.kept import (
     ConflateOption,
     HistoryOption,
     KeyOption,
-    delivered_type,
 )
 from channeld.plan.options.option import MessageOption
 from tests.plan.options.kit import Compile, channel, codes
@@ -105,8 +104,8 @@ def test_each_is_shown_to_machines_and_people() -> None:
 
 
 def test_the_type_of_what_is_delivered() -> None:
-    assert delivered_type("say", PLAIN) == "say"
-    assert delivered_type("say", Message(schema=True, emit={"type": "said"})) == "said"
+    assert PLAIN.delivered_type("say") == "say"
+    assert Message(schema=True, emit={"type": "said"}).delivered_type("say") == "said"
 
 
 EVENTS = """    history: {size: 9, ttl: 1h}
