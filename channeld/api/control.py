@@ -7,11 +7,11 @@ from typing import Final
 import attrs
 from starlette.requests import Request
 
+from channeld.api.access import Refusals
 from channeld.api.forms import Body
 from channeld.api.idempotency import Idempotency
 from channeld.api.past import Past
 from channeld.api.problems import Problem
-from channeld.api.refusals import Refusals
 from channeld.api.tails import Tails
 from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine

@@ -1,15 +1,12 @@
 """What happens to a connection. The modules are a stair: each imports only those before it, in this order of reading.
 
-    limits         token buckets
-    floods         who goes on far over a rate
+    limits         token buckets: a connection's, those that an address or a room shares, and who goes on far over one
     budgets        what is kept of them beyond a connection's end
     latency        how long frames and hooks take
-    allowances     buckets that an address or a room shares
     ports          what the engine asks of those around it, and what its modules ask of it
     publishing     what hooks and the API send: checked and published
     in_flight      messages that the broker has not answered yet
     session        one connection's state and voice
-    turns          who changes a connection's rooms
     debts          what a connection used up, left to the next one
     rates          a message type's rate
     holding        the newest of what is over a rate, until its time comes
@@ -18,7 +15,7 @@
     remote_hooks   hooks that a backend answers over HTTP
     hook_calls     calling hooks, and containing what they raise
     authenticate   asking the authenticators, and saying no
-    rooms          joining, leaving, being counted present
+    rooms          joining, leaving, being counted present, one change after the other
     showing        a user's own presence state
     routing        from an accepted message to publications
     steps          the way of a message with options

@@ -12,7 +12,7 @@ from typing import Final
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.budgets import Debt
-from channeld.engine.floods import Flood
+from channeld.engine.limits import Flood
 from channeld.engine.session import Session, State
 
 LIMITS: Final = ("messages", "errors", "flood")

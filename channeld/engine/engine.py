@@ -15,10 +15,10 @@ from channeld.broker.broker import Broker, Deliver, Networked, Position, Topic
 from channeld.broker.once import Once
 from channeld.config.model import Limits
 from channeld.engine import publishing, rooms, showing, steps
-from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
+from channeld.engine.limits import Allowances
 from channeld.engine.ports import (
     ALONE,
     Backends,

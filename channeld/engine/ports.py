@@ -13,9 +13,9 @@ from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import BrokerUnavailable, Networked, Position, Topic
 from channeld.broker.once import Once
 from channeld.config.model import Limits
-from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
+from channeld.engine.limits import Allowances
 from channeld.hooks import Request, Server
 from channeld.hub.hub import Hub
 from channeld.later import Later

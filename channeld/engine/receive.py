@@ -11,12 +11,11 @@ from typing import Final
 
 from channeld.engine import authenticate, lifecycle, rates, reserved, routing, steps
 from channeld.engine.errors import refuse_for
-from channeld.engine.floods import Flood
 from channeld.engine.in_flight import MOST, InFlight
-from channeld.engine.limits import REFUSED, retry_after, take
+from channeld.engine.limits import REFUSED, Flood, retry_after, take
 from channeld.engine.ports import Event
+from channeld.engine.rooms import settled
 from channeld.engine.session import Session, State, is_id
-from channeld.engine.turns import settled
 from channeld.later import Continuation, Pending, start, yield_to_task
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode

@@ -11,8 +11,8 @@ from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine import authenticate, rooms
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.lifecycle import meets_require, take_grant
+from channeld.engine.rooms import turn
 from channeld.engine.session import Origin, Session, State
-from channeld.engine.turns import turn
 from channeld.hooks import Reject, Request
 from channeld.hub.presence import nobody_in
 from channeld.plan.plan import ChannelPlan, PresencePlan

@@ -14,9 +14,9 @@ from channeld.engine import publishing, rooms
 from channeld.engine.errors import Forbidden
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.renewal import may_subscribe, renew
+from channeld.engine.rooms import turn
 from channeld.engine.session import Origin, Session, State
 from channeld.engine.showing import show
-from channeld.engine.turns import turn
 from channeld.later import resolved
 from channeld.plan.plan import SubscribePlan
 from channeld.protocol.codes import ErrorCode

@@ -1,7 +1,7 @@
 """A connection's rooms: joining (what was missed, who is there), leaving, and presence."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Final
 
@@ -291,3 +291,28 @@ async def leave(
             await call_hook(session, channel.on_unsubscribe, room)
         except Exception as error:  # it has no say, and the client's frame has been answered
             refuse_for(session, error, None)
+
+
+@asynccontextmanager
+async def turn(session: Session) -> AsyncIterator[None]:
+    """Wait for those who came before; those who come later wait until the block ends."""
+    mine = session.engine.runtime.make_event()
+    queue = session.turns = session.turns or []
+    queue.append(mine)
+    try:
+        if queue[0] is not mine:
+            await yield_to_task()
+            await mine.wait()
+        yield
+    finally:
+        queue.remove(mine)
+        if queue:
+            queue[0].set()
+        else:
+            session.turns = None
+
+
+async def settled(session: Session) -> None:
+    """Wait until nobody changes the rooms any more."""
+    async with turn(session):
+        pass

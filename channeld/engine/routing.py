@@ -17,8 +17,8 @@ from channeld.engine.context import AnswerOnce
 from channeld.engine.errors import Forbidden, HookFailed, Overtaken, check_require, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign, conflated_by, placed
+from channeld.engine.rooms import settled
 from channeld.engine.session import Session
-from channeld.engine.turns import settled
 from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
 from channeld.plan.plan import MISSING, Hook, MessagePlan, NotInRoom, TargetPlan

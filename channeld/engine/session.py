@@ -20,9 +20,8 @@ from channeld.auth.authenticator import read_claims
 from channeld.broker.broker import Topic
 from channeld.config.model import Limits
 from channeld.engine.budgets import AccountKey
-from channeld.engine.floods import Flood
 from channeld.engine.in_flight import InFlight
-from channeld.engine.limits import REFUSED, take
+from channeld.engine.limits import REFUSED, Flood, take
 from channeld.engine.ports import Event, Held, Peer, Surroundings
 from channeld.hooks import Request
 from channeld.hub.rooms import InRooms
