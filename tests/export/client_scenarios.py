@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from tests.export.client_kit import Line, Site
 from tests.system.kit import Client, token
 
-__all__ = ["SCENARIOS", "Reporter", "Scenario"]
+__all__ = ["ALONE", "SCENARIOS", "Reporter", "Scenario"]
 
 
 class Reporter(Protocol):
@@ -221,3 +221,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     obeys_close_codes,
     matches_answers,
 )
+ALONE = {restarts, drains, obeys_close_codes}
+"""Those that end the server, or have so many refusals that their address is closed for too many errors (4429)."""

@@ -1,12 +1,15 @@
 """Contracts of the shipped configuration, of a nasty one, and of any text."""
 
+import contextlib
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from channeld.export.contract import Contract
+from tests.export.client_kit import Site
+from tests.export.client_scenarios import ALONE, Scenario
 from tests.export.kit import NASTY, SHIPPED, contract_of_file
 
 ContractOf = Callable[[str], Contract]
@@ -32,3 +35,17 @@ def contract_of(tmp_path: Path) -> ContractOf:
         return contract_of_file(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def lasting_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with contextlib.ExitStack() as stack:
+        yield Site(tmp_path_factory.mktemp("site"), stack)
+
+
+@pytest.fixture
+def site(scenario: Scenario, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The one that scenarios share, or one of its own for a scenario that leaves it otherwise than it was."""
+    with contextlib.ExitStack() as stack:
+        alone = scenario in ALONE
+        yield Site(tmp_path, stack) if alone else request.getfixturevalue("lasting_site")

@@ -3,7 +3,6 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,14 +59,14 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 
 @pytest.mark.parametrize("head", ["", "window.WebSocket = undefined;"], ids=["websocket", "none"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_scenario(tmp_path: Path, driver: webdriver.Chrome, scenario: Scenario, head: str) -> None:
+def test_scenario(site: Site, driver: webdriver.Chrome, scenario: Scenario, head: str) -> None:
     with contextlib.ExitStack() as stack:
-        base = stack.enter_context(web_server(tmp_path))
-        site = Site(tmp_path, stack)
+        # At an address of its own: what another test's page was is not in the browser's cache.
+        base = stack.enter_context(web_server(site.folder))
         line = stack.enter_context(contextlib.closing(Line(site.port)))
 
         def start(text: str) -> Reporter:
-            tmp_path.joinpath("page.html").write_text(
+            site.folder.joinpath("page.html").write_text(
                 PAGE.replace("HEAD", head).replace("PROGRAM", text)
             )
             driver.get(f"{base}/page.html")

@@ -1,8 +1,6 @@
 """The client in Node, with both kinds of WebSocket there and with none, against the real server."""
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,26 +11,18 @@ from tests.npm_parts import npm_folder
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def stack() -> Iterator[contextlib.ExitStack]:
-    with contextlib.ExitStack() as stack:
-        yield stack
-
-
 @pytest.mark.parametrize("socket", ["built-in", "ws", "none"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_scenario(
-    tmp_path: Path, stack: contextlib.ExitStack, scenario: Scenario, socket: str
-) -> None:
+def test_scenario(site: Site, scenario: Scenario, socket: str) -> None:
     own = "const { WebSocket } = globalThis;"
     if socket == "ws":
         own = f'import WebSocket from "{npm_folder() / "ws" / "wrapper.mjs"}";'
     if socket == "none":
         own = "const WebSocket = (globalThis.WebSocket = undefined);"
-    site = Site(tmp_path, stack)
-    line = stack.enter_context(contextlib.closing(Line(site.port)))
+    with contextlib.ExitStack() as stack:
+        line = stack.enter_context(contextlib.closing(Line(site.port)))
 
-    def start(text: str) -> Reporter:
-        return stack.enter_context(program(tmp_path, text, own))
+        def start(text: str) -> Reporter:
+            return stack.enter_context(program(site.folder, text, own))
 
-    scenario(site, line, start)
+        scenario(site, line, start)
