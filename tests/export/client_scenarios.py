@@ -104,7 +104,9 @@ def falls_back(site: Site, line: Line, start: Start) -> None:
     with contextlib.closing(Line(site.port, blocks_upgrades=True)) as proxy:
         text = """
         await lobby.subscribe("news");
+        const heard = new Promise((done) => lobby.on("say", done));
         const { type } = await lobby.send({ type: "say", room: "news", text: "own" });
+        await heard;
         report("ready", { type, transport: lobby.transport });
         """
         running = start(lobby(proxy.port, text))
