@@ -49,17 +49,17 @@ def import_module(name: str, root: Path, fresh: AbstractSet[str]) -> ModuleType:
 
 def _forget(root: Path, fresh: AbstractSet[str]) -> None:
     """Drop from `sys.modules` what `fresh` names and what came from another configuration's folder."""
-    others = _FOLDERS - {root}
+    # A module's file name starts with its entry of `sys.path`, verbatim.
+    others = tuple(f"{folder}{os.sep}" for folder in _FOLDERS - {root})
     _FOLDERS.add(root)
     for name, module in list(sys.modules.items()):
-        if name in fresh or (others and _is_replaced(name, module, root, others)):
+        if name in fresh or _is_replaced(name, module, root, others):
             del sys.modules[name]
 
 
-def _is_replaced(name: str, module: ModuleType, root: Path, others: set[Path]) -> bool:
+def _is_replaced(name: str, module: ModuleType, root: Path, others: tuple[str, ...]) -> bool:
     file: str | None = getattr(module, "__file__", None)
-    # A module's file name starts with its entry of `sys.path`, verbatim.
-    if not file or not any(file.startswith(f"{other}{os.sep}") for other in others):
+    if not file or not file.startswith(others):
         return False
     own = find_module(name, root)
     if own is not None:
