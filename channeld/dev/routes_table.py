@@ -1,6 +1,7 @@
 """Who may send what, and whom it reaches: the declared routes as rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -29,32 +30,16 @@ class Row:
 def rows(config: Config) -> Iterator[Row]:
     """A row per message and event, in the order of the file."""
     for channel in config.channels.values():
-        auth = _auth(channel)
-        declared = False
+        row = partial(Row, channel=channel.name, path=channel.path, auth=_auth(channel))
+        if not channel.messages and not channel.events:
+            yield row()
         for name, message in channel.messages.items():
-            declared = True
-            yield Row(
-                channel=channel.name,
-                path=channel.path,
-                auth=auth,
-                type=name,
-                senders=_senders(channel, message),
-                receivers=tuple(receivers_of(channel, message)),
-            )
+            receivers = tuple(receivers_of(channel, message))
+            yield row(type=name, senders=_senders(channel, message), receivers=receivers)
         # An event of the same name only describes what a message delivers.
         for name in [name for name in channel.events or {} if name not in channel.messages]:
-            declared = True
-            yield Row(
-                channel=channel.name,
-                path=channel.path,
-                auth=auth,
-                type=name,
-                direction="out",
-                senders="API, hooks",
-                receivers=("as published",),
-            )
-        if not declared:
-            yield Row(channel=channel.name, path=channel.path, auth=auth)
+            senders, receivers = "API, hooks", ("as published",)
+            yield row(type=name, direction="out", senders=senders, receivers=receivers)
 
 
 def _auth(channel: Channel) -> str:

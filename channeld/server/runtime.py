@@ -54,15 +54,53 @@ class TrioClock:
         return time.time()
 
 
-class TrioRuntime:
-    """Implements `channeld.engine.ports.Runtime`. `run` must be running before `spawn` is called."""
+class CommonRuntime:
+    """What the server's runtime and that of tests have in common: timers, an asyncio loop, and how trio waits."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
-        self.clock = TrioClock()
         self.timers = Timers()
-        self.timers.on_earlier = self._wake
         self.asyncio = AsyncioLoop()
+
+    async def within(
+        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
+    ) -> Any:
+        """`await call(*args)`, cancelled after that many seconds.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        with trio.move_on_after(seconds) as scope:
+            result = await own_cancellation(call, *args)
+            # A call that resisted cancellation still timed out.
+            if not scope.cancel_called:
+                return result
+        raise TimeoutError
+
+    async def from_asyncio(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """`await call()` on trio, for a task of the asyncio loop."""
+        return await self.asyncio.trio(call)
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs on the server's thread."""
+        return threading.get_ident() == self._thread
+
+    def make_event(self) -> trio.Event:
+        """Make a `trio.Event`."""
+        return trio.Event()
+
+    async def give_way(self) -> None:
+        """Let other tasks run."""
+        await trio.lowlevel.checkpoint()
+
+
+class TrioRuntime(CommonRuntime):
+    """Implements `channeld.engine.ports.Runtime`. `run` must be running before `spawn` is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = TrioClock()
+        self.timers.on_earlier = self._wake
         self._bits = b""
         self._earlier = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -83,21 +121,6 @@ class TrioRuntime:
         """A number in [0, 1), not for secrets."""
         return random.random()  # noqa: S311 - it spreads reconnects
 
-    async def within(
-        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
-    ) -> Any:
-        """`await call(*args)`, cancelled after that many seconds.
-
-        Raises:
-            TimeoutError: it took longer.
-        """
-        with trio.move_on_after(seconds) as scope:
-            result = await own_cancellation(call, *args)
-            # A call that resisted cancellation still timed out.
-            if not scope.cancel_called:
-                return result
-        raise TimeoutError
-
     async def in_asyncio(
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
@@ -108,10 +131,6 @@ class TrioRuntime:
         """
         return await self.within(seconds, self.asyncio.call, call, *args)
 
-    async def from_asyncio(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """`await call()` on trio, for a task of the asyncio loop."""
-        return await self.asyncio.trio(call)
-
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
         """Call a sync function in one of a bounded number of worker threads; abandoned, not stopped, at the time limit.
 
@@ -121,18 +140,6 @@ class TrioRuntime:
         with trio.move_on_after(seconds):
             return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
         raise TimeoutError
-
-    def is_own_thread(self) -> bool:
-        """Whether the caller runs on the server's thread."""
-        return threading.get_ident() == self._thread
-
-    def make_event(self) -> trio.Event:
-        """Make a `trio.Event`."""
-        return trio.Event()
-
-    async def give_way(self) -> None:
-        """Let other tasks run."""
-        await trio.lowlevel.checkpoint()
 
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own, if it needs one; exceptions are logged. Dropped once `run` has ended."""

@@ -1,7 +1,6 @@
 """Virtual time and seeded randomness: the engine's runtime in tests."""
 
 import random
-import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +10,7 @@ import trio
 import trio.testing
 
 from channeld.later import in_task
-from channeld.server.asyncio_loop import AsyncioLoop
-from channeld.server.runtime import own_cancellation
-from channeld.timers import Timers
+from channeld.server.runtime import CommonRuntime
 
 START = 1_767_225_600.0
 """The wall clock's start in every test: 2026-01-01T00:00:00Z."""
@@ -50,17 +47,15 @@ class VirtualClock:
         return self.monotonic() + trio.lowlevel.current_statistics().seconds_to_next_deadline
 
 
-class VirtualRuntime:
+class VirtualRuntime(CommonRuntime):
     """The engine's runtime in tests: seeded randomness, tasks in the test's nursery, threads counted."""
 
     def __init__(self, nursery: trio.Nursery, seed: int) -> None:
+        super().__init__()
         self.clock = VirtualClock()
-        self.timers = Timers()
         self.failures: list[BaseException] = []
         self._random = random.Random(seed)  # noqa: S311 - the same ids in every run
         self._nursery = nursery
-        self.asyncio = AsyncioLoop()
-        self._thread = threading.get_ident()
         self._threads = 0
         self._thread_done = trio.Event()
 
@@ -76,26 +71,12 @@ class VirtualRuntime:
         """A number in [0, 1), the same one in every run."""
         return self._random.random()
 
-    async def within(
-        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
-    ) -> Any:
-        """`await call(*args)`, cancelled after that many virtual seconds."""
-        with trio.move_on_after(seconds) as scope:
-            result = await own_cancellation(call, *args)
-            if not scope.cancel_called:
-                return result
-        raise TimeoutError
-
     async def in_asyncio(
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
         """`await call(*args)` on an asyncio loop in real time; the server is not at rest meanwhile."""
         with self._away():
             return await self.asyncio.call(call, *args)
-
-    async def from_asyncio(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """`await call()` on trio, for a task of the asyncio loop."""
-        return await self.asyncio.trio(call)
 
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
         """Call a function in a worker thread; the server is not at rest meanwhile."""
@@ -111,16 +92,6 @@ class VirtualRuntime:
             self._threads -= 1
             self._thread_done.set()
             self._thread_done = trio.Event()
-
-    def is_own_thread(self) -> bool:
-        """Whether the caller runs on the test's thread."""
-        return threading.get_ident() == self._thread
-
-    make_event = staticmethod(trio.Event)
-
-    async def give_way(self) -> None:
-        """Let the others have a turn."""
-        await trio.lowlevel.checkpoint()
 
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task; what it raises is kept in `failures`."""
