@@ -14,7 +14,7 @@ from channeld.config.tree import MapNode, Tree, build
 from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
-from channeld.pointer import at
+from channeld.pointer import at, value_at
 from channeld.protocol.frames import Json
 
 SHARED = ("auth", "backends", "channels")
@@ -95,6 +95,10 @@ class Sources:
         """Hide the text of a file that is not what it was read for, unless it is the main file."""
         if file != self.root:
             self._veiled.add(file)
+
+    def written(self, pointer: str) -> Json:
+        """What the files have at a pointer, valid or not, short forms unexpanded; None if nothing or null."""
+        return value_at(self.value, pointer)
 
     def file_of(self, pointer: str) -> str:
         """The file that has a value of the merged configuration."""

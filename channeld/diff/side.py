@@ -10,8 +10,6 @@ from channeld.config.model import Config
 from channeld.config.source import FileSystem, Sources
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.plan.sensitive import hide_examples
-from channeld.pointer import value_at
-from channeld.protocol.frames import Json
 from channeld.schema.schemas import Schemas
 
 
@@ -57,10 +55,6 @@ class Side:
     def shown(self, place: Place) -> Place:
         """A place with its file's name as it is shown."""
         return attrs.evolve(place, file=self.prefix + place.file) if self.prefix else place
-
-    def written(self, pointer: str) -> Json:
-        """The value at a pointer of the merged configuration, or None."""
-        return value_at(self.sources.value, pointer)
 
     def is_known(self, pointer: str) -> bool:
         """Whether the value and everything in it is known: unset variables make theirs unknown."""

@@ -14,7 +14,7 @@ from channeld.config.rules.backends import remote_hooks
 from channeld.config.source import Sources
 from channeld.export.contract import Contract
 from channeld.export.frames import one_of
-from channeld.pointer import at, tokens, value_at
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
 
@@ -107,7 +107,7 @@ def hooks_document(
 def _url(sources: Sources, backend: str) -> str:
     """A backend's URL as written; `/`, OpenAPI's default, if it depends on an unset variable."""
     pointer = at("/backends", backend, "url")
-    url = value_at(sources.value, pointer)
+    url = sources.written(pointer)
     return "/" if pointer in sources.unset else str(url).rstrip("/")
 
 

@@ -130,7 +130,7 @@ class ChannelCompiler:
 
     def _rooms_of(self, context: ChannelContext) -> ChannelContext:
         pointer = at(context.pointer, "rooms")
-        declared = self.templates.written(pointer)
+        declared = self.templates.sources.written(pointer)
         join = at(pointer, "join") if isinstance(declared, dict) else pointer
         joins = [
             self.templates.compile_name(text, place, context.scope("rooms.join"))
@@ -157,7 +157,7 @@ class ChannelCompiler:
         if declared is None:
             return None
         pointer = at(context.pointer, "rooms", "subscribe", "hook")
-        allow = self.templates.written(at(context.pointer, "rooms", "subscribe", "allow"))
+        allow = self.templates.sources.written(at(context.pointer, "rooms", "subscribe", "allow"))
         hook_decides = declared.hook is not None and allow is None
         return SubscribePlan(
             allows=_any_room if hook_decides else allows(context.allowed),

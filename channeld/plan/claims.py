@@ -5,7 +5,7 @@ from typing import Final
 
 from channeld.auth.authenticator import AskedClaim
 from channeld.plan.templates import TemplateCompiler
-from channeld.pointer import at, tokens, value_at
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.schema.compare.emptiness import leaves_nothing
 from channeld.schema.compare.normalize import form_of
@@ -66,4 +66,4 @@ def _place(pointer: str, path: tuple[str, ...], templates: TemplateCompiler) -> 
     inner = pointer
     for step in path:
         inner = at(inner, "properties", step)
-    return inner if value_at(templates.sources.value, inner) is not None else pointer
+    return inner if templates.sources.written(inner) is not None else pointer

@@ -90,7 +90,7 @@ class HookLoader:
             return None
         if ref.backend is not None:
             return self._remote(ref, role)
-        if isinstance(self.templates.written(pointer), dict):
+        if isinstance(self.templates.sources.written(pointer), dict):
             pointer += "/call"
         place = self.templates.sources.place(pointer)
         module, _, function = ref.call.partition(":")

@@ -63,7 +63,7 @@ def check_private_rooms(context: ChannelContext) -> None:
 
 def _joined(context: ChannelContext) -> Iterator[_Named]:
     rooms = at(context.pointer, "rooms")
-    written = context.templates.written(rooms)
+    written = context.sources.written(rooms)
     join = at(rooms, "join") if isinstance(written, dict) else rooms
     guarded = context.channel.hooks.connect is not None
     yield from _each(context, context.channel.rooms.join, join, guarded, stars=False)

@@ -33,7 +33,7 @@ from channeld.plan.expressions import (
 )
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.template_scope import SCALARS, Resolved, TemplateError, TemplateScope, resolve
-from channeld.pointer import at, leaves, value_at
+from channeld.pointer import at, leaves
 from channeld.protocol.frames import HIGHEST, LOWEST, CheckedJson, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
@@ -175,13 +175,9 @@ class TemplateCompiler:
 
     def each(self, values: Iterable[_T], pointer: str) -> Iterator[tuple[_T, str]]:
         """Pairs of value and pointer; a single value need not be written as a list."""
-        listed = isinstance(self.written(pointer), list)
+        listed = isinstance(self.sources.written(pointer), list)
         for index, value in enumerate(values):
             yield value, at(pointer, index) if listed else pointer
-
-    def written(self, pointer: str) -> Json:
-        """What the file has at a pointer, short forms unexpanded; None if nothing."""
-        return value_at(self.sources.value, pointer)
 
     def place(self, expression: Expression) -> Place:
         """The location of an expression including its braces; for one in a key, the key."""

@@ -22,7 +22,7 @@ def test_included_files_and_schema_files_are_read_from_the_same_place() -> None:
     found = side(text, "app/channels.yaml", files)
     assert found.files == ["app/channels.yaml", "app/more.yaml", "app/say.json"]
     assert found.place("/channels/room", key=True).file == "app/more.yaml"
-    assert found.written("/channels/room/auth") == "none"
+    assert found.sources.written("/channels/room/auth") == "none"
 
 
 def test_what_cannot_be_understood_at_all() -> None:

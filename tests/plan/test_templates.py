@@ -231,7 +231,7 @@ def marked(templates: TemplateCompiler) -> list[tuple[str, str]]:
 )
 def test_a_finding_marks_what_is_wrong(text: str, code: str, mark: str) -> None:
     templates = in_file(text)
-    templates.compile(templates.written("/t"), "/t", REACH)
+    templates.compile(templates.sources.written("/t"), "/t", REACH)
     assert marked(templates) == [(code, mark)]
 
 
@@ -251,7 +251,7 @@ def test_a_finding_about_a_name_marks_what_is_wrong(
     text: str, code: str, mark: str, label: str
 ) -> None:
     templates = in_file(text)
-    name: Any = templates.written("/t")
+    name: Any = templates.sources.written("/t")
     templates.compile_name(name, "/t", REACH)
     assert marked(templates) == ([(code, mark)] if code else [])
     assert [finding.label for finding in templates.report] == ([label] if code else [])

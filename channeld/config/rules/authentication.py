@@ -19,7 +19,6 @@ from channeld.config.rules.evidence import (
     secrets,
     texts,
     with_tokens,
-    written,
 )
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
@@ -73,7 +72,7 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
     channels = entries(sources, "/channels")
     # A channel with an invalid `auth` may have meant this one.
     silent = (c for c in channels if c not in named)
-    unclear = any(written(sources, at("/channels", c, "auth")) != "none" for c in silent)
+    unclear = any(sources.written(at("/channels", c, "auth")) != "none" for c in silent)
     # So may a channel that names an authenticator which does not exist.
     misspelt = used - set(entries(sources, "/auth"))
     if not channels or unclear or misspelt or "/auth" in sources.refused:
@@ -268,7 +267,7 @@ def never_asked(config: Config, sources: Sources) -> Findings:
 
 def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
     pointer = at("/auth", name, "tokens")
-    value = written(sources, pointer)
+    value = sources.written(pointer)
     apart = isinstance(value, list) and len(value) == count
     return at(pointer, index) if apart else pointer
 

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from channeld.config.model import Config, HookRef
-from channeld.config.rules.evidence import Findings, entries, finding, hooks, secrets, written
+from channeld.config.rules.evidence import Findings, entries, finding, hooks, secrets
 from channeld.config.scalars import is_loopback, is_private
 from channeld.config.source import Sources
 from channeld.pointer import at
@@ -105,7 +105,7 @@ def backend_unused(config: Config, sources: Sources) -> Findings:
     if not used <= set(named) or not sources.is_sound:
         return
     for name in named:
-        if name not in used and isinstance(written(sources, at("/backends", name)), dict):
+        if name not in used and isinstance(sources.written(at("/backends", name)), dict):
             message = f"no hook uses backend `{name}`"
             help = f"write `hook: {{backend: {name}, path: /…}}`, or remove it"
             yield finding("CH436", message, sources, at("/backends", name), help, key=True)

@@ -12,7 +12,6 @@ from channeld.config.rules.evidence import (
     has_rooms,
     is_unknown,
     is_written,
-    written,
 )
 from channeld.config.source import Sources
 from channeld.pointer import at, tokens
@@ -40,11 +39,11 @@ def without_effect(config: Config, sources: Sources) -> Findings:
 
 
 def _is_there(sources: Sources, pointer: str) -> bool:
-    return is_written(sources, pointer) or isinstance(written(sources, pointer), str)
+    return is_written(sources, pointer) or isinstance(sources.written(pointer), str)
 
 
 def _name(sources: Sources, pointer: str) -> str:
-    value = written(sources, pointer)
+    value = sources.written(pointer)
     return tokens(pointer)[-1] if is_written(sources, pointer) else str(value)
 
 
@@ -82,7 +81,7 @@ def _of_webhooks(config: Config, sources: Sources) -> _Idle:
         told = [config.channels.get(name) for name in names]
         if any(channel is None or has_rooms(config, sources, channel) for channel in told):
             continue
-        events = written(sources, at("/webhooks", index, "events"))
+        events = sources.written(at("/webhooks", index, "events"))
         of_presence = any(one and one.presence and one.presence.scope == "channel" for one in told)
         idle = _OF_ROOMS[2:] if of_presence else _OF_ROOMS
         places = [

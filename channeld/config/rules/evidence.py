@@ -8,8 +8,7 @@ from channeld.config.model import Auth, Channel, Config, HookRef, Message, Secre
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
-from channeld.pointer import at, tokens, value_at
-from channeld.protocol.frames import Json
+from channeld.pointer import at, tokens
 
 Findings: TypeAlias = Iterator[Diagnostic]
 """What a rule gives."""
@@ -23,15 +22,10 @@ def host_of(url: str) -> str:
         return ""
 
 
-def written(sources: Sources, pointer: str) -> Json:
-    """What the files have at a pointer, valid or not; None if nothing or null."""
-    return value_at(sources.value, pointer)
-
-
 def is_written(sources: Sources, pointer: str) -> bool:
     """Whether a key exists: with a valid value, an invalid one, or none."""
     parent, _, _ = pointer.rpartition("/")
-    holder = written(sources, parent)
+    holder = sources.written(parent)
     return isinstance(holder, dict) and tokens(pointer)[-1] in holder
 
 
@@ -42,7 +36,7 @@ def is_doubtful(sources: Sources, pointer: str) -> bool:
 
 def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:
     """A string, or each string of a list, with its pointer; unknown values are left out."""
-    value = written(sources, pointer)
+    value = sources.written(pointer)
     if isinstance(value, str) and pointer not in sources.unset:
         yield value, pointer
     for index, one in enumerate(value if isinstance(value, list) else ()):
@@ -57,7 +51,7 @@ def is_unknown(sources: Sources, *pointers: str) -> bool:
 
 def entries(sources: Sources, pointer: str) -> list[str]:
     """The names in a mapping as written, without those that start with `x-`."""
-    value = written(sources, pointer)
+    value = sources.written(pointer)
     return [name for name in value if not name.startswith("x-")] if isinstance(value, dict) else []
 
 
@@ -65,7 +59,7 @@ def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
     """Each channel that names an authenticator, the name (valid or not), and its pointer."""
     for channel in entries(sources, "/channels"):
         pointer = at("/channels", channel, "auth")
-        if isinstance(written(sources, pointer), dict):
+        if isinstance(sources.written(pointer), dict):
             pointer = at(pointer, "use")
         for name, place in texts(sources, pointer):
             if name != "none" or not place.endswith("/auth"):
@@ -105,7 +99,7 @@ def has_rooms(config: Config, sources: Sources, channel: Channel) -> bool:
     Where none is declared, the control API and Python hooks can still put connections into rooms.
     """
     pointer = at("/channels", channel.name, "rooms")
-    rooms = written(sources, pointer)
+    rooms = sources.written(pointer)
     if is_written(sources, pointer) and rooms not in ([], {"join": []}):
         return True
     is_of_code = bool(config.hooks.lifespan) or any(
@@ -136,7 +130,7 @@ def secrets(
     sources: Sources, found: tuple[Secret, ...], pointer: str
 ) -> Iterator[tuple[Secret, str]]:
     """Each of several secrets with its pointer, or with that of the whole if it has none of its own."""
-    value = written(sources, pointer)
+    value = sources.written(pointer)
     apart = isinstance(value, list) and len(value) == len(found)
     for index, secret in enumerate(found):
         yield secret, at(pointer, index) if apart else pointer

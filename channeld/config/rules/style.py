@@ -10,7 +10,6 @@ from channeld.config.rules.evidence import (
     is_doubtful,
     is_written,
     messages,
-    written,
 )
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Related
@@ -46,7 +45,7 @@ def channel_silent(config: Config, sources: Sources) -> Findings:
         # An empty `events` explicitly says that nothing is sent; a refused one is not an omission.
         events = is_written(sources, at("/channels", name, "events"))
         messages = at("/channels", name, "messages")
-        silent = not is_written(sources, messages) or written(sources, messages) == {}
+        silent = not is_written(sources, messages) or sources.written(messages) == {}
         if silent and not events and not is_doubtful(sources, at("/channels", name)):
             message = f"channel `{name}` declares neither messages nor events"
             help = "add `messages`, or `events` if only the server sends"
@@ -91,7 +90,7 @@ def names_alike(config: Config, sources: Sources) -> Findings:
 
 def workers_without_broker(config: Config, sources: Sources) -> Findings:
     """CH704: several workers without a broker between them."""
-    if config.server.workers > 1 and (written(sources, "/broker") or "memory") == "memory":
+    if config.server.workers > 1 and (sources.written("/broker") or "memory") == "memory":
         message = f"{config.server.workers} processes need a shared broker"
         help = "write `workers: 1`, or use a `broker` other than `memory`"
         yield finding("CH704", message, sources, "/server/workers", help)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from channeld.config.model import Config, Webhook
 from channeld.config.rules.backends import weakness
-from channeld.config.rules.evidence import Findings, entries, finding, host_of, texts, written
+from channeld.config.rules.evidence import Findings, entries, finding, host_of, texts
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
 from channeld.pointer import at
@@ -13,7 +13,7 @@ from channeld.suggest import did_you_mean
 
 def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webhook, str]]:
     """Each valid webhook with the pointer of one of its keys, or of the list if that is ambiguous."""
-    value = written(sources, "/webhooks")
+    value = sources.written("/webhooks")
     apart = isinstance(value, list) and len(value) == len(config.webhooks)
     for index, webhook in enumerate(config.webhooks):
         yield webhook, at("/webhooks", index, key) if apart else "/webhooks"
@@ -32,7 +32,7 @@ def webhook_not_https(config: Config, sources: Sources) -> Findings:
 def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
     """CH430: a webhook for a channel that does not exist."""
     known = set(entries(sources, "/channels")) | set(config.channels)
-    value = written(sources, "/webhooks")
+    value = sources.written("/webhooks")
     for index in range(len(value) if isinstance(value, list) else 0):
         for name, pointer in texts(sources, at("/webhooks", index, "channels")):
             if name not in known:

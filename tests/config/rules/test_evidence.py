@@ -40,7 +40,7 @@ def sources(load_config: Load) -> Sources:
     ],
 )
 def test_what_is_written(sources: Sources, pointer: str, value: object, is_there: bool) -> None:
-    assert evidence.written(sources, pointer) == value
+    assert sources.written(pointer) == value
     assert evidence.is_written(sources, pointer) is is_there
 
 
