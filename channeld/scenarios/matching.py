@@ -13,7 +13,9 @@ import attrs
 
 from channeld.pointer import at
 from channeld.protocol.frames import CheckedJson, Json
+from channeld.schema.cases import identity
 from channeld.schema.compiled import compiled
+from channeld.schema.vocabulary import as_number
 
 LONGEST = 120
 
@@ -59,21 +61,11 @@ def shown(value: object, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def same(one: object, other: object) -> bool:
+def same(one: CheckedJson, other: CheckedJson) -> bool:
     """JSON equality: 1 is 1.0, but true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
+    if one is MISSING or other is MISSING:
         return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return (type(one) is type(other) and one == other) or (
-        _are_numbers(one, other) and one == other
-    )
-
-
-def _are_numbers(*values: object) -> bool:
-    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return identity(one) == identity(other)
 
 
 def compare(
@@ -185,8 +177,9 @@ def _lt(argument: CheckedJson, value: CheckedJson, env: Env, path: str) -> list[
     return _unless(is_less, path, f"less than {shown(argument)}", value)
 
 
-def _comparable(one: object, other: object) -> bool:
-    return _are_numbers(one, other) or (isinstance(one, str) and isinstance(other, str))
+def _comparable(one: CheckedJson, other: CheckedJson) -> bool:
+    are_numbers = as_number(one) is not None and as_number(other) is not None
+    return are_numbers or (isinstance(one, str) and isinstance(other, str))
 
 
 def _schema(argument: Json, value: CheckedJson, env: Env, path: str) -> list[Deviation]:
