@@ -157,6 +157,7 @@ class Checker:
     normalizers: Mapping[str, Normalizer]
     silent: frozenset[str] = frozenset()
     refused: set[str] = attrs.field(factory=set)
+    needed: set[str] = attrs.field(factory=set)
     is_hidden: Callable[[str], bool] = lambda pointer: False
     authenticators: Collection[str] = ()
 
@@ -279,10 +280,12 @@ class Checker:
         return self.wrong_type(value, rule, pointer)
 
     def _empty(self, rule: Rule, pointer: str) -> object:
-        help = "indent what belongs under it, add a value, or remove it"
+        value = "a value"
         if "examples" in rule:
-            example = entry(last_key(pointer), rule["examples"][0])
-            help = f"indent what belongs under it, add a value such as {example}, or remove it"
+            value += f" such as {entry(last_key(pointer), rule['examples'][0])}"
+        help = f"indent what belongs under it, or add {value}"
+        if pointer not in self.needed:
+            help = f"indent what belongs under it, add {value}, or remove it"
         self.find("CH110", f"{names_place(pointer)} is empty", pointer, help, key=True)
         return INVALID
 
@@ -347,6 +350,7 @@ class Checker:
         clean: dict[str, object] = {}
         chosen = [one["required"][0] for one in rule.get("oneOf", ())]
         required = [*rule.get("required", ()), *chosen]
+        self.needed.update(at(pointer, key) for key in rule.get("required", ()))
         written = [k for k in value if not (k.startswith("x-") and "patternProperties" in rule)]
         whole = True
         meant: set[str | None] = set()
@@ -423,7 +427,7 @@ class Checker:
         if pointer.startswith("/channels/") and key.startswith("/"):
             name = re.sub(r"\{.*?\}|[^a-z0-9]+", " ", key.lower()).split()
             help = f"name the channel: `{name[0] if name else 'room'}: {{path: {short(key)}, …}}`"
-        elif pointer.startswith("/channels/") and re.search("[:*]", key):
+        elif pointer.count("/") == 2 and re.search("[:*]", key):
             name = re.sub(r"[^a-z0-9]+", " ", key.lower()).split()
             help += f": call it `{name[0] if name else 'room'}`, and declare its `rooms`"
         self.find("CH118", message, pointer, help, key=True)
@@ -460,7 +464,8 @@ class Checker:
 
     def _too_few(self, pointer: str) -> object:
         message = f"{names_place(pointer)} is empty"
-        self.find("CH121", message, pointer, "add at least one entry, or remove it")
+        or_none = "" if pointer in self.needed else ", or remove it"
+        self.find("CH121", message, pointer, f"add at least one entry{or_none}")
         return INVALID
 
     def _list(self, value: list[Json], rule: Rule, pointer: str) -> object:

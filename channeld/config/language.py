@@ -4,6 +4,7 @@
 from that table; a validator library's messages are never shown.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -248,6 +249,7 @@ def _is_near(home: str, pointer: str) -> bool:
     """Whether a key at a pointer may have been meant for a given place in another mapping."""
     here, there = tokens(pointer), home.split(".") if home else []
     is_wider = len(there) < 2 or there == ["channels", "NAME"]
+    is_wider = is_wider or (there == ["backends", "NAME"] and here[-1:] == ["hook"])
     return is_wider or here[:1] == there[:1] or here[-1:] == there[-1:]
 
 
@@ -261,12 +263,8 @@ def _home_in_words(home: str, pointer: str) -> str:
     if not home:
         return "at the top level"
     here, there = tokens(pointer), home.split(".")
-    is_inside = here[:1] == there[:1]
-    shared = [
-        own if part == "NAME" and is_inside else part
-        for part, own in zip(there, here, strict=False)
-    ]
-    known = shared if _generic(shared) == there[: len(shared)] else []
+    same = zip(there, here, _generic(here), strict=False)
+    known = [own for _, own, _ in itertools.takewhile(lambda parts: parts[0] == parts[2], same)]
     if len(known) == len(there):
         return f"in {names_place('/' + '/'.join(known))}"
     return f"under `{'.'.join([*known, *there[len(known) :]])}`"

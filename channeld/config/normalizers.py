@@ -45,7 +45,7 @@ def _duration_help(value: Json, rule: Rule, problem: BadScalar) -> str:
     if type(value) is not int:
         usual = rule.get("examples", [rule.get("default", "10s")])[0]
         return f"write a duration such as `{usual}`" if "," in problem.write else ""
-    fitting = [text for text in (f"{value}s", f"{value}ms") if not any(_duration_range(text, rule))]
+    fitting = [text for text in (f"{value}s", f"{value}ms") if _is_duration(text, rule)]
     if len(fitting) == 2 and value >= 1000:
         return f"write `{fitting[0]}`, or `{scalars.format_duration(value / 1000)}` if it is in milliseconds"
     if fitting and value >= 1000:
@@ -53,8 +53,11 @@ def _duration_help(value: Json, rule: Rule, problem: BadScalar) -> str:
     return f"write `{fitting[0]}`" if fitting else ""
 
 
-def _duration_range(text: str, rule: Rule) -> tuple[str, str]:
-    return _between(scalars.parse_duration)(scalars.parse_duration(text), rule)
+def _is_duration(text: str, rule: Rule) -> bool:
+    parsed = scalars.parse_duration(text)
+    return not isinstance(parsed, BadScalar) and not any(
+        _between(scalars.parse_duration)(parsed, rule)
+    )
 
 
 def _scalar(
@@ -177,6 +180,10 @@ def _token_source(checker: Checker, value: Json, rule: Rule, pointer: str) -> ob
 
 
 def _percentage(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        share = f"{value if isinstance(value, int) else value * 100:.0f}%"
+        help = f"write `{share}`" if _PERCENTAGE.fullmatch(share) else "write a share such as `20%`"
+        return checker.refuse("CH120", value, "is not a share such as `20%`", pointer, help)
     if not isinstance(value, str):
         return checker.wrong_type(value, rule, pointer)
     match = _PERCENTAGE.fullmatch(value)

@@ -36,7 +36,8 @@ MAX_DEPTH = 64
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STYLES: dict[str | None, Style] = {"'": "single", '"': "double", "|": "literal", ">": "folded"}
-_DATES = ("/deprecated/since", "/deprecated/sunset")
+_DATES = re.compile(r"/deprecated/(?:since|sunset)$|^/diff/accept/[0-9]+/until$")
+_NAMES = re.compile(r"/required/[0-9]+$")
 _LETTERS = frozenset("yYnN")
 _ROOMS = re.compile(r"^/channels/[^/]+/rooms(?:/join|/subscribe/allow)?(?:/[0-9]+)?$")
 _CORE_TAG = "tag:yaml.org,2002:"
@@ -385,8 +386,9 @@ class _Composer:
         if meaning is None and raw in _LETTERS and is_of_rooms and not pointer[-1].isdigit():
             # `y` and `n` are booleans in YAML 1.1, although few parsers read them so; in a list they are names.
             meaning = f"`{boolean_word(raw)}`"
-        # Where the language expects a date, every parser reads it as one.
-        if meaning is None or (meaning == "a date" and pointer.endswith(_DATES)):
+        # Where the language expects a date, every parser reads it as one; a schema requires names, as its keys are.
+        expected = _DATES if meaning == "a date" else _NAMES
+        if meaning is None or expected.search(pointer):
             return
         value = resolve(raw)
         now = "a string" if isinstance(value, str) else f"the number {value}"

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
+
 from channeld.auth.authenticator import AskedClaim
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Severity
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
@@ -41,8 +45,11 @@ def check_claims(
             help = f"let the schema accept such a `{claim}`"
             if place == pointer:
                 help = f"declare `{claim}` in its `properties`"
-            templates.find("CH447", message, place, help)
-            return
+            found = diagnose("CH447", message, templates.sources.place(place), help=help)
+            if is_needed:
+                templates.report.add(found)
+                return
+            templates.report.add(attrs.evolve(found, severity=Severity.WARNING))
     names: list[Json] = [one.path[0] for one in asked if one.is_required]
     needed: Json = {"type": "object", "required": names, "minProperties": len({*map(str, names)})}
     if leaves_nothing(Node(whole.book, (part, implied(needed, "needed")))):

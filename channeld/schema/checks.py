@@ -12,6 +12,7 @@ from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
+from channeld.schema.documents import Document
 from channeld.schema.lint import is_shut_out, lint
 from channeld.schema.schemas import Schemas, Surveyed
 from channeld.schema.violations import Validator
@@ -51,7 +52,7 @@ class _Checks:
         for one in self.schemas.surveyed():
             reached = referred[one.document.uri]
             for error in lint(one.schema, one.pointer, _under(reached)):
-                if not (one.document.is_foreign and _checks_nothing(error)):
+                if not _is_idle(error, one.document):
                     yield self._found(error, one)
 
     def of_loops(self) -> Iterator[Diagnostic]:
@@ -253,10 +254,11 @@ def _under(pointers: list[str]) -> Callable[[str], bool]:
     return lambda here: any(p == here or p.startswith(here + "/") for p in pointers)
 
 
-def _checks_nothing(error: SchemaError) -> bool:
-    """Whether a finding is about keywords without effect, which only matters to those who can change the file."""
-    is_old = error.code == "CH206" and error.pointer.rpartition("/")[2] not in KEYWORDS
-    return is_old or error.code in _IDLE_WORDS
+def _is_idle(error: SchemaError, document: Document) -> bool:
+    """Whether a finding is about a word of the schema's own draft, or without effect in a file of others."""
+    if error.code == "CH206" and error.pointer.rpartition("/")[2] not in KEYWORDS:
+        return document.is_foreign or bool(document.origin.olds)
+    return document.is_foreign and error.code in _IDLE_WORDS
 
 
 def _reaches_others(message: Message) -> bool:

@@ -467,6 +467,25 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
             ("CH120", 11, "write `module:function`, or `{backend: NAME, path: /say}` for one over HTTP"),
         ),
         ("audience: chat", "audience: []", ("CH121", 4, "add at least one entry, or remove it")),
+        ("[HS256]", "[]", ("CH121", 4, "add at least one entry")),
+        ("server: {}", "server: {connection_age: {max: 1h, jitter: 20}}", ("CH120", 2, "write `20%`")),
+        ("server: {}", "server: {connection_age: {max: 1h, jitter: 0.2}}", ("CH120", 2, "write `20%`")),
+        (
+            "server: {}",
+            "server: {connection_age: {max: 1h, jitter: 200}}",
+            ("CH120", 2, "write a share such as `20%`"),
+        ),
+        ("say:", '"room:*":', ("CH118", 11, "a name is 1 to 128 letters, digits, `_`, `.`, `:`, `/` or `-`")),
+        (
+            "{schema: true}",
+            "{schema: true, hook: {call: 'a:b', concurrency: 9}}",
+            ("CH103", 11, "`concurrency` belongs under `backends.NAME`"),
+        ),
+        (
+            "rooms: lobby",
+            "hooks: {close: {call: 'a:b', max: 9}}",
+            ("CH103", 9, "`max` belongs under `channels.room.rooms.subscribe`"),
+        ),
         (
             "audience: chat",
             "audience: chat, token_from: [headr]",
@@ -477,6 +496,7 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
             "audience: chat, token_from: [cookie]",
             ("CH106", 4, "write `cookie:` and the cookie's name"),
         ),
+        ("server: {}", "server: {drain: 1700000000000}", ("CH107", 2, "write 250ms, 10s, 5m, 1h or 7d")),
         ("server: {}", "server: {drain: -5s}", ("CH601", 2, "write a value in that range")),
         ("server: {}", "server: {limits: {connections: 0}}", ("CH601", 2, "write a value in that range")),
         ("{schema: true}", "{schema: true, rate: 0/s}", ("CH601", 11, "write a value in that range")),

@@ -256,6 +256,23 @@ def test_an_older_draft_is_read_by_its_own_rules(compile_text: Any) -> None:
     assert not accepts({"to": "x"})
 
 
+@pytest.mark.parametrize(
+    ("dialect", "codes"),
+    [
+        ("http://json-schema.org/draft-04/schema#", []),
+        ("http://json-schema.org/draft-07/schema#", []),
+        ("https://json-schema.org/draft/2020-12/schema", ["CH206"]),
+    ],
+)
+def test_the_words_of_an_older_draft_may_be_used_in_the_configuration(
+    dialect: str, codes: list[str], compile_text: Any
+) -> None:
+    schema = f"""{{$schema: "{dialect}", definitions: {{a: {{type: number}}}}, additionalProperties: false,
+      properties: {{x: {{$ref: "#/definitions/a"}}, y: {{maxlength: 3}}}}}}"""
+    channel = f"{{path: /c, auth: none, messages: {{m: {{schema: {schema}, route: sender}}}}}}"
+    assert compile_text(f"channeld: 1\nchannels: {{c: {channel}}}\n").codes() == [*codes, "CH202"]
+
+
 def test_findings_in_an_older_draft_stand_where_they_are_written(compile_text: Any) -> None:
     wrong = VENDOR.replace(
         b'[{"type": "number"}, {', b'[{"type": "number"}, {"minimum": 3, "maximum": 2, '

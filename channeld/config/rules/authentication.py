@@ -24,6 +24,7 @@ from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
+from channeld.protocol.frames import Json
 from channeld.suggest import closest, did_you_mean
 
 HMAC: Final = ("HS256", "HS384", "HS512")
@@ -160,12 +161,27 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
 
 def no_audience(config: Config, sources: Sources) -> Findings:
     """CH407: without an audience, tokens meant for other services are accepted."""
-    for name, _ in authenticators(config, JwtAuth):
+    for name, auth in authenticators(config, JwtAuth):
         pointer = at("/auth", name)
-        if not is_written(sources, at(pointer, "audience")) and not is_doubtful(sources, pointer):
+        is_checked = is_written(sources, at(pointer, "audience")) or _names_client(auth.claims)
+        if not is_checked and not is_doubtful(sources, pointer):
             message = f"authenticator `{name}` accepts tokens issued for other services"
             help = "add `audience:` with the `aud` that your issuer uses for this service"
             yield finding("CH407", message, sources, pointer, help, key=True)
+
+
+def _names_client(claims: Json) -> bool:
+    """Whether a `claims` schema fixes the client that a token was issued to, as for issuers without `aud` (RFC 9068)."""
+    if not isinstance(claims, dict):
+        return False
+    required, properties = claims.get("required"), claims.get("properties")
+    if not isinstance(required, list) or not isinstance(properties, dict):
+        return False
+    fixed = (properties.get(name) for name in _CLIENT_CLAIMS if name in required)
+    return any(isinstance(schema, dict) and schema.keys() & {"const", "enum"} for schema in fixed)
+
+
+_CLIENT_CLAIMS: Final = ("aud", "azp", "client_id", "cid", "appid")
 
 
 def jwks_not_https(config: Config, sources: Sources) -> Findings:

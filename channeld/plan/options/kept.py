@@ -1,5 +1,7 @@
 """The options `history`, `key`, `clears` and `conflate`: for each key, the newest frame counts."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from channeld.config.model import Channel, Message
@@ -72,8 +74,7 @@ def check_agreement(context: ChannelContext) -> None:
         for type, message in context.channel.messages.items():
             if message.delivered_type(type) != name or not _to_room(message):
                 continue
-            own, other = _kept_as(event.as_message()), _kept_as(message)
-            if own != other:
+            if _kept_as(event.as_message(), _delivered_fields(message)) != _kept_as(message, {}):
                 where = at(context.pointer, "events", name)
                 finding = f"the event `{name}` is kept in another way than the message `{type}`"
                 label = "both are frames of one type in the same rooms"
@@ -81,10 +82,22 @@ def check_agreement(context: ChannelContext) -> None:
                 context.find("CH352", finding, where, help, label=label, key=True)
 
 
-def _kept_as(message: Message) -> tuple[object, ...]:
-    # A message field is copied to an event field.
-    key = (message.key or "").replace("{message.", "{event.")
-    return message.history, key, message.clears, message.conflate
+def _kept_as(message: Message, fields: Mapping[str, Json]) -> tuple[object, ...]:
+    """How frames are kept; `{event.x}` of a key stands for what the message delivers as `x`."""
+
+    def meant(expression: re.Match[str]) -> str:
+        field = fields.get(expression[1], expression[0].replace("event.", "message.", 1))
+        return field if isinstance(field, str) else json.dumps(field)
+
+    key = re.sub(r"\{event\.([\w-]+)\}", meant, message.key or "")
+    # Events have no sender that leaves.
+    types = message.clears.types if message.clears else ()
+    return message.history, key, types, message.conflate
+
+
+def _delivered_fields(message: Message) -> Mapping[str, Json]:
+    """What a message delivers under each name, other than its own field of that name."""
+    return message.stamp or message.emit or {}
 
 
 class HistoryOption(MessageOption):

@@ -135,6 +135,34 @@ def test_events_take_the_same_options(
     assert codes(compile_text, text.replace(", }", "}")) == expected
 
 
+@pytest.mark.parametrize(
+    ("delivered", "key", "expected"),
+    [
+        ('stamp: {who: "{user.id?}"}', "{event.who}", []),
+        ('stamp: {who: "{connection.id}"}', "{event.who}", ["CH352"]),
+        ('stamp: {who: "{user.id?}"}', "{event.what}", ["CH352"]),
+        ('emit: {who: "{user.id?}", what: 1}', "{event.who}", []),
+        ('emit: {who: "{now}", what: 1}', "{event.who}", ["CH352"]),
+    ],
+)
+def test_the_key_of_an_event_may_name_what_the_message_delivers(
+    compile_text: Compile, delivered: str, key: str, expected: list[str]
+) -> None:
+    options = 'history: latest, key: "{user.id?}", clears: {on: leave}'.replace(
+        ", ", "\n        ", 2
+    )
+    event = "{type: object, required: [who, what], properties: {who: {type: string}, what: {type: integer}}}"
+    text = (
+        channel(f"{options}\n        {delivered}")
+        + f"""    history: {{size: 9, ttl: 1h}}
+    presence: true
+    events:
+      say: {{schema: {event}, history: latest, key: "{key}"}}
+"""
+    )
+    assert [code for code in codes(compile_text, text) if code == "CH352"] == expected
+
+
 @pytest.mark.parametrize("key", ["{message.m}", "{user.id}", "{now}", "{params.x}"])
 def test_a_key_of_an_event_knows_the_event_alone(compile_text: Compile, key: str) -> None:
     text = channel("") + EVENTS % ("", f'key: "{key}", history: latest')
