@@ -151,11 +151,7 @@ class _Trial:
         message = self.message
         declared = self.plan.config.channels[channel.name].messages[message.type]
         maker = Maker(Random(f"{channel.name}/{message.type}"), self.plan.config.schemas)  # noqa: S311 - the same in every run
-        made: list[Json] = [*declared.examples][:count]
-        made += [
-            maker.make(message.validator.schema, message.accepts) for _ in range(count - len(made))
-        ]
-        found = [one for one in made if isinstance(one, dict)]
+        found = maker.messages(message, declared.examples[:count], count)
         if not found:
             raise LookupError("no message that its schema accepts comes to mind")
         return found

@@ -19,7 +19,6 @@ import trio
 
 from channeld.auth.authenticator import CannotMint
 from channeld.auth.types import authenticator
-from channeld.config.model import Message
 from channeld.dev.address import Opening, likely_path, resolve, with_token
 from channeld.dev.claims import claims_meeting
 from channeld.dev.client import Line, LineClosed, speak_on
@@ -213,7 +212,9 @@ class _Shared:
         """The messages of a type: its examples, and some generated ones."""
         key = (channel, message.type)
         if key not in self.made:
-            self.made[key] = _messages(plan, message, plan.config.channels[channel].messages)
+            maker = Maker(Random(message.type), plan.config.schemas)  # noqa: S311 - the same in every run
+            examples = plan.config.channels[channel].messages[message.type].examples
+            self.made[key] = maker.messages(message, examples, _MADE)
         return self.made[key]
 
     async def drain(self, clients: Sequence["_Client"]) -> None:
@@ -444,18 +445,6 @@ class _Client:
 
 
 # --------------------------------------------------------------------------------------------------------- messages
-
-
-def _messages(
-    plan: Plan, message: MessagePlan, messages: Mapping[str, Message]
-) -> list[dict[str, Json]]:
-    declared = messages[message.type]
-    maker = Maker(Random(message.type), plan.config.schemas)  # noqa: S311 - the same in every run
-    made = [*declared.examples]
-    made += [
-        maker.make(message.validator.schema, message.accepts) for _ in range(_MADE - len(made))
-    ]
-    return [one for one in made if isinstance(one, dict)]
 
 
 def _marked(kind: _Kind, number: int) -> dict[str, Json]:

@@ -1,6 +1,6 @@
 """Generates random values that a schema accepts, and shrinks them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Final, TypeGuard, TypeVar
 
@@ -8,6 +8,7 @@ import attrs
 import jsonschema_rs
 import orjson
 
+from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Json
 from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_of, pointed
 from channeld.schema.compiled import compiled
@@ -62,6 +63,16 @@ class Maker:
                 return value
         found = sample(schema, "text", self.schemas)
         return found if accepts(found) else None
+
+    def messages(
+        self, message: MessagePlan, examples: Sequence[Json], count: int
+    ) -> list[dict[str, Json]]:
+        """Messages that a type accepts: its examples, and generated ones up to a count."""
+        generated = (
+            self.make(message.validator.schema, message.accepts)
+            for _ in range(count - len(examples))
+        )
+        return [one for one in (*examples, *generated) if isinstance(one, dict)]
 
     def _value(self, conjunction: Conjunction, shared: Mapping[str, Json], depth: int) -> Json:
         cases = Expansion(lambda ref: pointed({**shared}, ref)).cases(conjunction)
