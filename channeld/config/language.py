@@ -55,18 +55,19 @@ _NAMES: Final[Mapping[str, str]] = {
     "schemas": "schema",
     "params": "param",
 }
+_FILE: Final = ("channeld.config", "channels.schema.json")
 _LONGEST = 64
 
 
-def _table() -> _Draft:
-    text = files("channeld.config").joinpath("channels.schema.json").read_text("utf-8")
-    table: _Draft = json.loads(text)
-    return table
+def read_schema(package: str, file: str) -> _Draft:
+    """A JSON Schema among the files of a package."""
+    schema: _Draft = json.loads(files(package).joinpath(file).read_text("utf-8"))
+    return schema
 
 
 def schema_text() -> str:
     """The language's JSON Schema for editors, which also accepts `${NAME}` where variables are replaced."""
-    schema = _table()
+    schema = read_schema(*_FILE)
     for section in sorted(SECTIONS):
         _take_variables(schema["properties"][section], schema["definitions"])
     for rule in _rules(schema):
@@ -112,33 +113,28 @@ def _take_variables(rule: _Draft, definitions: _Draft) -> None:
         rule["anyOf"] = [asked, _VARIABLE]
 
 
-def _expanded(rule: Rule, definitions: Rule) -> Rule:
-    """A rule with its `$ref` and `allOf` merged in recursively; the nearer keyword wins."""
+def expanded(rule: Rule, definitions: Rule) -> Rule:
+    """A rule with its `$ref` and `allOf` merged in recursively, down to any `then`; the nearer keyword wins."""
     merged: _Draft = {}
     if "$ref" in rule:
-        merged.update(_expanded(definitions[rule["$ref"].rpartition("/")[2]], definitions))
+        merged.update(expanded(definitions[rule["$ref"].rpartition("/")[2]], definitions))
     for part in rule.get("allOf", ()):
-        merged.update(_expanded(part, definitions))
+        merged.update(expanded(part, definitions))
     merged.update({key: value for key, value in rule.items() if key not in {"$ref", "allOf"}})
     if "properties" in rule:
         merged["properties"] = {
-            key: _expanded(value, definitions) for key, value in rule["properties"].items()
+            key: expanded(value, definitions) for key, value in rule["properties"].items()
         }
     for key in ("items", "additionalProperties"):
         if isinstance(rule.get(key), dict):
-            merged[key] = _expanded(rule[key], definitions)
+            merged[key] = expanded(rule[key], definitions)
     if "anyOf" in rule:
-        merged["anyOf"] = [_expanded(branch, definitions) for branch in rule["anyOf"]]
+        merged["anyOf"] = [expanded(branch, definitions) for branch in rule["anyOf"]]
     return merged
 
 
-def _load() -> Rule:
-    schema = _table()
-    definitions = schema.pop("definitions")
-    return _expanded(schema, definitions)
-
-
-LANGUAGE: Final[Rule] = _load()
+_SCHEMA: Final = read_schema(*_FILE)
+LANGUAGE: Final[Rule] = expanded(_SCHEMA, _SCHEMA.pop("definitions"))
 
 
 def _mappings(rule: Rule, where: str) -> Iterator[tuple[str, str]]:

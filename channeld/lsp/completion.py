@@ -131,7 +131,7 @@ def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[
     colon = "" if cursor.has_colon else colon
     rules = rules_at(pointer, view.tree.value, scenarios=view.is_scenarios)
     required = {key for rule in rules for key in rule.get("required", ())}
-    for key, rule in keys_of(rules, scenarios=view.is_scenarios).items():
+    for key, rule in keys_of(rules).items():
         if key in siblings:
             continue
         opens = colon and takes_mapping(rule) and "anyOf" not in rule

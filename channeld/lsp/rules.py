@@ -4,13 +4,11 @@ A rule is a node of a JSON Schema with its `$ref` and `allOf` merged in. If seve
 text so far apply.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
-from channeld.config.language import LANGUAGE, Rule, wanted
+from channeld.config.language import LANGUAGE, Rule, expanded, read_schema, wanted
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 
@@ -19,32 +17,17 @@ _KEPT: Final = ("title", "description", "default", "examples")
 
 @cache
 def _scenarios() -> Rule:
-    text = files("channeld.scenarios").joinpath("scenario.schema.json").read_text("utf-8")
-    rule: Rule = json.loads(text)
-    return rule
-
-
-def _merged(rule: Rule, root: Rule) -> Rule:
-    """One rule merged with its references (the nearer keyword wins), not recursively."""
-    if "$ref" not in rule and "allOf" not in rule:
-        return rule
-    merged: dict[str, object] = {}
-    if "$ref" in rule:
-        merged.update(_merged(root["definitions"][rule["$ref"].rpartition("/")[2]], root))
-    for part in rule.get("allOf", ()):
-        merged.update(_merged(part, root))
-    merged.update({key: value for key, value in rule.items() if key not in ("$ref", "allOf")})
-    return merged
+    schema = read_schema("channeld.scenarios", "scenario.schema.json")
+    return expanded(schema, schema["definitions"])
 
 
 def rules_at(pointer: str, value: Json, *, scenarios: bool) -> list[Rule]:
     """The rules for a pointer in a document's value."""
-    root = _scenarios() if scenarios else LANGUAGE
-    rules = [root]
+    rules = [_scenarios() if scenarios else LANGUAGE]
     for token in tokens(pointer):
-        rules = [below for rule in _branches(rules, value, root) for below in _step(rule, token)]
+        rules = [below for rule in _branches(rules, value) for below in _step(rule, token)]
         value = _child(value, token)
-    return list(_branches(rules, value, root))
+    return list(_branches(rules, value))
 
 
 def _child(value: Json, token: str) -> Json:
@@ -55,14 +38,14 @@ def _child(value: Json, token: str) -> Json:
     return None
 
 
-def _branches(rules: list[Rule], value: Json, root: Rule) -> Iterator[Rule]:
+def _branches(rules: list[Rule], value: Json) -> Iterator[Rule]:
     """The possible rules: branches of `anyOf`, with the parent's description if they have none."""
-    for written in rules:
-        rule = _merged(written, root)
+    for rule in rules:
         if "then" in rule and "else" in rule:
-            yield from _branches([rule["then"]], value, root)
+            # Patterns of scenarios nest, so they are expanded where they are asked for.
+            yield from _branches([expanded(rule["then"], _scenarios()["definitions"])], value)
             continue
-        branches = [_merged(branch, root) for branch in rule.get("anyOf", ())]
+        branches: list[Rule] = rule.get("anyOf", [])
         if not branches:
             yield rule
             continue
@@ -78,7 +61,7 @@ def _branches(rules: list[Rule], value: Json, root: Rule) -> Iterator[Rule]:
             fitting = [b for b in fitting if "items" in b] or fitting
         kept = {key: rule[key] for key in _KEPT if key in rule}
         kind = {"x-kind": rule["x-kind"]} if "x-kind" in rule else {}
-        yield from _branches([{**kind, **kept, **branch} for branch in fitting], value, root)
+        yield from _branches([{**kind, **kept, **branch} for branch in fitting], value)
 
 
 def _knowing(rules: list[Rule], value: Mapping[str, Json]) -> list[Rule]:
@@ -106,13 +89,12 @@ def takes_mapping(rule: Rule) -> bool:
     return "properties" in rule or rule.get("type") == "object"
 
 
-def keys_of(rules: list[Rule], *, scenarios: bool) -> dict[str, Rule]:
+def keys_of(rules: list[Rule]) -> dict[str, Rule]:
     """The keys that a mapping takes, each with its rule."""
-    root = _scenarios() if scenarios else LANGUAGE
     found: dict[str, Rule] = {}
     for rule in rules:
         for key, child in _properties(rule).items():
-            found.setdefault(key, _merged(child, root))
+            found.setdefault(key, child)
     return found
 
 

@@ -4,7 +4,7 @@ from channeld.protocol.frames import Json
 
 def keys(pointer: str, value: Json = None, *, scenarios: bool = False) -> list[str]:
     rules = rules_at(pointer, value, scenarios=scenarios)
-    return sorted(keys_of(rules, scenarios=scenarios))
+    return sorted(keys_of(rules))
 
 
 def test_rules_follow_names_and_lists() -> None:
