@@ -5,7 +5,6 @@ from typing import Literal
 
 import attrs
 
-from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config, Message
 from channeld.config.reachable import reachable
 from channeld.export.contract import (
@@ -335,7 +334,7 @@ class _Describer:
             definitions=self.definitions,
             scope=scope,
             params=self._param_schemas(channel),
-            claims=self._claims(channel),
+            claims=Claims.of(channel.auth.names, self.config, self.schemas),
             hint=hint,
         )
 
@@ -344,15 +343,6 @@ class _Describer:
             (self.config.auth[name], self.schemas.claims(name)) for name in channel.auth.names
         )
         return Identity(authenticators, channel.auth.optional)
-
-    def _claims(self, channel: Channel) -> list[Claims]:
-        return [
-            Claims(
-                schema=self.schemas.resolved(at("/auth", name, "claims")),
-                standard=authenticator(self.config.auth[name]).standard_claims(),
-            )
-            for name in channel.auth.names
-        ]
 
     # -------------------------------------------------------------------------------------------------- small parts
 

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from channeld.auth.types import authenticator
 from channeld.config.model import Channel
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import MessageContext
@@ -88,7 +87,7 @@ def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
         scope=scope,
         params=_params(message, definitions),
         query=dict(_query(message, definitions)),
-        claims=[*_claims(message)],
+        claims=Claims.of(context.channel.auth.names, context.config, context.schemas),
         message=root,
         hint="part",
         closed=True,
@@ -131,13 +130,3 @@ def _query(message: MessageContext, definitions: Definitions) -> Iterator[tuple[
         root = context.schemas.resolved(at(context.pointer, "query", name))
         with contextlib.suppress(Unframeable):
             yield name, definitions.copy(root, root, name)
-
-
-def _claims(message: MessageContext) -> Iterator[Claims]:
-    context = message.context
-    for name in context.channel.auth.names:
-        if name in context.config.auth:
-            yield Claims(
-                schema=context.schemas.resolved(at("/auth", name, "claims")),
-                standard=authenticator(context.config.auth[name]).standard_claims(),
-            )

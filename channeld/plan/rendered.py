@@ -2,18 +2,22 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
 from channeld.auth.authenticator import StandardClaim
+from channeld.auth.types import authenticator
+from channeld.config.model import Config
 from channeld.plan.expressions import Array, Expression, Literal, Node, Object, Text, parse
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ROOM, Field
 from channeld.schema.cases import pointed
 from channeld.schema.definitions import Definitions, Unframeable
 from channeld.schema.guarantees import Lookup
+from channeld.schema.schemas import Schemas
 from channeld.schema.vocabulary import mapping
 
 
@@ -23,6 +27,18 @@ class Claims:
 
     schema: Json
     standard: Mapping[str, StandardClaim]
+
+    @classmethod
+    def of(cls, names: Iterable[str], config: Config, schemas: Schemas) -> "list[Claims]":
+        """Those of authenticators by their names; one that is invalid is left out."""
+        return [
+            cls(
+                schema=schemas.resolved(at("/auth", name, "claims")),
+                standard=authenticator(config.auth[name]).standard_claims(),
+            )
+            for name in names
+            if name in config.auth
+        ]
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
