@@ -376,8 +376,8 @@ class _Exchange:
                 connection.has_ended = True
 
     def _is_long(self) -> bool:
-        length = dict(self._request.headers).get(b"content-length", b"")
-        return not length or int(length) > _DROPPED
+        fields = dict(self._request.headers)
+        return b"transfer-encoding" in fields or int(fields.get(b"content-length", 0)) > _DROPPED
 
     async def _send(self, message: Message) -> None:
         wire = self._connection.http

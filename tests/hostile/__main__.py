@@ -16,7 +16,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.hostile.ground import BRISK, SHIPPED, Ground, Siege, opened
+from tests.hostile.ground import BRISK, SECURE, SHIPPED, Ground, Siege, opened
 from tests.hostile.scenarios import SCENARIOS, Scenario
 from tests.made import made
 
@@ -69,14 +69,15 @@ def problems_of(scenario: Scenario, siege: Siege, *, lines: int) -> list[str]:
 
 
 def soak(
-    grounds: dict[bool, Ground], minutes: float, scenarios: Sequence[Scenario] = SCENARIOS
+    grounds: dict[str, Ground], minutes: float, scenarios: Sequence[Scenario] = SCENARIOS
 ) -> tuple[list[Record], list[str]]:
     deadline = time.monotonic() + 60 * minutes
     pause = threading.Event()
     records: list[Record] = []
     problems: list[str] = []
     for scenario in scenarios:
-        ground = grounds[scenario.name in _KEPT_ALIVE]
+        is_brisk = scenario.name in _KEPT_ALIVE
+        ground = grounds[scenario.home if is_brisk or scenario.secure else "ground"]
         size = scenario.long
         twin = partial(scenario.twin, count=size) if scenario.twin is not None else None
         siege = ground.besiege(partial(scenario.attack, count=size), lambda: pause.wait(1), twin)
@@ -88,7 +89,7 @@ def soak(
             scenario = record.scenario
             if time.monotonic() > deadline:
                 break
-            ground = grounds[scenario.brisk]
+            ground = grounds[scenario.home]
             size = scenario.short
             siege = ground.besiege(partial(scenario.attack, count=size), lambda: None)
             record.times += 1
@@ -124,14 +125,15 @@ def main() -> int:
     minutes = 0.0 if asked.kinds else asked.minutes
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
-        shipped, brisk = (
-            stack.enter_context(
+        grounds = {
+            name: stack.enter_context(
                 opened(Path(stack.enter_context(tempfile.TemporaryDirectory())), server)
             )
-            for server in (SHIPPED, BRISK)
-        )
+            for name, server in (("ground", SHIPPED), ("brisk", BRISK), ("secure", SECURE))
+        }
+        shipped = grounds["ground"]
         first = shipped.read()
-        records, problems = soak({False: shipped, True: brisk}, minutes, scenarios)
+        records, problems = soak(grounds, minutes, scenarios)
         last = shipped.read()
     ends = (
         f"From the first attack to the last the server went from {first.rss:.0f} to {last.rss:.0f} MiB and from "

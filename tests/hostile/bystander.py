@@ -1,4 +1,4 @@
-"""A client that wants nothing but its echo, in a process of its own: `python -m tests.hostile.bystander PORT PID`.
+"""A client that wants nothing but its echo, in a process of its own: `python -m tests.hostile.bystander PORT PID plain|tls`.
 
 Each line on stdin asks how it has gone since the last one; the answer is a line of JSON. A last echo is awaited for it,
 so an answer means that the server still serves.
@@ -42,9 +42,10 @@ class Spell:
 class Bystander:
     """The process, from outside."""
 
-    def __init__(self, port: int, pid: int) -> None:
+    def __init__(self, port: int, pid: int, *, secure: bool) -> None:
+        way = "tls" if secure else "plain"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.bystander", str(port), str(pid)],
+            [sys.executable, "-m", "tests.hostile.bystander", str(port), str(pid), way],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.PIPE,
@@ -115,7 +116,7 @@ def _work_of(pid: int) -> Callable[[], float]:
 
 
 def main() -> None:
-    client = Raw(int(sys.argv[1])).open("/echo")
+    client = Raw(int(sys.argv[1]), secure=sys.argv[3] == "tls").open("/echo")
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     work = _work_of(int(sys.argv[2]))
     times: list[tuple[float, float]] = []

@@ -118,6 +118,17 @@ def large_tokens(ground: Ground, count: int) -> Answers:
     return flood(ground, "/private", itertools.repeat(say("authenticate", token=large), count))
 
 
+def large_token_subscribes(ground: Ground, count: int) -> Answers:
+    """In and out of a room, by the holder of as large a token as a message can bring."""
+    large = token("holder", more={f"claim-{number}": "x" * 30 for number in range(950)})
+    with ground.raw().open("/lobby") as client:
+        client.pour([say("authenticate", token=large)])
+        client.read_until("authenticated", "close")
+        piece = say("subscribe", room="one") + say("unsubscribe", room="one")
+        client.pour(itertools.chain(packed(piece, count), [GOODBYE]))
+        return client.read_out().answers
+
+
 def who_is_here(ground: Ground, count: int) -> Answers:
     """Asked without an end in a room of a hundred users."""
     members = [ground.raw().open(f"/crowd?token={token(str(user))}") for user in range(100)]

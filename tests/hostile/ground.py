@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 import attrs
 
 from tests.hostile.bystander import Bystander, Spell
-from tests.hostile.wire import GOODBYE, Answers, Raw
+from tests.hostile.wire import GOODBYE, Answers, Raw, connected
 from tests.system.kit import SECRET, Served, command, environment, eventually, process_of
+from tests.system.test_start import write_certificate
 
 CONFIG = """\
 channeld: 1
 {server}
+api: {{bind: "127.0.0.1:0", keys: ["${{CHANNELD_API_KEY}}"]}}
 auth:
   session: {{type: jwt, algorithms: [HS256], secret: "${{CHANNELD_JWT_SECRET}}", audience: chat}}
 channels:
@@ -137,6 +140,10 @@ server:
   ping: {interval: 1s, timeout: 1s}
   limits: {handshake_timeout: 1s, auth_timeout: 1s}
 """
+SECURE = """\
+server:
+  tls: {certificate: cert.pem, key: key.pem}
+"""
 CANARY = "canary-4f1d"
 """Stands in every bad token; no line of the log may have it."""
 
@@ -177,10 +184,12 @@ class Siege:
 class Ground:
     """A server and its bystander."""
 
-    def __init__(self, served: Served, bystander: Bystander) -> None:
+    def __init__(self, served: Served, bystander: Bystander, *, is_secure: bool) -> None:
         self.served = served
         self.bystander = bystander
+        self.is_secure = is_secure
         self.port = served.port
+        self.api_port = int(served.event("api_started")["bind"][0].rpartition(":")[2])
         self.pid = served.process.pid
         self.source = ""
         self._moves = 0
@@ -195,7 +204,11 @@ class Ground:
 
     def raw(self, *, buffer: int = 0) -> Raw:
         """A connection from the address of now."""
-        return Raw(self.port, self.source, buffer=buffer)
+        return Raw(self.port, self.source, buffer=buffer, secure=self.is_secure)
+
+    def plain(self) -> socket.socket:
+        """A bare socket from that address, also where the server wants TLS."""
+        return connected(self.port, self.source)
 
     def lines(self) -> int:
         """Lines of log, after what happened until now is among them: ends are told one by one, by a thread of its own."""
@@ -284,9 +297,12 @@ def opened(folder: Path, server: str = SHIPPED, *, files: int = 0) -> Iterator[G
     arguments = command("run", "--bind", "127.0.0.1:0", "--log-format", "json")
     if files:
         arguments = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *arguments]
-    environ = environment(CHANNELD_JWT_SECRET=SECRET)
+    environ = environment(CHANNELD_JWT_SECRET=SECRET, CHANNELD_API_KEY="k" * 32)
+    is_secure = server == SECURE
+    if is_secure:
+        write_certificate(folder)
     with (
         process_of(arguments, folder, environ) as served,
-        Bystander(served.wait_ready().port, served.process.pid) as bystander,
+        Bystander(served.wait_ready().port, served.process.pid, secure=is_secure) as bystander,
     ):
-        yield Ground(served, bystander)
+        yield Ground(served, bystander, is_secure=is_secure)

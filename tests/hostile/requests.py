@@ -12,6 +12,15 @@ _POST = (
     b"Channeld-Connection: nobody\r\n"
 )
 
+_PUBLICATION = (
+    b"POST /v1/publish HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nAuthorization: Bearer " + b"k" * 32 + b"\r\n"
+)
+_PULSE = b"".join(
+    b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path
+    for path in (b"/health/live", b"/v1/channels")
+)
+
 
 def event_streams(ground: Ground, count: int) -> Answers:
     """Begun and reset, over and over."""
@@ -53,6 +62,19 @@ def dribbled_bodies(ground: Ground, count: int) -> Answers:
     # A byte that is on its way when the server closes turns the end into a reset (RFC 9293 section 3.6.1).
     answers["end"] += answers.pop("reset", 0)
     return answers
+
+
+def control_api(ground: Ground, count: int) -> Answers:
+    """Requests ahead of their answers, over connections that are kept, and beside them bodies that stop half-way."""
+    half = [Raw(ground.api_port, ground.source) for _ in range(min(200, count // 10))]
+    for client in half:
+        client.pour([_PUBLICATION + b"Content-Length: 5000\r\n\r\n[1, 2"])
+    answers: Answers = Counter()
+    for _ in range(0, count, 200):
+        with Raw(ground.api_port, ground.source) as client:
+            client.pour([_PULSE * 100])
+            answers += client.read_until("HTTP", count=200).answers
+    return answers + all_answers(half)
 
 
 def _smuggled(*fields: bytes) -> bytes:

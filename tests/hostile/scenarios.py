@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from tests.hostile import floods, handshakes, requests, twins
+from tests.hostile import floods, handshakes, records, requests, twins
 from tests.hostile.ground import Ground
 from tests.hostile.wire import Answers
 
@@ -22,7 +22,8 @@ class Attack(Protocol):
 class Scenario:
     """An attack. `must` are answers that have to occur, `may` others that can; `growth` is in MiB, `lines` of the log.
 
-    The `twin` is what good clients do as often, where they could. `brisk` attacks are about waiting, and in the tests are made where it takes a second.
+    The `twin` is what good clients do as often, where they could. `brisk` attacks are about waiting, and in the
+    tests are made where it takes a second; `secure` ones need TLS.
     """
 
     name: str
@@ -34,7 +35,13 @@ class Scenario:
     growth: float = 64.0
     lines: int = 50
     brisk: bool = False
+    secure: bool = False
     twin: Attack | None = None
+
+    @property
+    def home(self) -> str:
+        """The fixture of the server that it is made to in the tests."""
+        return "secure" if self.secure else "brisk" if self.brisk else "ground"
 
     def judge(self, answers: Answers) -> list[str]:
         """What was answered against the documents."""
@@ -122,6 +129,13 @@ SCENARIOS = (
         may="RATE_LIMITED",
     ),
     _row(
+        floods.large_token_subscribes,
+        (50, 1000),
+        twins.one_room,
+        f"{_LET_IN}, authenticated, subscribed, unsubscribed, presence, close 1000",
+        may="RATE_LIMITED",
+    ),
+    _row(
         floods.who_is_here,
         (100, 2000),
         None,
@@ -169,6 +183,24 @@ SCENARIOS = (
         may="HTTP 411, HTTP 413, reset",
         lines=3100,
     ),
+    _row(
+        requests.control_api,
+        (400, 20_000),
+        twins.short_visits,
+        "HTTP 200, HTTP 401, HTTP 408, end",
+        may="reset",
+        brisk=True,
+    ),
+    _row(
+        records.aborted_handshakes,
+        (40, 3000),
+        twins.short_visits,
+        "hello, alert, end",
+        secure=True,
+        lines=3100,
+    ),
+    _row(records.key_updates, (2000, 100_000), None, "end", secure=True),
+    _row(records.empty_records, (2000, 100_000), None, "end", secure=True),
     _row(
         requests.unanswered_closes,
         (50, 1000),

@@ -20,7 +20,7 @@ TWINS = {scenario.twin.__name__: scenario for scenario in SCENARIOS if scenario.
 def test_an_attack_is_answered_and_leaves_nothing(
     scenario: Scenario, request: pytest.FixtureRequest, pause: threading.Event
 ) -> None:
-    ground: Ground = request.getfixturevalue("brisk" if scenario.brisk else "ground")
+    ground: Ground = request.getfixturevalue(scenario.home)
     siege = ground.besiege(
         lambda ground: scenario.attack(ground, scenario.short), lambda: pause.wait(0.1)
     )

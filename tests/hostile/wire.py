@@ -3,8 +3,10 @@
 import collections
 import contextlib
 import json
+import re
 import select
 import socket
+import ssl
 import struct
 import time
 import zlib
@@ -21,6 +23,7 @@ _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _TCP_REPAIR = 19
 _IP_BIND_ADDRESS_NO_PORT = 24
 _SCRATCH = bytearray(1 << 20)
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 Answers = collections.Counter[str]
 """What attackers got, and how often: a frame's type, an error's code, `close 4508`, `HTTP 431`, `end`, `reset`."""
@@ -56,23 +59,47 @@ def say(type: str, **fields: object) -> bytes:
 GOODBYE = frame((1000).to_bytes(2, "big"), CLOSE)
 
 
-class Raw:
-    """One TCP connection, from a loopback address. `answers` counts what came; `ended` is true when nothing more will."""
+def trusting() -> ssl.SSLContext:
+    """Of clients that do not ask who the server is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
-    def __init__(self, port: int, source: str = "127.0.0.1", *, buffer: int = 0) -> None:
+
+def connected(port: int, source: str, *, buffer: int = 0) -> socket.socket:
+    """A TCP connection from a loopback address."""
+    sock = socket.socket()
+    if buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    sock.settimeout(PATIENCE)
+    # The port is chosen with `connect`: so each source has as many as there are.
+    sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+    sock.bind((source, 0))
+    sock.connect(("127.0.0.1", port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def abort(sock: socket.socket) -> None:
+    """Close with a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+class Raw:
+    """One connection, from a loopback address, plain or over TLS. `answers` counts what came; `ended` is true when nothing more will."""
+
+    def __init__(
+        self, port: int, source: str = "127.0.0.1", *, buffer: int = 0, secure: bool = False
+    ) -> None:
         self.answers: Answers = collections.Counter()
         self.ended = False
         self._inbox = bytearray()
         self._is_open = False
-        self.socket = socket.socket()
-        if buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.settimeout(PATIENCE)
-        # The port is chosen with `connect`: so each source has as many as there are.
-        self.socket.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-        self.socket.bind((source, 0))
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connected(port, source, buffer=buffer)
+        if secure:
+            self.socket = trusting().wrap_socket(self.socket)
+            self.socket.setblocking(False)
 
     def __enter__(self) -> Self:
         return self
@@ -141,8 +168,7 @@ class Raw:
         self.socket.close()
 
     def reset(self) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        abort(self.socket)
 
     def _wait(self, *, writes: bool, reads: bool) -> bool:
         """Read what there is. False: for too long there was neither that, nor room to write."""
@@ -158,22 +184,29 @@ class Raw:
     def _send(self, data: memoryview) -> int:
         try:
             return self.socket.send(data)
+        except ssl.SSLWantWriteError:
+            return 0
         except (BrokenPipeError, ConnectionResetError):
             self._end("reset")
             return 0
 
     def _read(self) -> None:
-        try:
-            data = self.socket.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            self._end("reset")
-            return
-        self._inbox += data
-        self._take()
-        if not data:
-            self._end("end")
+        is_secure = isinstance(self.socket, ssl.SSLSocket)
+        while not self.ended:
+            try:
+                data = self.socket.recv(1 << 18)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return
+            except ConnectionResetError:
+                self._end("reset")
+                return
+            self._inbox += data
+            self._take()
+            if not data:
+                self._end("end")
+            if not is_secure:
+                # What has come over TLS and is not read does not make the socket readable.
+                return
 
     def _end(self, how: str) -> None:
         if not self.ended:
@@ -185,6 +218,10 @@ class Raw:
         while not self._is_open:
             end = inbox.find(b"\r\n\r\n") + 4
             if end < 4:
+                return
+            body = _LENGTH.search(inbox, 0, end)
+            end += int(body[1]) if body else 0
+            if len(inbox) < end:
                 return
             status = inbox[9:12].decode()
             self.answers[f"HTTP {status}"] += 1

@@ -259,10 +259,20 @@ async def test_an_upgrade_is_just_a_request() -> None:
         assert (await wire.read_all()).endswith(b"empty")
 
 
-async def test_a_small_unread_body_keeps_the_connection() -> None:
+@pytest.mark.parametrize(
+    ("request_head", "body"),
+    [
+        (head("/unread", "POST", "Content-Length: 5"), b"12345"),
+        (head("/unread", "GET"), b""),
+        (head("/unread", "DELETE"), b""),
+    ],
+)
+async def test_a_small_unread_body_or_none_keeps_the_connection(
+    request_head: bytes, body: bytes
+) -> None:
     async with serving(App()) as (connect, _):
         wire = await connect()
-        await wire.send(head("/unread", "POST", "Content-Length: 5"), b"12345")
+        await wire.send(request_head, body)
         await wire.read_until(b"no")
         await wire.send(head("/", "GET", "Connection: close"))
         assert (await wire.read_all()).endswith(b"empty")
