@@ -53,16 +53,30 @@ def room() -> str:
     return f"room-{next(_NUMBERS)}"
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Writes a configuration into the test's folder, and runs it there until the test ends."""
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Serve]:
+    """What writes a configuration into a folder, and runs it there until the block ends."""
     with contextlib.ExitStack() as stack:
 
         def start(yaml: str, *options: str, ready: bool = True, **variables: str) -> Served:
-            tmp_path.joinpath("channels.yaml").write_text(textwrap.dedent(yaml))
+            folder.joinpath("channels.yaml").write_text(textwrap.dedent(yaml))
             bind = () if "bind:" in yaml else ("--bind", "127.0.0.1:0")
             arguments = command("run", *bind, "--log-format", "json", *options)
-            served = stack.enter_context(process_of(arguments, tmp_path, environment(**variables)))
+            served = stack.enter_context(process_of(arguments, folder, environment(**variables)))
             return served.wait_ready() if ready else served
 
+        yield start
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Serves in the test's folder, until the test ends."""
+    with serving(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Serves for all tests of a module that leave the server as it was."""
+    with serving(tmp_path_factory.mktemp("served")) as start:
         yield start

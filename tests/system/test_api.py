@@ -50,11 +50,21 @@ class Api:
         return self.http.get(path, headers=headers).status_code
 
 
-@pytest.fixture
-def api(serve: Serve) -> Iterator[Api]:
+def served_by(serve: Serve) -> Iterator[Api]:
     it = Api(serve(YAML.replace(', "${OLD_KEY:-}"', ""), API_KEY=KEY, SECRET=SECRET))
     with it.http:
         yield it
+
+
+@pytest.fixture
+def api(serve: Serve) -> Iterator[Api]:
+    yield from served_by(serve)
+
+
+@pytest.fixture(scope="module")
+def lasting(serve_all: Serve) -> Iterator[Api]:
+    """For tests that ask and change nothing."""
+    yield from served_by(serve_all)
 
 
 def test_an_application_s_day(api: Api) -> None:
@@ -94,20 +104,20 @@ def test_the_commands(api: Api) -> None:
         assert ann.until_closed()[1] == 4410
 
 
-def test_strangers(api: Api) -> None:
+def test_strangers(lasting: Api) -> None:
     for key in (None, "wrong", KEY[:-1], KEY + "x", "schlüssel"):
-        assert api.status(key=key) == 401
+        assert lasting.status(key=key) == 401
     good = {"authorization": f"Bearer {KEY}"}
     other = {**good, "origin": "https://evil.example"}
-    assert api.http.get("/v1/channels", headers=other).status_code == 403
-    form = api.http.post("/v1/publish", data={"a": "b"}, headers=good)
+    assert lasting.http.get("/v1/channels", headers=other).status_code == 403
+    form = lasting.http.post("/v1/publish", data={"a": "b"}, headers=good)
     assert form.status_code == 415
-    large = api.http.post("/v1/publish", content=b"x" * 5_000_000, headers=good)
+    large = lasting.http.post("/v1/publish", content=b"x" * 5_000_000, headers=good)
     assert large.status_code in (413, 415)
     as_json = {**good, "content-type": "application/json"}
-    large = api.http.post("/v1/publish", content=b"x" * 5_000_000, headers=as_json)
+    large = lasting.http.post("/v1/publish", content=b"x" * 5_000_000, headers=as_json)
     assert large.status_code == 413
-    refused = api.served.event("api_refused", reason="key")
+    refused = lasting.served.event("api_refused", reason="key")
     assert KEY not in json.dumps(refused)
 
 
@@ -124,34 +134,34 @@ def test_strangers(api: Api) -> None:
         ("http://elsewhere/metrics", 404),
     ],
 )
-def test_paths(api: Api, path: str, status: int) -> None:
+def test_paths(lasting: Api, path: str, status: int) -> None:
     # As written: libraries would tidy them up.
-    host, _, port = api.address.rpartition(":")
+    host, _, port = lasting.address.rpartition(":")
     with socket.create_connection((host, int(port)), PATIENCE) as sock:
         head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
         sock.sendall(f"{head}Connection: close\r\n\r\n".encode())
         assert sock.recv(12) == b"HTTP/1.1 %d" % status
 
 
-def test_many_idle_connections_keep_nobody_out(api: Api) -> None:
-    host, _, port = api.address.rpartition(":")
+def test_many_idle_connections_keep_nobody_out(lasting: Api) -> None:
+    host, _, port = lasting.address.rpartition(":")
     idle = [socket.create_connection((host, int(port)), PATIENCE) for _ in range(400)]
     try:
-        assert api.status() == 200
-        assert api.status("/health/ready", None) == 200
+        assert lasting.status() == 200
+        assert lasting.status("/health/ready", None) == 200
     finally:
         for sock in idle:
             sock.close()
 
 
-def test_a_slow_body_holds_nobody_up(api: Api) -> None:
-    host, _, port = api.address.rpartition(":")
+def test_a_slow_body_holds_nobody_up(lasting: Api) -> None:
+    host, _, port = lasting.address.rpartition(":")
     with socket.create_connection((host, int(port)), PATIENCE) as sock:
         head = f"POST /v1/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
         kind = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
         sock.sendall(f"{head}{kind}{{".encode())
-        assert api.status() == 200
-        with Client(api.url, KEY) as client:
+        assert lasting.status() == 200
+        with Client(lasting.url, KEY) as client:
             assert client.publish("feed", {"type": "news", "n": 1}).nodes == 1
 
 
