@@ -13,12 +13,13 @@ from channeld.engine.engine import Engine
 from channeld.engine.errors import HookFailed
 from channeld.later import Pending
 from channeld.protocol.codes import CloseCode
+from channeld.server.exchange import answer
 from channeld.server.handshake import Accept
 from channeld.server.ports import StreamClient
 from channeld.server.reads import Refused, Waits, read
 from channeld.server.transports.call import CallAgreement, Post, Preflight
 from channeld.server.transports.transport import Agreement, Respond
-from channeld.server.transports.web import answer, problem_of
+from channeld.server.transports.web import problem_of
 
 MOST_FRAMES: Final = 100
 _METHODS: Final = (

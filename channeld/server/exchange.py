@@ -16,6 +16,7 @@ ALWAYS: Final = (
     "Cross-Origin-Resource-Policy: same-origin",
 )
 """Header lines of every answer over plain HTTP. The last does not concern requests that CORS allows."""
+KEEP_ALIVE: Final = "Connection: keep-alive"
 
 
 @attrs.frozen(slots=True)
@@ -70,38 +71,34 @@ class Refuse(Answer):
         return {"status": self.status, "reason": self.detail, **found, "address": address}
 
 
+def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
+    """A complete answer, after which the connection is closed unless a line is KEEP_ALIVE."""
+    head = (
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        *lines,
+        *((f"Content-Type: {kind}",) if body or status == 200 else ()),
+        *((f"Content-Length: {len(body)}",) if status not in (204, 304) else ()),
+        *(() if KEEP_ALIVE in lines else ("Connection: close",)),
+        "",
+        "",
+    )
+    return "\r\n".join(head).encode("latin-1") + body
+
+
 def refuse(status: int, detail: str, *fields: str) -> Refuse:
     """Make a refusal with an `application/problem+json` body (RFC 9457); `fields` are further header lines."""
     phrase = http.HTTPStatus(status).phrase
     title = REFUSALS[status].title if status in REFUSALS else phrase
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body = json.dumps(problem).encode()
-    lines = (
-        f"HTTP/1.1 {status} {phrase}",
-        *ALWAYS,
-        *fields,
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        "",
-        "",
-    )
-    return Refuse(status=status, detail=detail, response="\r\n".join(lines).encode() + body)
+    response = answer(status, body, "application/problem+json", *ALWAYS, *fields)
+    return Refuse(status=status, detail=detail, response=response)
 
 
 def say(status: int, told: Mapping[str, object]) -> Answer:
     """A short JSON answer that must not be cached."""
     body = json.dumps(told).encode()
-    lines = (
-        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
-        *ALWAYS,
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        "",
-        "",
-    )
-    return Answer(status=status, response="\r\n".join(lines).encode() + body)
+    return Answer(status=status, response=answer(status, body, "application/json", *ALWAYS))
 
 
 def accepts(field: str, kind: str) -> bool:

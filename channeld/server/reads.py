@@ -22,10 +22,11 @@ from channeld.engine.reading import Reading
 from channeld.hub.hub import with_position
 from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
+from channeld.server.exchange import answer
 from channeld.server.handshake import Accept
 from channeld.server.transports.call import CallAgreement
 from channeld.server.transports.transport import Respond
-from channeld.server.transports.web import EVENT_HEAD, answer
+from channeld.server.transports.web import EVENT_HEAD
 
 LONGEST_POLL: Final = 30.0
 A_TURN: Final = 8

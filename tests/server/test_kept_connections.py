@@ -8,12 +8,12 @@ import pytest
 import trio
 import trio.testing
 
+from channeld.server.exchange import answer
 from channeld.server.handshake import Accept, Condition
 from channeld.server.ports import StreamClient
 from channeld.server.transports import call as calls
 from channeld.server.transports.call import KEPT_S, CallAgreement
 from channeld.server.transports.transport import Respond
-from channeld.server.transports.web import answer
 from tests.server.kit import DRIVERS, Client, RecordingEngine, Served, request_bytes, serving
 
 pytestmark = pytest.mark.parametrize("driver", DRIVERS)

@@ -11,9 +11,9 @@ from typing import Final
 import attrs
 
 from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
-from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
+from channeld.server.exchange import KEEP_ALIVE, Refuse, RequestHead, refuse, tokens
 from channeld.server.transports.transport import Terms, Wire
-from channeld.server.transports.web import KEEP_ALIVE, judge_page, query_names, query_of, web_fields
+from channeld.server.transports.web import judge_page, query_names, query_of, web_fields
 
 LARGEST_BODY: Final = 1024 * 1024
 MOST_AHEAD: Final = 16 * 1024

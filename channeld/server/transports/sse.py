@@ -20,11 +20,10 @@ from channeld.protocol.codes import may_come_back
 from channeld.protocol.frames import Json
 from channeld.protocol.places import LOST, Places
 from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
-from channeld.server.exchange import Refuse, RequestHead, accepts, refuse
+from channeld.server.exchange import Refuse, RequestHead, accepts, answer, refuse
 from channeld.server.transports.transport import Terms, Wire
 from channeld.server.transports.web import (
     EVENT_HEAD,
-    answer,
     judge_page,
     problem_of,
     query_names,

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.server.exchange import ALWAYS, Refuse, RequestHead, refuse
+from channeld.server.exchange import ALWAYS, Refuse, RequestHead, answer, refuse
 
 EVENT_HEAD: Final = (
     "HTTP/1.1 200 OK",
@@ -19,7 +19,6 @@ EVENT_HEAD: Final = (
     "X-Accel-Buffering: no",
 )
 """How a stream of events begins; nginx obeys the last line."""
-KEEP_ALIVE: Final = "Connection: keep-alive"
 _EXPOSED: Final = "ETag, Retry-After, Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date"
 _STATUS_OF: Final[Mapping[int, int]] = {
     CloseCode.UNAUTHORIZED: 401,
@@ -62,20 +61,6 @@ def cors_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...
         "Vary: Origin",
         *listed,
     )
-
-
-def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
-    """A complete answer, after which the connection is closed unless a line is KEEP_ALIVE."""
-    head = (
-        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
-        *lines,
-        *((f"Content-Type: {kind}",) if body or status == 200 else ()),
-        *((f"Content-Length: {len(body)}",) if status not in (204, 304) else ()),
-        *(() if KEEP_ALIVE in lines else ("Connection: close",)),
-        "",
-        "",
-    )
-    return "\r\n".join(head).encode("latin-1") + body
 
 
 def problem_of(

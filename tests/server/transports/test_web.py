@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-from channeld.server.transports.web import (
-    KEEP_ALIVE,
-    answer,
-    problem_of,
-    query_names,
-    query_of,
-    web_fields,
-)
+from channeld.server.exchange import KEEP_ALIVE, answer
+from channeld.server.transports.web import problem_of, query_names, query_of, web_fields
 
 
 def test_an_answer_is_whole_and_the_last() -> None:
