@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import attrs
+import hiredis
 import pytest
 import trio
 import trio.testing
@@ -17,7 +18,7 @@ import trio.testing
 from channeld.broker.broker import Broker, Later, Position, Publication, Topic
 from channeld.broker.brokers import BrokerSite, kind_of
 from channeld.broker.memory import MemoryBroker
-from channeld.broker.redis import broker, session
+from channeld.broker.redis import broker, entries, session
 from channeld.config.model import RedisBroker as RedisSettings
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class Rig:
 
     async def until(self, count: int) -> list[tuple[Topic, Any]]:
         """The deliveries, once there are `count`."""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while len(self.delivered) < count:
                 await trio.testing.wait_all_tasks_blocked(0.005)
         return self.delivered
@@ -152,7 +153,11 @@ class Server:
             parts = [word.encode() for word in words]
             head = b"*%d\r\n" % len(parts)
             await stream.send_all(head + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
-            return bytes(await stream.receive_some())
+            reply, reader = bytearray(), hiredis.Reader()
+            while reader.gets() is False and (some := await stream.receive_some()):
+                reply += some
+                reader.feed(some)
+            return bytes(reply)
 
 
 def _binary(kind: str) -> str:
@@ -232,7 +237,7 @@ class Node:
         await self.until(lambda: self.broker.healthy and all(self.broker.states().values()))
         return self
 
-    async def until(self, true: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
         with trio.fail_after(seconds):
             while not true():
                 await trio.testing.wait_all_tasks_blocked(0.005)
@@ -292,11 +297,22 @@ async def one_node(two_nodes: Callable[..., Any]) -> Callable[[str], Awaitable[N
     return make
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no node take a machine that is busy for a server that is away, nor for a node that has died."""
+    monkeypatch.setattr(session, "TIMEOUT", 60.0)
+    monkeypatch.setattr(entries, "LEASE", 600.0)
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nodes notice at once that a server is away, and that it is back."""
+def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nodes look often whether the server is back, and refuse soon when it is away."""
     monkeypatch.setattr(broker, "ECHO", 0.05)
-    monkeypatch.setattr(broker, "SILENCE", 0.4)
     monkeypatch.setattr(broker, "HOLD", 0.2)
     monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(session, "TIMEOUT", 0.4)
+
+
+@pytest.fixture
+def notices_freezes(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nodes notice as well that a server does not answer. Long enough for one that is only slow."""
+    monkeypatch.setattr(session, "TIMEOUT", 1.0)

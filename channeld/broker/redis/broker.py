@@ -62,7 +62,9 @@ HOLD = 1.0
 # The maximum size of history in one reply: it blocks Redis, and a node's loop, for about a millisecond.
 PAGE_BYTES, PAGE_FRAMES = 512 * 1024, 500
 ECHO = 1.0
-SILENCE = 3.0
+# So many echoes that Redis took and that did not come back end a session. They are counted, not timed: a node that was stalled
+# finds its echo among what waits to be read, and a node with much to send has not sent it yet.
+_DEAF = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _FILL_AT_ONCE = 50
 
@@ -394,20 +396,16 @@ class RedisBroker(SingleCalls):
         ended = [self._names.mark(one) for one, is_kept in self._numbered.items() if not is_kept]
         if ended:
             await session.call("end_histories", ended, ())
-        self._heard = self._clock.monotonic()
         self._outlet.begin(session)
         wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)
         echo = self._names.echo(self._entries.lease)
         self._inbox.asked(wanted)
-        opened = trio.Event()
-        session.listen(self._inbox, echo, opened, self._hear)
+        session.listen(self._inbox, echo, self._hear)
         session.subscribe([echo, *wanted])
         self._outlet.open()
         nursery.start_soon(session.send_again, HOLD)
         nursery.start_soon(self._fill)
         nursery.start_soon(self._leases.renew, session)
-        with trio.move_on_after(SILENCE):
-            await opened.wait()
         await self._watch(echo)
 
     def _end(self, reason: str) -> None:
@@ -434,17 +432,20 @@ class RedisBroker(SingleCalls):
             self._inbox.filled(some, reply)
 
     async def _watch(self, echo: bytes) -> NoReturn:
-        while True:
-            now = self._clock.monotonic()
-            if now - self._heard > SILENCE:
-                raise Lost(f"did not hear its own echo for {SILENCE:g} s")
+        unheard = 0
+        while unheard < _DEAF:
             if self._presence_in_doubt:
                 raise Lost("Redis may have missed who left")
-            self._echo_sent = now
-            self._outgoing.put(Publish(echo, self._blank, b"", NO_OPTIONS), urgent=True)
+            now = self._echo_sent = self._clock.monotonic()
+            sent = Publish(echo, self._blank, b"", NO_OPTIONS)
+            self._outgoing.put(sent, urgent=True)
             asking = Script("time", self._blank[:1], (), partial(self._note_time, now), bound=True)
             self._outgoing.put(asking, urgent=True)
+            with suppress(BrokerUnavailable):
+                await sent.answer
             await trio.sleep(ECHO)
+            unheard = 0 if self._heard >= now else unheard + 1
+        raise Lost("does not hear its own echo")
 
     def _note_time(self, asked: float, reply: Reply) -> None:
         seconds, micros = map(int, reply)

@@ -23,6 +23,7 @@ from channeld.broker.redis.queue import Argument, Reply
 from channeld.groups import first
 
 READ = 64 * 1024
+_LOOKS = 4
 
 Location: TypeAlias = TCPLocation | UnixDomainSocketLocation
 
@@ -176,7 +177,7 @@ class Connection:
         self._reader = hiredis.Reader(replyError=_error, notEnoughData=_NOTHING)
         self._waiting: deque[Then] = deque()
         self._told = 0  # channels told and not acknowledged yet
-        self._progress = 0.0  # when the oldest call became the oldest
+        self._looks = 0  # since an answer came, or the oldest call was made
         self._out: list[bytes] = []
         self._unsent = b""
         self._blocked = trio.Event()
@@ -187,7 +188,7 @@ class Connection:
             then(self.fault)
             return
         if not self._waiting:
-            self._progress = trio.current_time()
+            self._looks = 0
         self._waiting.append(then)
         self._out.append(_packed(words))
 
@@ -281,8 +282,7 @@ class Connection:
                 self.fail(str(reply))
             elif self._waiting:
                 self._waiting.popleft()(reply)
-        if self._waiting:
-            self._progress = trio.current_time()
+        self._looks = 0
 
     async def _write_on(self) -> NoReturn:
         while True:
@@ -306,7 +306,9 @@ class Connection:
             self._blocked.set()
 
     async def _watch(self) -> NoReturn:
+        # Looks are counted instead of the time: after a stall of this process, what waits to be read is read before the next.
         while True:
-            await trio.sleep(self._timeout / 4)
-            if self._waiting and trio.current_time() - self._progress > self._timeout:
+            await trio.sleep(self._timeout / _LOOKS)
+            self._looks += 1
+            if self._waiting and self._looks > _LOOKS:
                 self.fail("no answer in time")

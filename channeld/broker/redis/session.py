@@ -327,10 +327,8 @@ class Session:
         """Write what is queued."""
         self.connection.flush()
 
-    def listen(
-        self, inbox: Inbox, echo: bytes, opened: trio.Event, heard: Callable[[], None]
-    ) -> None:
-        """Pass pushes to the inbox; report when the echo channel is open, and when an echo arrives."""
+    def listen(self, inbox: Inbox, echo: bytes, heard: Callable[[], None]) -> None:
+        """Pass pushes to the inbox; report when an echo arrives."""
         of_message, of_subscribe = self.dialect.message, self.dialect.subscribe.lower()
         of_unsubscribe = self.dialect.unsubscribe.lower()
 
@@ -343,9 +341,7 @@ class Session:
                 heard()
             elif kind == of_subscribe:
                 self.connection.acknowledged()
-                if channel == echo:
-                    opened.set()
-                else:
+                if channel != echo:
                     inbox.acknowledged(channel)
             elif kind == of_unsubscribe:
                 self._unsubscribed(channel)

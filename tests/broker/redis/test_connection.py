@@ -103,7 +103,7 @@ async def test_what_the_socket_does_not_take_follows(pair: Pair) -> None:
     pair.ask("A" * size)
     pair.ask("B" * size)
     got = bytearray()
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while len(got) < 2 * size + 26:
             await trio.lowlevel.wait_readable(pair.theirs)
             got += pair.theirs.recv(1 << 20)
@@ -130,7 +130,7 @@ async def test_no_answer_in_time_is_its_end(nursery: trio.Nursery) -> None:
     pair = Pair(timeout=0.1)
     await nursery.start(pair.run)
     pair.ask("A")
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         while not pair.lost:
             await trio.testing.wait_all_tasks_blocked(0.01)
     assert "no answer in time" in str(pair.lost[0])

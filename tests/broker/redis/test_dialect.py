@@ -48,7 +48,7 @@ async def in_cluster(
 ) -> Node:
     node = new_node(cluster.url, shards=8, **more)
     await node.start(nursery)
-    await node.until(lambda: all(node.broker.states().values()), 20)
+    await node.until(lambda: all(node.broker.states().values()))
     return node
 
 
@@ -111,7 +111,7 @@ class Stream:
         await self._until(lambda: self.refused > count)
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while not true():
                 await self._progress.wait()
                 self._progress = trio.Event()
@@ -142,7 +142,7 @@ async def test_a_slot_moves_with_everybody_on_it(
         await stream.goes_on()
         busy.cancel_scope.cancel()
     acknowledged = stream.acknowledged
-    await node.until(lambda: set(acknowledged) <= set(node.payloads), 10)
+    await node.until(lambda: set(acknowledged) <= set(node.payloads))
     assert len(set(node.payloads)) == len(node.payloads)
     offsets = [pub.position.offset for _, pub in node.delivered if getattr(pub, "position", None)]
     assert offsets == list(range(1, len(offsets) + 1))
@@ -169,8 +169,9 @@ async def test_a_primary_fails_over(
     await node.broker.subscribe(ROOM)
     await published(node, b"1")
     await until(lambda: is_level(cluster.members[owner][0], spare))
+    await cluster.notice_deaths_after("700")
     cluster.members[owner][0].kill()
-    await node.until(lambda: not node.broker.states()[home], 15)
+    await node.until(lambda: not node.broker.states()[home])
     assert node.broker.healthy
     await published(node, b"2")
     await node.until(lambda: node.payloads == [b"1", b"2"])

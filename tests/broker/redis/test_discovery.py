@@ -117,7 +117,9 @@ def start_sentinel(make_server: MakeServer, kind: str, primary: int) -> int:
 
 
 @KINDS
-async def test_a_failover_by_sentinel(kind: str, make_server: MakeServer, one_node: Any) -> None:
+async def test_a_failover_by_sentinel(
+    kind: str, make_server: MakeServer, one_node: Any, notices_freezes: None
+) -> None:
     primary, port = start(make_server, kind)
     replica, _ = start(make_server, kind, "--replicaof", "127.0.0.1", str(port))
     sentinel = start_sentinel(make_server, kind, port)
@@ -130,7 +132,7 @@ async def test_a_failover_by_sentinel(kind: str, make_server: MakeServer, one_no
     await until(lambda: is_level(primary, replica))
     await until(lambda: knows_replica(sentinel))
     primary.signal(signal.SIGSTOP)
-    await node.until(lambda: not node.broker.healthy, 15)
+    await node.until(lambda: not node.broker.healthy)
     await published(node, b"2")
     await node.until(lambda: node.payloads == [b"1", b"2"])
     page = await node.broker.since(ROOM, None, KEEP)

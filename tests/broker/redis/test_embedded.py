@@ -21,7 +21,7 @@ from tests.broker.conftest import RealClock
 
 
 async def until(so: Callable[[], bool]) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while not so():
             await trio.testing.wait_all_tasks_blocked(0.01)
 

@@ -58,7 +58,7 @@ async def test_nodes_find_a_topic_at_the_same_server_whatever_the_order(
 async def test_a_shard_that_is_away_takes_its_own_topics_alone(
     servers: list[Server],
     one_node: Any,
-    impatient: None,
+    notices_freezes: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     node = await one_node(urls(servers))
@@ -99,7 +99,7 @@ async def test_a_shard_that_is_away_takes_its_own_topics_alone(
 
 
 async def test_it_is_down_when_all_are(
-    servers: list[Server], one_node: Any, impatient: None
+    servers: list[Server], one_node: Any, notices_freezes: None
 ) -> None:
     node = await one_node(urls(servers))
     told: list[bool] = []
@@ -115,7 +115,7 @@ async def test_it_is_down_when_all_are(
 
 
 async def test_nodes_hear_each_other_while_one_of_their_two_servers_is_away(
-    servers: list[Server], two_nodes: Any, impatient: None
+    servers: list[Server], two_nodes: Any, notices_freezes: None
 ) -> None:
     one, two = await two_nodes(urls(servers))
     for node in (one, two):
