@@ -120,6 +120,7 @@ class Line:
         self._blocks_upgrades = blocks_upgrades
         self._open: list[socket.socket] = []
         self._whole = True
+        self._lock = threading.Lock()
         self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -130,10 +131,17 @@ class Line:
             while True:
                 near, _ = self._listener.accept()
                 self.accepted += 1
-                if not self._whole:
-                    near.close()
-                    continue
-                threading.Thread(target=self._join, args=(near,), daemon=True).start()
+                if self._holds(near):
+                    threading.Thread(target=self._join, args=(near,), daemon=True).start()
+
+    def _holds(self, end: socket.socket) -> bool:
+        """Whether it is whole, so that this end is one to be cut; else it is closed."""
+        with self._lock:
+            if self._whole:
+                self._open.append(end)
+            else:
+                end.close()
+            return self._whole
 
     def _join(self, near: socket.socket) -> None:
         data = b""
@@ -147,19 +155,21 @@ class Line:
                 near.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
                 return near.close()
             far = socket.create_connection(("127.0.0.1", self._target))
-            self._open += [near, far]
+            if not self._holds(far):
+                return None
             far.sendall(data)
             threading.Thread(target=_pump, args=(near, far), daemon=True).start()
             _pump(far, near)
         return None
 
     def cut(self) -> None:
-        self._whole = False
-        for each in self._open:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open.clear()
+        with self._lock:
+            self._whole = False
+            for each in self._open:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+            self._open.clear()
 
     def restore(self) -> None:
         self._whole = True
@@ -232,7 +242,7 @@ HEAD = """
 import { connect, ChannelClient, ChannelError } from "./client.mjs";
 SOCKET
 const report = (step, more = {}) => console.log(JSON.stringify({ step, ...more }));
-const quick = { WebSocket, backoff: { first: 20, most: 100 } };
+const quick = { WebSocket, backoff: { first: 20, most: 100 }, timeout: 60_000 };
 const states = (state, ending) => report(state, ending);
 """
 

@@ -20,7 +20,7 @@ import { connect, ChannelClient, ChannelError } from "./client.mjs";
 window.reports = [];
 HEAD
 const report = (step, more = {}) => window.reports.push(JSON.stringify({ step, ...more }));
-const quick = { backoff: { first: 20, most: 100 } };
+const quick = { backoff: { first: 20, most: 100 }, timeout: 60_000 };
 const states = (state, ending) => report(state, ending);
 PROGRAM
 </script>"""

@@ -19,7 +19,7 @@ from channeld.export.python import python
 from channeld.protocol.codes import may_come_back
 from tests.export.client_kit import Forgetful, Line, Program, Site
 from tests.export.kit import contract_of_file
-from tests.system.kit import Client, token
+from tests.system.kit import PATIENCE, Client, token
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., Program]
@@ -36,7 +36,7 @@ def report(step, **more):
 def states(state, ending):
     report(state, **({} if ending is None else {"code": ending.code, "reason": ending.reason}))
 
-quick = {"transports": TRANSPORTS, "backoff": (0.02, 0.1), "on_state": states, "on_gap": lambda room: report("gap", room=room)}
+quick = {"transports": TRANSPORTS, "backoff": (0.02, 0.1), "timeout": 60.0, "on_state": states, "on_gap": lambda room: report("gap", room=room)}
 
 async def hear(client):
     async for frame in client:
@@ -150,8 +150,12 @@ def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run_over:
         options = {{**quick, "token": "{token("ann")}"}}
         base = "ws://127.0.0.1:{line.port}"
         async with connect(base, "room", {{"room_id": "den"}}, **options) as room, anyio.create_task_group() as group:
+            answer = await room.send({{"type": "say", "text": "1"}})
+            async for frame in room:
+                if frame["type"] == "say":
+                    break
+            report("acked", answer=answer["type"])
             group.start_soon(hear, room)
-            report("acked", answer=(await room.send({{"type": "say", "text": "1"}}))["type"])
         """
     )
     assert program.report("acked")["answer"] == "ack"
@@ -168,7 +172,7 @@ def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run_over:
 def test_a_token_is_renewed_before_it_ends(site: Site, run_over: Run, place: str) -> None:
     program = run_over(
         f"""
-        tokens = [{token("ann", lifetime=20)!r}, {token("ann")!r}]
+        tokens = [{token("ann", lifetime=29)!r}, {token("ann")!r}]
         async def fresh():
             return tokens.pop(0)
         options = {{**quick, "token": fresh, "token_in": {place!r}}}
@@ -343,7 +347,7 @@ def test_what_ends_for_good_ends_the_iteration(site: Site, run_over: Run) -> Non
     assert program.report("ended")["code"] == 4401
     assert program.report("ended")["code"] == 4950
     assert program.report("refused")["code"] == "CLOSED"
-    assert (program.process.wait(30), program.err.text()) == (0, "")
+    assert (program.process.wait(PATIENCE), program.err.text()) == (0, "")
 
 
 def test_wrong_names_are_told_with_those_that_there_are(site: Site, run: Run) -> None:
