@@ -54,7 +54,7 @@ def is_listening(port: int) -> bool:
 def fan(client: Path, *where: str) -> subprocess.CompletedProcess[str]:
     sizes = ["--connections", "4", "--window", "4", "--seconds", "0.05"]
     command = [str(client), "fan", *where, *sizes]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 @pytest.mark.parametrize("ports", ["unharmed"], indirect=True)

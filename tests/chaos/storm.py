@@ -232,7 +232,7 @@ class Storm:
         """What is so once all is quiet: each room's whole history, and who is said to be there."""
         for sailor in self.sailors:
             sailor.is_calm = True
-        await trio.sleep(1)
+        await trio.sleep(3)
         rooms: dict[str, Any] = {}
         for path in PATHS:
             inside = [sailor for sailor in self.sailors if sailor.path == path]
@@ -262,7 +262,7 @@ class Storm:
         """The presence, once it is right; after the time that a dead node's users may stay, as it is."""
         expected = {sailor.name: 1 for sailor in inside}
         present: dict[str, int] = {}
-        with trio.move_on_after(40):
+        with trio.move_on_after(100):
             while present != expected:
                 users = (await inside[0].ask(type="presence"))["users"]
                 present = {user["user"]: user["connections"] for user in users}
@@ -271,7 +271,7 @@ class Storm:
 
     async def _settled_descriptors(self, before: list[int]) -> list[int]:
         now = self.descriptors()
-        with trio.move_on_after(15):
+        with trio.move_on_after(60):
             while any(one > other for one, other in zip(now, before, strict=True)):
                 await trio.sleep(0.2)
                 now = self.descriptors()

@@ -347,7 +347,7 @@ async def serving(
     *,
     linger: float = 0.2,
     transports: Sequence[Transport] = TRANSPORTS,
-    patience: float = 20,
+    patience: float = 100,
 ) -> AsyncIterator[Served]:
     engine = engine or RecordingEngine()
     the_plan = plan_of_now or plan()

@@ -107,14 +107,14 @@ class Wire:
 
     async def read_all(self) -> bytes:
         data = b""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while chunk := await self.stream.receive_some():
                 data += chunk
         return data
 
     async def read_until(self, end: bytes) -> bytes:
         data = b""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while end not in data:
                 chunk = await self.stream.receive_some()
                 assert chunk, data
@@ -312,7 +312,7 @@ async def test_a_body_that_ends_early() -> None:
         wire = await connect()
         await wire.send(head("/", "POST", "Content-Length: 5"), b"12")
         await wire.stream.aclose()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await app.disconnected.wait()
 
 
@@ -321,7 +321,7 @@ async def test_a_client_that_does_not_read_is_the_end() -> None:
     async with serving(app, FAST) as (connect, _):
         wire = await connect()
         await wire.send(head("/stream"))
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await app.asked.wait()
             assert await wire.is_dropped()
 
@@ -334,7 +334,7 @@ async def test_an_application_sees_that_its_client_is_gone(
     async with serving(app) as (connect, _):
         wire = await connect()
         await wire.send(head(path))
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await app.asked.wait()
             await wire.stream.aclose()
             await app.disconnected.wait()
@@ -411,7 +411,7 @@ async def test_where_nobody_only_waits_one_too_many_is_turned_away() -> None:
     async with serving(app, HttpLimits(connections=1)) as (connect, _):
         first = await connect()
         await first.send(head("/wait"))
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await app.asked.wait()
         second = await connect()
         assert await second.is_dropped()

@@ -62,8 +62,8 @@ HOLD = 1.0
 # The maximum size of history in one reply: it blocks Redis, and a node's loop, for about a millisecond.
 PAGE_BYTES, PAGE_FRAMES = 512 * 1024, 500
 ECHO = 1.0
-# So many echoes that Redis took and that did not come back end a session. They are counted, not timed: a node that was stalled
-# finds its echo among what waits to be read, and a node with much to send has not sent it yet.
+# How many echoes in a row may be taken by Redis and not come back. They are counted, not timed: after a stall, a node's echo is
+# among what waits to be read, and where there is much to send, it has not left yet.
 _DEAF = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _FILL_AT_ONCE = 50
