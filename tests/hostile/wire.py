@@ -15,7 +15,7 @@ from typing import Self
 
 import orjson
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until an attacker stops waiting for what must come."""
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _COMPRESSED = TEXT | 0x40
@@ -116,7 +116,7 @@ class Raw:
     def pour(self, pieces: Iterable[bytes], *, reads: bool = True) -> int:
         """Send as fast as it goes, reading meanwhile or not, until the server ends it: how many bytes it took.
 
-        Where nothing is read and the server takes no more for a second, that is the end as well.
+        Where nothing is read and the server takes no more for five seconds, that is the end as well.
         """
         sent = 0
         self.socket.setblocking(False)
@@ -175,7 +175,7 @@ class Raw:
         # Not `select`, which knows no descriptor above 1,023.
         poll = select.poll()
         poll.register(self.socket, select.POLLIN * reads | select.POLLOUT * writes)
-        ready = poll.poll((PATIENCE if reads else 1.0) * 1000)
+        ready = poll.poll((PATIENCE if reads else 5.0) * 1000)
         events = ready[0][1] if ready else 0
         if reads and events & ~select.POLLOUT:
             self._read()

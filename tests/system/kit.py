@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[2]
 SECRET = "an-everyday-secret-of-forty-characters-x"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a test gives up on something that must happen; it is generous, since machines are slow."""
 
 Frame: TypeAlias = dict[str, Any]

@@ -42,7 +42,7 @@ def with_api(serve: Serve) -> Served:
 
 def application(served: Served) -> ApiClient:
     """The control API's client."""
-    return ApiClient(f"http://{api_address(served)}", KEY)
+    return ApiClient(f"http://{api_address(served)}", KEY, timeout=PATIENCE)
 
 
 def api_address(served: Served) -> str:
