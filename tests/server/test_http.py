@@ -153,7 +153,7 @@ def head(path: str = "/", method: str = "GET", *fields: str) -> bytes:
 async def test_requests_over_one_connection() -> None:
     app = App()
     async with serving(app) as (_, port):
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
             for text in (b"", b"a", b"b" * 300_000):
                 response = await http.post("/echo?q=1", content=text)
                 assert response.content == (text or b"empty")
@@ -178,7 +178,7 @@ async def test_a_unix_socket_has_no_client_address(tmp_path: Any) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_http, app, socks)
         transport = httpx2.AsyncHTTPTransport(uds=f"{tmp_path}/x.sock")
-        async with httpx2.AsyncClient(transport=transport) as http:
+        async with httpx2.AsyncClient(transport=transport, timeout=60) as http:
             assert (await http.get("http://x/")).text == "empty"
         nursery.cancel_scope.cancel()
     assert app.scopes[0]["client"] is None
@@ -279,7 +279,7 @@ async def test_a_small_unread_body_or_none_keeps_the_connection(
 
 
 async def test_a_large_unread_body_ends_it_but_not_before_the_answer_was_read() -> None:
-    async with serving(App()) as (_, port), httpx2.AsyncClient() as http:
+    async with serving(App()) as (_, port), httpx2.AsyncClient(timeout=60) as http:
         response = await http.post(f"http://127.0.0.1:{port}/unread", content=b"x" * 5_000_000)
         assert response.status_code == 413
         assert response.headers["connection"] == "close"

@@ -24,7 +24,7 @@ channels:
       shout: {schema: true, route: room, rate: {limit: 3/h, per: room}}
       call: {schema: true, route: sender, rate: {limit: 3/h, per: address, over: drop}}
       hum: {schema: true, route: sender, rate: {limit: 3/h, per: connection}}
-      move: {schema: true, route: room, rate: {limit: 1/s, over: latest}}
+      move: {schema: true, route: room, rate: {limit: 12/m, burst: 1, over: latest}}
 """
 
 

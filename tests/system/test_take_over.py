@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 
 from tests.ports import free_port
 from tests.server.kit import write_certificate
-from tests.system.kit import Served, eventually
+from tests.system.kit import PATIENCE, Served, eventually
 from tests.system.restarts import Tried, estate, over
 
 Serve = Callable[..., Served]
@@ -111,13 +111,15 @@ def test_the_addresses_are_free_from_the_begin_of_the_drain(serve: Serve) -> Non
         first.event("server_draining")
         # Until another server comes there, the first one tells its load balancer on the API's address, too.
         ready = f"http://127.0.0.1:{api}/health/ready"
-        assert httpx2.get(ready, trust_env=False).status_code == 503
+        assert httpx2.get(ready, trust_env=False, timeout=PATIENCE).status_code == 503
         second = serve(yaml)
-        eventually(lambda: httpx2.get(ready, trust_env=False).status_code == 200)
+        eventually(lambda: httpx2.get(ready, trust_env=False, timeout=PATIENCE).status_code == 200)
         second.event("api_started")
         # From now on nobody reaches the first.
         eventually(lambda: listeners(api) == 1)
-        assert {httpx2.get(ready, trust_env=False).status_code for _ in range(9)} == {200}
+        assert {
+            httpx2.get(ready, trust_env=False, timeout=PATIENCE).status_code for _ in range(9)
+        } == {200}
         assert first.process.poll() is None
         with second.connect("/room") as client:
             assert client.ask("ping")["type"] == "pong"
