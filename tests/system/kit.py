@@ -1,5 +1,6 @@
 """What the black-box tests share: the real command as a process, clients that are not ours, tokens that are not ours."""
 
+import codecs
 import contextlib
 import json
 import os
@@ -40,12 +41,17 @@ class Output:
         self._reader.start()
 
     def _read(self, stream: Any) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        rest = ""
         with stream:
-            for line in stream:
+            # What was written at once is here at once: who has waited for its first line finds the others.
+            while data := stream.buffer.read1(65536):
+                *lines, rest = (rest + decoder.decode(data)).split("\n")
                 with self._news:
-                    self.lines.append(line.rstrip("\n"))
+                    self.lines += [line.removesuffix("\r") for line in lines]
                     self._news.notify_all()
         with self._news:
+            self.lines += [rest] if rest else []
             self._ended = True
             self._news.notify_all()
 

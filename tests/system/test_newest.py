@@ -26,7 +26,7 @@ channels:
       pin: {{schema: {ID}, route: room, key: "{{message.k}}", history: latest}}
       unpin: {{schema: {ID}, route: room, key: "{{message.k}}", history: false, clears: [pin, slide, move]}}
       cursor: {{schema: true, route: room, key: "{{user.id}}", history: latest, clears: {{on: leave}}}}
-      move: {{schema: {ID}, route: room, key: "{{message.k}}", history: latest, conflate: 2s}}
+      move: {{schema: {ID}, route: room, key: "{{message.k}}", history: latest, conflate: 6s}}
       slide: {{schema: {ID}, route: room, key: "{{message.k}}", history: latest, rate: {{limit: 1/h, over: latest}}}}
       say: {{schema: true, route: room}}
 """

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from tests.system.kit import SECRET, Client, command, environment, process_of, token
+from tests.system.kit import PATIENCE, SECRET, Client, command, environment, process_of, token
 from tests.system.nodes import CHANNELS, Fleet, enter, fleet_of
 from tests.webhooks.kit import SECRET as SIGNING
 from tests.webhooks.kit import receiver
@@ -24,7 +24,9 @@ webhooks:
     secret: ${SIGNING}
     events: [connected, disconnected, joined, left, room_occupied, room_vacated]
 """
-ALONE = CHANNELS.replace('broker: {redis: {url: "${REDIS_URL}", prefix: "${PREFIX:-nodes}"}}\n', "")
+# What is left to be told in the end has the rest of the drain for it.
+PATIENT = CHANNELS.replace("drain: 1s", "drain: 20s")
+ALONE = PATIENT.replace('broker: {redis: {url: "${REDIS_URL}", prefix: "${PREFIX:-nodes}"}}\n', "")
 
 
 class Heard:
@@ -50,7 +52,7 @@ class Heard:
 
     def until(self, is_enough: Callable[[], bool]) -> None:
         with self._news:
-            assert self._news.wait_for(is_enough, 60), self.names()
+            assert self._news.wait_for(is_enough, PATIENCE), self.names()
 
     def names(self) -> list[str]:
         return [event["event"] for event in self.events]
@@ -93,6 +95,7 @@ def backend(secret: str = SIGNING) -> Iterator[Heard]:
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     with fleet_of("valkey", tmp_path) as fleet:
+        fleet.folder.joinpath("channels.yaml").write_text(PATIENT)
         yield fleet
 
 
