@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 LIFESPAN_END_S = 2.0
 """Seconds that the end of a lifespan hook has at least; what is left of `drain`, where that is more."""
+# Seconds that webhooks have to be delivered once the last connection is gone.
+_TOLD_S = 5.0
 # In hundredths of a second.
 _SEEN_OFF = 300
 # Seconds between two checks whether another server listens at the API's address.
@@ -79,6 +81,7 @@ class App:
         on_refused: called with the report of a plan that was refused.
         place: this process's place among the workers.
         notify: gets the states that a service manager wants to know.
+        last_resort: called when a drain begins, with the seconds after which the process should be ended if it is still there.
         console: makes what the console shows of the configuration; None: nothing.
         traced: spans and their exporter; None: there are none.
 
@@ -96,6 +99,7 @@ class App:
         on_refused: Callable[[Report], None] = lambda _report: None,
         place: WorkerPlace = ALONE,
         notify: Callable[[str], None] = notify,
+        last_resort: Callable[[float], None] = lambda _seconds: None,
         console: "Callable[[], Console] | None" = None,
         traced: "tuple[Tracing, Spans] | None" = None,
     ) -> None:
@@ -104,6 +108,7 @@ class App:
         self._on_refused = on_refused
         self._console = console
         self._notify = notify
+        self._last_resort = last_resort
         self._addresses: Sequence[str] = ()
         self._reloads = self._refusals = 0
         self._reloading = trio.Lock()
@@ -392,6 +397,7 @@ class App:
             log("drain_delayed", seconds=drain.delay)
             await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
+        self._last_resort(drain.over + self._longest_end())
         # From now on another server may take the API's address; until it does, this one says that it is not ready.
         self._leaves.set()
         await self.server.stop_accepting(drain.over)
@@ -400,7 +406,12 @@ class App:
         await self.server.drain(drain.over)
         await self._see_off()
         if self.webhooks is not None:
-            await self.webhooks.drain(is_outlived=self.node.is_outlived)
+            await self.webhooks.drain(_TOLD_S, is_outlived=self.node.is_outlived)
+
+    def _longest_end(self) -> float:
+        # What may follow a drain if nothing blocks and no task is shielded.
+        told = 0.0 if self.webhooks is None else _TOLD_S
+        return _SEEN_OFF / 100 + told + LIFESPAN_END_S * (len(self.engine.plan.lifespans) + 1)
 
     async def _see_off(self) -> None:
         """Wait until the broker and the webhooks have been told that the last connections are gone."""

@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 import click
 
 from channeld import __version__
-from channeld.cli.interrupt import leave_quietly, raise_again
+from channeld.cli.interrupt import leave_quietly, leave_threads, raise_again
 from channeld.groups import only
 from channeld.suggest import closest
 
@@ -134,6 +134,7 @@ def main() -> NoReturn:
     _open_streams()
     status = run(sys.argv[1:])
     leave_quietly()  # Python takes a while to end
+    leave_threads(status)
     sys.exit(status)
 
 

@@ -22,7 +22,7 @@ from channeld.broker.brokers import kind_of
 from channeld.cli.announcer import Announcer
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.binding import bind_nearby, bind_or_explain
-from channeld.cli.interrupt import EARLY, keep_signals
+from channeld.cli.interrupt import EARLY, end_within, keep_signals
 from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner
@@ -330,6 +330,7 @@ def _make_app(  # noqa: PLR0913 - what it is made of
             on_refused=on_refused,
             place=place,
             notify=say,
+            last_resort=end_within,
             console=console,
             traced=tracing_from(os.environ),
         )

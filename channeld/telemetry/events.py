@@ -56,6 +56,11 @@ EVENTS: Final[Mapping[str, LogEvent]] = {
         "No further connections are accepted; clients are disconnected.",
     ),
     "server_stopped": LogEvent("info", ("connections", "seconds"), "The last connection is gone."),
+    "end_forced": LogEvent(
+        "error",
+        ("seconds",),
+        "Something held up the end of the process for `seconds`: a blocking call, a shielded task or a thread of a hook's.",
+    ),
     "config_reloaded": LogEvent("info", ("file", "channels", "closed"), "A new plan is in force."),
     "config_refused": LogEvent(
         "error", ("file", "errors", "reason"), "The old plan stays in force."

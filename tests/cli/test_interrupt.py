@@ -3,11 +3,12 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from channeld.cli.interrupt import EARLY, keep_signals, leave_quietly, raise_again
+from channeld.cli.interrupt import EARLY, keep_signals, leave_quietly, leave_threads, raise_again
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +66,26 @@ def test_what_a_server_obeys_is_kept_for_it() -> None:
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
         signal.raise_signal(number)
     assert EARLY == [signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from channeld.cli.interrupt import end_within; end_within(0.01, 3); threading.Event().wait()",
+        (
+            "from channeld.cli import interrupt; interrupt._LEFT_S = 0.01; threading.Thread(target=threading.Event().wait).start()\n"
+            "interrupt.leave_threads(3); sys.exit(3)"
+        ),
+    ],
+)
+def test_the_end_comes_whatever_holds_it_up(code: str) -> None:
+    code = f"import sys, threading; {code}"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == 3
+    assert b"end_forced" in done.stderr
+
+
+def test_nothing_is_ended_where_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threading.enumerate", lambda: [threading.main_thread()])
+    monkeypatch.setattr("channeld.cli.interrupt.end_within", lambda *_: pytest.fail("ended"))
+    leave_threads(0)
