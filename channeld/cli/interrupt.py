@@ -56,7 +56,7 @@ def keep_signals() -> None:
 
 
 def end_within(seconds: float, status: int = 0) -> None:
-    """End the process after so many seconds, whatever holds it up: a call that blocks, a task that cannot be cancelled, a thread."""
+    """End the process after that many seconds if something still holds it up: a call that blocks, a task that cannot be cancelled, a thread."""
     timer = threading.Timer(seconds, _end, (seconds, status))
     timer.daemon = True
     timer.start()

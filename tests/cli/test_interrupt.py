@@ -78,7 +78,7 @@ def test_what_a_server_obeys_is_kept_for_it() -> None:
         ),
     ],
 )
-def test_the_end_comes_whatever_holds_it_up(code: str) -> None:
+def test_the_end_comes_even_if_something_holds_it_up(code: str) -> None:
     code = f"import sys, threading; {code}"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 3
