@@ -78,15 +78,9 @@ def check(
     )
 
 
-def check_any(
-    file: str,
-    *,
-    environ: Mapping[str, str] = os.environ,
-    import_hooks: bool = True,
-    files: FileSystem | None = None,
-) -> Checked:
+def check_any(file: str, *, import_hooks: bool = True, files: FileSystem | None = None) -> Checked:
     """As `check`, but also accepts a file of JSON Schemas, which has no configuration and no plan."""
-    checked = check(file, environ=environ, import_hooks=import_hooks, files=files)
+    checked = check(file, import_hooks=import_hooks, files=files)
     tree = checked.sources.tree(checked.file)
     if tree is None or checked.config is None or checked.config.channels:
         return checked

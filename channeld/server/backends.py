@@ -51,15 +51,11 @@ class BackendPool:
     Args:
         clock: both clocks.
         random_id: ids of requests.
-        tls: trust for https; the system's by default.
     """
 
-    def __init__(
-        self, clock: Clock, random_id: Callable[[], str], *, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, random_id: Callable[[], str]) -> None:
         self._clock = clock
         self._random_id = random_id
-        self._tls = tls
         self._known: dict[tuple[str, Backend], _BackendLink] = {}
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
@@ -74,9 +70,7 @@ class BackendPool:
             # After a reload that changed it, the old one is no longer called.
             outdated = [known for known in self._known if known[0] == remote.name]
             replaced = [self._known.pop(known) for known in outdated]
-            asked = self._known[key] = _BackendLink(
-                remote.name, remote.backend, self._clock, self._tls
-            )
+            asked = self._known[key] = _BackendLink(remote.name, remote.backend, self._clock)
             for one in replaced:
                 await one.aclose()
         id, moment = self._random_id(), int(self._clock.wall())
@@ -104,14 +98,11 @@ class BackendPool:
 class _BackendLink:
     """One backend: its connections, its concurrency slots and its health."""
 
-    def __init__(
-        self, name: str, backend: Backend, clock: Clock, tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, name: str, backend: Backend, clock: Clock) -> None:
         self._name = name
         self._backend = backend
         self._url = urlsplit(backend.url)
         self._clock = clock
-        self._tls = tls
         self._places = trio.CapacityLimiter(backend.concurrency)
         self._idle: list[tuple[HttpConnection, float]] = []
         self._failures = 0
@@ -209,9 +200,7 @@ class _BackendLink:
             except NotAnswered:
                 # The backend closed it just as it was taken from the pool; the retry has the same request id.
                 pass
-        return await self._exchange(
-            await open_connection(self._url, self._tls), path, headers, body
-        )
+        return await self._exchange(await open_connection(self._url), path, headers, body)
 
     async def _exchange(
         self,

@@ -57,7 +57,7 @@ class AnswerRead:
     problem: str = ""
 
 
-async def open_connection(url: SplitResult, tls: ssl.SSLContext | None) -> "HttpConnection":
+async def open_connection(url: SplitResult) -> "HttpConnection":
     """Connect to the host of a URL.
 
     Raises:
@@ -66,7 +66,7 @@ async def open_connection(url: SplitResult, tls: ssl.SSLContext | None) -> "Http
     """
     host = url.hostname or ""
     if url.scheme == "https":
-        context = tls or _system_trust()
+        context = _system_trust()
         plain = await trio.open_tcp_stream(host, url.port or 443)
         stream = trio.SSLStream(plain, context, server_hostname=host, https_compatible=True)
         try:

@@ -3,7 +3,6 @@
 Redirects are not followed, cookies are not kept, and at most 64 KiB of the answer's body are read and discarded.
 """
 
-import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
@@ -35,13 +34,12 @@ class Endpoint:
 
     Args:
         url: https, or http on a loopback address.
-        tls: trust for https; the system's by default.
 
     Raises:
         ValueError: the URL is neither.
     """
 
-    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str) -> None:
         host = urlsplit(url).hostname or ""
         is_local = is_loopback(host)
         if not host or (urlsplit(url).scheme != "https" and not is_local):
@@ -50,7 +48,6 @@ class Endpoint:
 
         # Use the environment's proxy, but not for this machine itself.
         self._client = httpx2.AsyncClient(
-            verify=True if tls is None else tls,
             follow_redirects=False,
             trust_env=not is_local,
             timeout=None,  # the sender's own covers all of it

@@ -143,7 +143,7 @@ def _slow(takes: float) -> tuple[BackendPool, RemoteHook]:
     """A backend with one place and a timeout of 2 s, which answers after that many seconds."""
     remote = hook("http://127.0.0.1:1", timeout=2.0, concurrency=1)
     backends = pool(_TrioTime())
-    link = _BackendLink("app", remote.backend, _TrioTime(), None)
+    link = _BackendLink("app", remote.backend, _TrioTime())
     backends._known = {("app", remote.backend): link}
 
     async def post(*_: object) -> AnswerRead:

@@ -27,7 +27,7 @@ HEADERS = [("webhook-id", "1")]
 
 async def test_a_request_and_its_answer_and_another_on_the_same_connection() -> None:
     async with loopback_backend() as backend:
-        connection = await open_connection(urlsplit(backend.url), None)
+        connection = await open_connection(urlsplit(backend.url))
         for _ in range(2):
             answer = await connection.post("/say", HEADERS, b'{"a":1}', 100)
             assert answer == AnswerRead(200, b"{}")
@@ -44,7 +44,7 @@ async def test_a_request_and_its_answer_and_another_on_the_same_connection() -> 
 async def test_a_connection_that_the_backend_closes_serves_once() -> None:
     async with loopback_backend() as backend:
         backend.closes = True
-        connection = await open_connection(urlsplit(backend.url), None)
+        connection = await open_connection(urlsplit(backend.url))
         assert (await connection.post("/", HEADERS, b"", 100)).status == 200
         assert not connection.is_reusable
         await connection.aclose()
@@ -64,7 +64,7 @@ async def saying(raw: bytes) -> AsyncIterator[HttpConnection]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, say, [listener])
         port = listener.socket.getsockname()[1]
-        connection = await open_connection(urlsplit(f"http://127.0.0.1:{port}"), None)
+        connection = await open_connection(urlsplit(f"http://127.0.0.1:{port}"))
         yield connection
         await connection.aclose()
         nursery.cancel_scope.cancel()
@@ -185,7 +185,7 @@ def test_the_answers_of_frameworks_are_usual(lines: str) -> None:
 
 async def test_more_than_the_kernel_takes_at_once_is_sent_whole() -> None:
     async with loopback_backend() as backend:
-        connection = await open_connection(urlsplit(backend.url), None)
+        connection = await open_connection(urlsplit(backend.url))
         body = b"x" * (16 << 20)
         with trio.fail_after(60):
             assert (await connection.post("/", HEADERS, body, 100)).status == 200
@@ -202,4 +202,4 @@ async def test_a_name_that_leads_out_is_not_asked(
 
     monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
     with pytest.raises(NotPrivate):
-        await open_connection(urlsplit("http://app:8000"), None)
+        await open_connection(urlsplit("http://app:8000"))
