@@ -143,6 +143,8 @@ def resolve(expression: Expression, scope: TemplateScope) -> Resolved | Template
     if root not in scope.roots():
         offered = ", ".join(f"`{name}`" for name in scope.roots())
         help = f"use {offered}" if offered else "write the value itself"
+        if root == "query" and scope.query is not None and expression.path:
+            help = f"add `query: {{{expression.path[0]}: {{type: string}}}}` to the channel"
         return TemplateError("CH320", f"`{root}` can't be used in `{scope.place}`", help=help)
     if "*" in expression.path:
         return _each_claim(expression, scope)

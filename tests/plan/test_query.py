@@ -69,7 +69,9 @@ def test_what_templates_may_name(
 
 def test_without_a_declaration_there_is_nothing_to_name(compile_text: Compile) -> None:
     outcome = compile_text(text("{}"))
-    assert "CH320" in outcome.codes()
+    [error] = outcome.compiled.report.errors
+    expected = ("CH320", "add `query: {view: {type: string}}` to the channel")
+    assert (error.code, error.help) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,24 @@
 """Rules about the servers of a broker."""
 
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+
+from channeld.config.language import joined
 from channeld.config.model import Config, RedisBroker
 from channeld.config.rules.evidence import Findings, finding, is_written, texts
 from channeld.config.scalars import broker_problem, server_of
 from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Severity
+
+_OPTIONS: Final = frozenset(
+    {
+        *("db", "client_name", "connect_timeout", "stream_timeout", "max_idle_time"),
+        *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
+        *("sentinel_username", "sentinel_password"),
+    }
+)
 
 
 def server_twice(config: Config, sources: Sources) -> Findings:
@@ -24,11 +39,18 @@ def url_of_nothing(config: Config, sources: Sources) -> Findings:
     """CH710: a URL that can lead to no server."""
     for key in ("url", "urls"):
         for url, pointer in texts(sources, f"/broker/redis/{key}"):
-            problem = "" if pointer in sources.refused else broker_problem(url)
-            if problem:
+            if pointer in sources.refused:
+                continue
+            if problem := broker_problem(url):
                 what, _, help = problem.partition(": ")
                 help = help or "write a URL such as `redis://10.0.0.1:6379/0`"
                 yield finding("CH710", f"`broker.redis.{key}` {what}", sources, pointer, help)
+            elif not dict(parse_qsl(urlsplit(url).query)).keys() <= _OPTIONS:
+                # Nothing of the URL is shown.
+                message = f"`broker.redis.{key}` has an option that channeld does not know"
+                help = f"remove it; after `?` there may be {joined([f'`{one}`' for one in sorted(_OPTIONS)])}"
+                found = finding("CH710", message, sources, pointer, help)
+                yield attrs.evolve(found, severity=Severity.WARNING)
 
 
 def shards_without_cluster(config: Config, sources: Sources) -> Findings:

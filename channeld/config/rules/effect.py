@@ -12,8 +12,10 @@ from channeld.config.rules.evidence import (
     has_rooms,
     is_unknown,
     is_written,
+    texts,
 )
 from channeld.config.source import Sources
+from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.pointer import at, tokens
 
 _Idle: TypeAlias = Iterator[tuple[Sequence[str], str, str]]
@@ -25,6 +27,7 @@ _OF_ROOMS: Final = ("joined", "left", "room_occupied", "room_vacated")
 def without_effect(config: Config, sources: Sources) -> Findings:
     """CH616: a key that changes nothing, because of another one or for want of it."""
     found = [*_of_server(config, sources), *_of_backends(config), *_of_webhooks(config, sources)]
+    found += [*_of_repeats(config, sources), *_of_diff(config)]
     for channel in config.channels.values():
         where = at("/channels", channel.name)
         for pointers, why, help in _of_channel(config, channel, sources):
@@ -91,6 +94,38 @@ def _of_webhooks(config: Config, sources: Sources) -> _Idle:
         ]
         why = "no channel that this webhook tells of has rooms"
         yield places, why, "remove it, or give a channel `rooms`"
+
+
+def _of_repeats(config: Config, sources: Sources) -> _Idle:
+    for pointer in _sets(config):
+        seen: set[str] = set()
+        for text, place in texts(sources, pointer):
+            if text in seen:
+                yield [place], "it is in the list already", "remove it"
+            seen.add(text)
+
+
+def _sets(config: Config) -> Iterator[str]:
+    """The lists in which an entry counts once, where no other finding speaks of a second one."""
+    yield "/include"
+    yield from (at("/server", key) for key in ("allowed_origins", "trusted_proxies", "transports"))
+    for name in config.auth:
+        yield from (at("/auth", name, key) for key in ("token_from", "algorithms", "audience"))
+    for name in config.channels:
+        channel = at("/channels", name)
+        yield from (at(channel, key) for key in ("rooms", "subprotocols", "transports"))
+        yield from (at(channel, "rooms", "join"), at(channel, "rooms", "subscribe", "allow"))
+    for index in range(len(config.webhooks)):
+        yield from (at("/webhooks", index, key) for key in ("events", "channels"))
+    yield from (at("/backends", name, "headers") for name in config.backends)
+
+
+def _of_diff(config: Config) -> _Idle:
+    for index, accepted in enumerate(config.diff.accept):
+        if accepted.code not in CATALOGUE:
+            why = f"no change has the code `{accepted.code}`"
+            help = "write a code that `channeld diff` shows, or remove the entry"
+            yield [at("/diff/accept", index, "code")], why, help
 
 
 def _of_channel(config: Config, channel: Channel, sources: Sources) -> _Idle:

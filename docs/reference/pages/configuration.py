@@ -56,7 +56,7 @@ KINDS = {
     "call": "`module:function`",
     "duration": "duration",
     "file_text": "text or `{file: PATH}`",
-    "hook": "`module:function`, or `{call: …, thread: true}`",
+    "hook": "`module:function`, `{call: …, thread: true}`, or `{backend: NAME, path: /…}`",
     "jwks": "https URL or `{file: PATH}`",
     "network": "address or network",
     "path": "path",

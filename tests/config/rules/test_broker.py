@@ -49,6 +49,8 @@ def test_one_server_several_or_a_cluster(load_config: Load) -> None:
         ("urls: ['unix:///s', 'unix:///s?db=1']", "CH707", "/urls/1"),
         ("url: 'redis://a', shards: 8", "CH708", "/shards"),
         ("urls: ['redis://a', 'redis://b'], shards: 8", "CH708", "/shards"),
+        ("url: 'redis://a?db=1&ssl=1'", "CH710", "/url"),
+        ("urls: ['redis://a?db=1', 'redis://b?noreply=true']", "CH710", "/urls/1"),
         ("url: 'redis+cluster://a', shards: 0", "CH601", "/shards"),
         ("url: 'redis+cluster://a', shards: 1025", "CH601", "/shards"),
         ("url: 'redis+cluster://a', shards: many", "CH105", "/shards"),

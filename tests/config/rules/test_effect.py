@@ -48,6 +48,13 @@ def idle(load_config: Load, text: str) -> list[str]:
         (WEBHOOK % "[connected, joined, left]" + NO_ROOMS, "`joined` and `left`"),
         (WEBHOOK % "[room_occupied, joined]" + channel("events: {}, presence: {scope: channel}"), "`room_occupied`"),
         (BACKEND + channel("events: {}, hooks: {connect: {backend: b, path: /x}}"), "`on_failure`"),
+        ("server: {transports: [sse, websocket, sse]}\n" + PLAIN, "`sse`"),
+        ("server: {trusted_proxies: [10.0.0.1, 10.0.0.1]}\n" + PLAIN, "`10.0.0.1`"),
+        (PLAIN.replace("audience: us", "audience: [us, us]"), "`us`"),
+        (channel("rooms: {join: [r, r]}, events: {}"), "`r`"),
+        (channel("rooms: {subscribe: {allow: [r, 'r-*', r]}}, events: {}"), "`r`"),
+        (WEBHOOK % "[connected, disconnected, connected]" + PLAIN, "`connected`"),
+        ("diff: {accept: [{code: D201, reason: x}, {code: D299, reason: x}]}\n" + PLAIN, "`code`"),
     ],
 )  # fmt: skip
 def test_without_effect(load_config: Load, text: str, names: str) -> None:
