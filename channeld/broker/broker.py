@@ -10,7 +10,7 @@ happened, the same on every node that subscribes to the topic.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -141,6 +141,10 @@ class Page:
     more: bool = False
     replayed: int = 0
     rest: "Callable[[], Later[Page]] | None" = attrs.field(default=None, eq=False, repr=False)
+
+
+FEW: Final = 8
+"""Of more users a topic keeps the entries that it has shown: making and encoding them for each who joins costs more than 160 bytes."""
 
 
 @attrs.define

@@ -4,11 +4,11 @@ Histories are bounded (`histories.py`); a presence goes with its last user, a su
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final
 
 import attrs
 
 from channeld.broker.broker import (
+    FEW,
     Deliver,
     History,
     Page,
@@ -27,10 +27,6 @@ from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOption
 from channeld.protocol.frames import Json
 from channeld.telemetry import Sample
 from channeld.timers import Clock
-
-# A topic of more users keeps the entries that it has shown: there, making and encoding them for everyone who joins costs more
-# than the 160 bytes that each takes.
-_FEW: Final = 8
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -269,7 +265,7 @@ class MemoryBroker:
     def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
         users = self._here.get(topic, _NOBODY).items()
-        keeps = len(users) > _FEW
+        keeps = len(users) > FEW
         # Thousands of calls would cost more than the list.
         return [here.kept or here.entry(user, keeps=keeps) for user, here in users if user]
 

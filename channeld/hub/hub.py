@@ -391,8 +391,10 @@ class Hub:
     def tell(self, topic: Topic, payload: bytes, *skips: str | None) -> None:
         """Give a frame of the server's own, as its JSON, to this node's members of a topic, but not to these connections."""
         room = self._rooms.get(topic)
-        if len(skips) <= 1 or room is None:
-            self._deliver(topic, Publication(payload, None, skips[0] if skips else None))
+        if room is None:
+            return
+        if len(skips) <= 1:
+            self._give(room, payload, None, skips[0] if skips else None)
             return
         apart = {self._peers.get(connection or "") for connection in skips}
         others = [peer for peer in room.recipients if peer not in apart]
@@ -412,9 +414,15 @@ class Hub:
         if position is not None:
             payload = with_position(payload, position)
             room.last = position
-        skip = self._peers.get(publication.skip) if publication.skip is not None else None
         if publication.clears:
             self.clear(topic, publication.clears)
+        self._give(room, payload, position, publication.skip)
+
+    def _give(
+        self, room: Room, payload: bytes, position: Position | None, connection: str | None
+    ) -> None:
+        """Give a frame to everyone in a room but this connection."""
+        skip = self._peers.get(connection) if connection is not None else None
         self._publications += 1
         self._deliveries += len(room.recipients)
         self._fanout.publish(room.recipients, payload, skip)

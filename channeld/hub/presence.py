@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol
 
 from channeld.broker.broker import (
+    FEW,
     Broker,
     BrokerUnavailable,
     Position,
@@ -108,7 +109,10 @@ class Presence:
         is_new = not self._is_here(key, member.connection_id)
         self._remember(key, member.connection_id)
         try:
-            shown = await self._with_state(topic, member, info)
+            plan = self.plan_of(topic.channel)
+            shown: Shown | None = Shown(info)
+            if plan is not None and plan.state is not None and user != ANONYMOUS:
+                shown = await self._with_state(topic, member, info, plan.state.accepts)
             if shown is None:
                 return
             value = shown.packed()
@@ -177,22 +181,24 @@ class Presence:
             self._states[topic, user] = by
 
     async def _with_state(
-        self, topic: Topic, member: Member, info: Mapping[str, Json]
+        self,
+        topic: Topic,
+        member: Member,
+        info: Mapping[str, Json],
+        accepts: Callable[[Json], bool],
     ) -> Shown | None:
         """What is shown of a member's user with this info; None if the member left while the broker was asked.
 
         The user's state stays, unless the schema has refused it since a reload.
         """
-        plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
-        if plan is None or plan.state is None or user == ANONYMOUS:
-            return Shown(info)
+        user = member.user_id or ANONYMOUS
         entry = await resolved(self._broker.entry(topic, user))
         if not self._is_here((topic, user), member.connection_id):
             return None
         known = Shown(info) if entry is None else Shown.unpack(entry.info)
         if known.by != self._states.get((topic, user)):
             self._states.pop((topic, user), None)  # a connection of another node has replaced it
-        if entry is None or known.by is None or not plan.state.accepts(known.state):
+        if entry is None or known.by is None or not accepts(known.state):
             return Shown(info)
         back = self._lingering.get((topic, user))
         if entry.connections == 0 or (back is not None and back.connection == known.by):
@@ -386,13 +392,14 @@ class Presence:
     async def state(self, topic: Topic) -> bytes:
         """The `presence` frame that says who is there, as its JSON."""
         entries = await resolved(self._broker.present(topic))
+        if len(entries) <= FEW:
+            return encode(_presence(topic, event="state", users=[_shown(one) for one in entries]))
         users = [one.encoded or _encode(one) for one in entries]
         frame = encode(_presence(topic, event="state", users=[]))
-        if users:
-            # Joined in one step, with what stands before and after it, because another copy would cost as much again.
-            users[0] = frame[:-2] + users[0]
-            users[-1] += frame[-2:]
-        return b",".join(users) or frame
+        # Joined in one step, with what stands before and after it, because another copy would cost as much again.
+        users[0] = frame[:-2] + users[0]
+        users[-1] += frame[-2:]
+        return b",".join(users)
 
     async def users(self, topic: Topic) -> list[Frame]:
         """Who is there, in the order of arrival, each as the `presence` frame shows it."""
