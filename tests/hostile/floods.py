@@ -145,6 +145,11 @@ def who_is_here(ground: Ground, count: int) -> Answers:
 
 def bombs(ground: Ground, count: int) -> Answers:
     """64 KiB in about a hundred bytes each, most of them over the rate."""
+    return compressed(ground, "/narrow", count)
+
+
+def compressed(ground: Ground, path: str, count: int) -> Answers:
+    """As large messages as are allowed, which compress as well as any."""
     text = json.dumps({"type": "echo", "text": "x" * (64 * _KIB - 40)}).encode()
     deflater = zlib.compressobj(wbits=-15)
     bomb = frame((deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 0xC1)
@@ -152,7 +157,7 @@ def bombs(ground: Ground, count: int) -> Answers:
         "Sec-WebSocket-Extensions: permessage-deflate; "
         "server_no_context_takeover; client_no_context_takeover"
     )
-    with ground.raw().open("/narrow", offer) as client:
+    with ground.raw().open(path, offer) as client:
         client.pour(itertools.chain(packed(bomb, count), [GOODBYE]))
         return client.read_out().answers
 

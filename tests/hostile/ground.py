@@ -144,6 +144,7 @@ SECURE = """\
 server:
   tls: {certificate: cert.pem, key: key.pem}
 """
+API_KEY = "the-key-of-the-control-api-of-the-siege"
 CANARY = "canary-4f1d"
 """Stands in every bad token; no line of the log may have it."""
 
@@ -297,7 +298,7 @@ def opened(folder: Path, server: str = SHIPPED, *, files: int = 0) -> Iterator[G
     arguments = command("run", "--bind", "127.0.0.1:0", "--log-format", "json")
     if files:
         arguments = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *arguments]
-    environ = environment(CHANNELD_JWT_SECRET=SECRET, CHANNELD_API_KEY="k" * 32)
+    environ = environment(CHANNELD_JWT_SECRET=SECRET, CHANNELD_API_KEY=API_KEY)
     is_secure = server == SECURE
     if is_secure:
         write_certificate(folder)

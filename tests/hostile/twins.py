@@ -2,9 +2,10 @@
 
 import itertools
 
-from tests.hostile.floods import STRANGE, all_answers, flood, head_and_frames, packed
+from tests.hostile.floods import STRANGE, all_answers, compressed, flood, head_and_frames, packed
 from tests.hostile.ground import Ground
-from tests.hostile.wire import GOODBYE, Answers, head, say
+from tests.hostile.requests import AUTHORIZATION, STREAM, pulse
+from tests.hostile.wire import GOODBYE, Answers, Raw, head, say
 
 _KIB = 1024
 # What is allowed to be wrong before the connection is closed, and so the most that an attack of that kind is answered.
@@ -24,6 +25,10 @@ def as_many_frames(ground: Ground, count: int) -> Answers:
 def large_echoes(ground: Ground, count: int) -> Answers:
     text = "x" * (64 * _KIB - len('{"type": "echo", "text": ""}'))
     return flood(ground, "/good", itertools.repeat(say("echo", text=text), min(count, 3_000)))
+
+
+def compressed_echoes(ground: Ground, count: int) -> Answers:
+    return compressed(ground, "/good", min(count, 3_000))
 
 
 def few_large_echoes(ground: Ground, count: int) -> Answers:
@@ -93,6 +98,26 @@ def all_at_once(ground: Ground, count: int) -> Answers:
 
 def short_visits(ground: Ground, count: int) -> Answers:
     return _visits(ground, count, say("echo"))
+
+
+def streams(ground: Ground, count: int) -> Answers:
+    """Event streams one after the other, each closed once its head has come."""
+    answers = Answers()
+    for _ in range(count):
+        with ground.raw() as client:
+            client.pour([STREAM])
+            answers += client.read_until("HTTP").answers
+    return answers
+
+
+def api_requests(ground: Ground, count: int) -> Answers:
+    """Of the application that has the key, over connections that are kept."""
+    answers = Answers()
+    for _ in range(0, count, 200):
+        with Raw(ground.api_port, ground.source) as client:
+            client.pour([pulse(AUTHORIZATION) * 100])
+            answers += client.read_until("HTTP", count=200).answers
+    return answers
 
 
 def visits_of_a_room(ground: Ground, count: int) -> Answers:
