@@ -138,6 +138,8 @@ def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator
         codes=("D403", "D404"),
     )
     yield from comparison.differences(use, *nodes)
+    if comparison.new.is_known(pointer):
+        yield from comparison.unhidden(pointer, pointer)
 
 
 def origins(comparison: Comparison) -> Iterator[Change]:

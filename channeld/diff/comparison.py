@@ -10,12 +10,13 @@ from channeld.diff.change import Change, Level, Witness, worst
 from channeld.diff.severity import Direction, level_of
 from channeld.diff.side import Side
 from channeld.plan.options.option import Difference
-from channeld.pointer import at
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.schema.compare.compare import compare
 from channeld.schema.compare.counterexample import Shown, find
 from channeld.schema.compare.difference import Effect, Fact, Spot
 from channeld.schema.compare.schema_ref import IMPLIED, Book, Node, Part, implied
+from channeld.schema.sensitive import Marks, marks_of
 
 OBJECT: Final = implied({"type": "object"}, "object")
 """A frame, without its type and id, and claims are objects whatever their schema says."""
@@ -108,6 +109,18 @@ class Comparison:
         if old is None or new is None:
             return
         yield from self.differences(use, old, new)
+        yield from self.unhidden(use.old, use.pointer)
+
+    def unhidden(self, before: str, pointer: str) -> Iterator[Change]:
+        """Values of a schema that are no longer marked as sensitive."""
+        was = marks_of(self.old.schemas.resolved(before))
+        now = Marks(self.new.schemas.resolved(pointer))
+        for place in was.places() if was is not None else ():
+            if now.declares(place) and not now.is_at(place):
+                names = [name for name in tokens(place) if name != "0"]
+                name = f"`{names[-1]}`" if names else "the frame"
+                message = f"{name} is no longer hidden from logs and errors"
+                yield self.change("D705", Level.SAFE, message, pointer, security=True)
 
     def differences(self, use: Use, old: Node, new: Node) -> Iterator[Change]:
         """What changed between two schemas for a use of them."""

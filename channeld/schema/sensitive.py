@@ -6,10 +6,10 @@ from typing import Final
 
 import attrs
 
-from channeld.pointer import tokens
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed, speaking_of
-from channeld.schema.vocabulary import IN_PLACE, MARK, subschemas
+from channeld.schema.vocabulary import IN_PLACE, MARK, mapping, subschemas
 
 MASK: Final = "•••"
 _HEAD: Final = 40
@@ -46,6 +46,30 @@ class Marks:
                 return True
             schemas = [*_of_property(here, name)]
         return any(marks_of(each) is not None for each in self._reached(schemas))
+
+    def places(self) -> Iterator[str]:
+        """JSON pointers of the outermost marked values; `0` stands for every entry of a list."""
+        seen: set[frozenset[int]] = set()
+        waiting: list[tuple[str, Sequence[Json]]] = [("", (self.schema,))]
+        while waiting:
+            pointer, schemas = waiting.pop()
+            here = self._together(schemas) or []
+            # A schema that refers to itself is entered once.
+            if _is_marked(here):
+                yield pointer
+            elif (those := frozenset(map(id, here))) not in seen:
+                seen.add(those)
+                waiting += [(at(pointer, name), [*_of(here, name)]) for name in _parts(here)]
+
+    def declares(self, pointer: str) -> bool:
+        """Whether the schema names every step of a pointer."""
+        schemas: Sequence[Json] = (self.schema,)
+        for token in tokens(pointer):
+            here = self._together(schemas) or []
+            if token not in _parts(here):
+                return False
+            schemas = [*_of(here, token)]
+        return True
 
     def is_at(self, pointer: str) -> bool:
         """Whether the value at a JSON pointer, or one around it, is marked."""
@@ -112,6 +136,18 @@ class Marks:
 
 def _is_marked(schemas: _Schemas) -> bool:
     return any(schema.get(MARK) is True for schema in schemas)
+
+
+def _parts(schemas: _Schemas) -> set[str]:
+    """The names of the declared properties, and `0` for the entries of a list."""
+    names = {name for schema in schemas for name in mapping(schema, "properties")}
+    return names | {"0" for schema in schemas if {"items", "prefixItems"} & schema.keys()}
+
+
+def _of(schemas: _Schemas, token: str) -> Iterator[Json]:
+    yield from _of_property(schemas, token)
+    if token.isdecimal():
+        yield from _of_item(schemas, int(token))
 
 
 def _of_property(schemas: _Schemas, name: str) -> Iterator[Json]:

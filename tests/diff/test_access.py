@@ -47,6 +47,12 @@ def test_claims_that_are_no_longer_checked_are_a_relaxation() -> None:
     assert (change.code, change.level, change.security) == ("D404", "safe", True)
 
 
+def test_claims_that_are_no_longer_hidden() -> None:
+    claims = "hook: chat.hooks:who, claims: {type: object, properties: {a: {type: string, x-sensitive: true}}}"
+    old = HOOKED.replace("hook: chat.hooks:who", claims)
+    assert codes(old, old.replace(", x-sensitive: true", "")) == [("D705", "safe")]
+
+
 def test_an_authenticator_with_another_name_is_the_same() -> None:
     new = HOOKED.replace("session", "users")
     assert codes(HOOKED, new) == []

@@ -22,6 +22,27 @@ def test_a_message_that_becomes_an_event_changes_its_direction() -> None:
     assert ("D204", "breaking") in codes(new, old)
 
 
+MARKED = "{type: object, properties: {user: {$ref: '#/$defs/user'}, keys: {type: array, items: {type: string, x-sensitive: true}}}, $defs: {user: {type: object, properties: {pin: {type: string, x-sensitive: true}, boss: {$ref: '#/$defs/user'}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "names"),
+    [
+        (MARKED, MARKED, []),
+        ("{type: object}", MARKED, []),
+        (MARKED, MARKED.replace("pin: {type: string, x-sensitive: true}", "pin: {type: string}"), ["pin"]),
+        (MARKED, MARKED.replace(", x-sensitive: true", ""), ["keys", "pin"]),
+        (MARKED, MARKED.replace("user: {$ref: '#/$defs/user'}", "user: {type: object, x-sensitive: true}"), []),
+        (MARKED, "{type: object}", []),
+    ],
+)  # fmt: skip
+def test_values_that_are_no_longer_hidden(was: str, now: str, names: list[str]) -> None:
+    event = "      secret: {schema: %s}\n"
+    found = [one for one in diff(BASE + event % was, BASE + event % now) if one.code == "D705"]
+    assert sorted(one.message.split("`")[1] for one in found) == names
+    assert all(one.security and one.level == "safe" for one in found)
+
+
 def test_an_event_that_describes_a_message_is_no_new_type() -> None:
     new = BASE + "      say: {schema: {type: object}}\n"
     assert codes(BASE, new) == []
