@@ -1,16 +1,19 @@
 """What the client of a stream sends by POST, over a whole server."""
 
 import json
+import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from channeld.api.metrics import engine_samples
 from channeld.auth.authenticator import Denied
 from channeld.protocol.places import Places
-from tests.server.web_kit import CONFIG, Site, site
+from tests.server.web_kit import CONFIG, Site, parsed, site
 
 
 @pytest.fixture
@@ -134,9 +137,32 @@ async def test_rooms_without_a_history_are_joined_again(tmp_path: Path) -> None:
 HOOKS = """
 import trio
 
-async def slow(ctx, room):
+async def slow(ctx, room_or_message):
     await trio.sleep(0)
 """
+
+
+async def test_posts_that_come_together_are_taken_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(HOOKS)
+    config = CONFIG.replace('route: {to: room, room: "{message.room}"}', "hook: slow:slow")
+    async with AsyncExitStack() as stack:
+        served = await stack.enter_async_context(site(tmp_path, config))
+        _, secret = await stack.enter_async_context(served.lobby())
+        fields = {"Content-Type": "application/json", "Channeld-Connection": secret}
+        sent = []
+        for number in range(3):
+            say = {"type": "say", "room": "den", "text": "hi", "id": f"say {number}"}
+            body = json.dumps([say, {"type": "ping", "id": f"ping {number}"}]).encode()
+            stream = await stack.enter_async_context(await served.connect())
+            head = served.head("POST", "/lobby", body, {"Connection": "close", **fields})
+            await stream.send_all(head)
+            sent.append((number, stream, body))
+        await trio.testing.wait_all_tasks_blocked()
+        for _, stream, body in sent:
+            os.write(stream.socket.fileno(), body)  # all within one turn of the server
+        for number, stream, _ in sent:
+            frames = parsed(b"".join([part async for part in stream])).json()["frames"]
+            assert [frame["id"] for frame in frames] == [f"say {number}", f"ping {number}"]
 
 
 async def test_many_rooms_are_joined_again_one_after_the_other(tmp_path: Path) -> None:
