@@ -52,7 +52,7 @@ def is_listening(port: int) -> bool:
 
 
 def fan(client: Path, *where: str) -> subprocess.CompletedProcess[str]:
-    sizes = ["--connections", "4", "--window", "4", "--seconds", "0.05"]
+    sizes = ["--connections", "4", "--window", "4", "--seconds", "0.3"]
     command = [str(client), "fan", *where, *sizes]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "--clients", "4", "--for", "300ms", "--json"]) == 0
+    assert run(["bench", "--clients", "4", "--for", "1s", "--json"]) == 0
     captured = capsys.readouterr()
     told = json.loads(captured.out)
     assert (told["version"], told["connected"], told["lost"], told["errors"]) == (1, 4, 0, {})
@@ -44,7 +44,7 @@ def test_a_server_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_text_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "--clients", "2", "--for", "300ms", "--channel", "room"]) == 0
+    assert run(["bench", "--clients", "2", "--for", "1s", "--channel", "room"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("2 of 2 clients, ")
     assert "  lost                0\n" in out
