@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -q -n logical --dist worksteal -m "not wide"
 # Targets beside each other, as far as this make can keep apart what they print.
 BESIDE := $(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
-# Compiled modules are kept: what tests start imports them again and again.
+# What Python compiled at an import is kept: what tests start imports it again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run docs test test-all test-compiled parts collected lint types layers tests fix mirror mutants bench soak threats conformance chaos restarts clean
@@ -37,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 	@if command -v uv > /dev/null; then \
 	  uv pip install --quiet --python $(BIN)/python --editable '.[test]'; \
 	else \
-	  $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
+	  $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'; \
 	fi
 	@touch $@
 
