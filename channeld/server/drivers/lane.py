@@ -13,8 +13,8 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
     not yet sent are sent first, within `linger` seconds.
 5.  Everything that is written goes through the outbox.
 6.  A turn takes at most `FRAMES_A_TURN` frames of one socket and of `SOCKETS_A_TURN` sockets, and begins none when it has
-    taken `TURN_S` seconds; the rest is taken in later turns, in order, no byte is lost, and trio's other tasks run
-    between them.
+    taken `TURN_S` seconds (`SHARE_S` where connections go on after a pause); the rest is taken in later turns, in order, no
+    byte is lost, and trio's other tasks run between them.
 7.  New and ending connections get `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a
     complete handshake have an epoll of their own, and a peer's end is handled after the open connections have been read.
     A connection is read as soon as it is accepted: in a storm its whole request is there, and it never waits in that epoll.
