@@ -63,6 +63,8 @@ class JsonCommand(click.Command):
         reason = "internal error"
         if isinstance(error, click.ClickException):
             reason = error.format_message()
+        elif isinstance(error, OSError) and isinstance(error.filename, str):
+            reason = f"{error.filename}: {error.strerror}"
         rest = {key: given.get(key, empty) for key, empty in self._empty.items()}
         click.echo(json.dumps({"version": 1, "error": reason, **rest}, indent=2))
 

@@ -47,6 +47,10 @@ def told(*arguments: str, error: Exception | None = None) -> None:
     [
         (click.ClickException("it is not valid"), "it is not valid"),
         (KeyError("x"), "internal error"),
+        (
+            FileNotFoundError(2, "No such file or directory", "/no/report"),
+            "/no/report: No such file or directory",
+        ),
     ],
 )
 def test_what_ends_a_command_early_is_a_document_as_well(

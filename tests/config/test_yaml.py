@@ -67,6 +67,13 @@ def test_the_text_and_the_number_are_one_key() -> None:
 def test_a_date_where_one_is_wanted_is_none() -> None:
     assert codes("m: {deprecated: {since: 2026-11-01, sunset: 2027-06-30}}") == []
     assert codes("m: {deprecated: {note: 2026-11-01, since: 1:30}}") == ["CH005", "CH005"]
+    assert codes("diff: {accept: [{until: 2027-01-31}]}") == []
+    assert codes("m: {accept: [{until: 2027-01-31}]}") == ["CH005"]
+
+
+def test_what_a_schema_requires_is_a_name() -> None:
+    assert codes("schema: {required: [on, y], properties: {on: true, y: true}}") == []
+    assert codes("schema: {enum: [on, off]}") == ["CH005", "CH005"]
 
 
 @pytest.mark.parametrize("value", ["yes", "NO", "on", "010", "1_000", "12:30", "2026-01-01"])

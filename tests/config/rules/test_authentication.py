@@ -63,6 +63,24 @@ def test_findings_stand_where_the_mistake_is(
     assert found(load_config(BASE.replace(old, new))) == codes
 
 
+@pytest.mark.parametrize(
+    ("claims", "codes"),
+    [
+        ("{required: [client_id], properties: {client_id: {const: a}}}", []),
+        ("{required: [azp], properties: {azp: {enum: [a, b]}}}", []),
+        ("{required: [azp], properties: {azp: {type: string}}}", ["CH407"]),
+        ("{properties: {client_id: {const: a}}}", ["CH407"]),
+        ("{required: [role], properties: {role: {const: a}}}", ["CH407"]),
+        ("true", ["CH407"]),
+    ],
+)
+def test_a_fixed_client_is_as_good_as_an_audience(
+    load_config: Load, claims: str, codes: list[str]
+) -> None:
+    text = BASE.replace("audience: chat", f"claims: {claims}")
+    assert [one.code for one in load_config(text).report] == codes
+
+
 def test_an_undefined_name_gets_a_suggestion(load_config: Load) -> None:
     finding = next(d for d in load_config(BASE.replace("auth: session", "auth: sesion")).report)
     assert finding.help == "did you mean `session`?"
