@@ -139,6 +139,10 @@ def _origin_problem(origin: str) -> _OriginProblem | None:
     if at_sign:
         why = "has a user name, which no origin has, so it never matches"
         return _OriginProblem(why, f"{match[1]}://{host}".lower())
+    _, colon, digits = host.rpartition(":")
+    is_over = bool(colon) and digits.isdecimal() and (len(digits) > 5 or int(digits) > 65535)
+    if is_over or re.search(r"\s", host):
+        return _OriginProblem("has a host or a port that cannot be, so it never matches")
     return _never_sent(match[1], host, match[3])
 
 

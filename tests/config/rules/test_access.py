@@ -40,6 +40,7 @@ def origins(load_config: Load, origin: str) -> list[tuple[str, str]]:
         "https://*.a.example.com:8443",
         "http://*.localhost:3000",
         "http://[::1]:3000",
+        "http://[::1]:65535",
         "app://obsidian.md",
     ],
 )
@@ -62,6 +63,9 @@ def test_good_origins(load_config: Load, origin: str) -> None:
         ("https://chat.example.com:443", "write `https://chat.example.com`"),
         ("http://chat.example.com:80", "write `http://chat.example.com`"),
         ("null", "remove it"),
+        ("https://chat.example.com:65536", "remove it"),
+        (f"https://chat.example.com:{'9' * 5000}", "remove it"),
+        ("https://chat example.com", "remove it"),
     ],
 )
 def test_origins_that_never_match(load_config: Load, origin: str, help: str) -> None:
