@@ -53,6 +53,7 @@ MODULES = (
     "channeld/server/transports/websocket.py",
     "channeld/server/watched.py",
     "channeld/shadow/judge.py",
+    "channeld/shadow/shadow.py",
 )
 
 # Inherited from by classes that are not compiled. Only mypyc has to be told; the sources know nothing of it.

@@ -1,5 +1,6 @@
 """The compiled wheel is made only where it is asked for, of modules that exist."""
 
+import ast
 import importlib
 import importlib.util
 from pathlib import Path
@@ -55,6 +56,25 @@ def test_what_a_compiled_class_inherits_from_is_compiled(compiled: ModuleType) -
     }
     ours = {base.__module__ for base in bases if base.__module__.startswith("channeld")}
     assert ours - names == set()
+
+
+def test_what_inherits_from_a_compiled_class_is_compiled(compiled: ModuleType) -> None:
+    # Names of classes are used once, so a base is known by its name.
+    classes = [
+        (str(path.relative_to(ROOT)), node)
+        for path in (ROOT / "channeld").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    closed = {node.name for path, node in classes if path in compiled.MODULES}
+    closed -= set(compiled.OPEN.values())
+    wrong = [
+        f"{path}: {node.name}"
+        for path, node in classes
+        if path not in compiled.MODULES
+        and any(isinstance(base, ast.Name) and base.id in closed for base in node.bases)
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "yes"])
