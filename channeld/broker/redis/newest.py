@@ -34,8 +34,10 @@ end
 """
 
 # What somebody takes along who has left: nobody misses it, and an emptied set of keys must not look like an expired one.
-TAKE_ALONG = """
-local function take_along(list, meta, user)
+TAKE_ALONG = (
+    DROP
+    + GATE
+    + """
   local owner = redis.sha1hex(user)
   local found = redis.call('ZRANGEBYLEX', list .. ':w', '[' .. owner, '(' .. owner .. '\\255')
   for _, member in ipairs(found) do
@@ -47,8 +49,8 @@ local function take_along(list, meta, user)
   end
   local marks = #found > 0 and redis.call('EXISTS', list .. ':y') == 0 and redis.call('HGET', meta, 'x')
   if marks then redis.call('HSET', meta, 'x', (string.gsub(marks, '%d+$', '0'))) end
-end
 """
+)
 
 # `lapse` raises the floor over what has expired as a whole, which has to be seen before another frame comes.
 # `settle` drops what is over the size or too old, and returns the floor. `collect` returns frames from an offset on, up or down,
@@ -56,9 +58,7 @@ end
 # those that a replay shows there are, up to a number, and the offset before them.
 MIXED = (
     """
-local function forget_all(list)
-  redis.call('DEL', list, list .. ':k', list .. ':y', list .. ':w')
-end
+local left = math.huge  -- bytes of frames that the reply has room for
 
 local function keyed()
 """

@@ -7,7 +7,7 @@ Every change increments the version and is published in the same step; the first
 count apart, and unpublished. `n` holds what one node's lease has entered, `leases` when each lease ends.
 """
 
-from channeld.broker.redis.newest import DROP, GATE, TAKE_ALONG
+from channeld.broker.redis.newest import TAKE_ALONG
 
 NOW = """
 local clock = redis.call('TIME')
@@ -17,11 +17,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 # `tell` numbers a change and publishes it: `j` came, `l` left, `e` left as the last one of all, `u` other info, `n` only
 # another number of connections. When nobody is left the numbers end too; the next ones are of another epoch.
 # When memory is full a leave still happens; it has the version 0, and who hears of it reads the whole again.
-_PRESENCE = (
-    DROP
-    + GATE
-    + TAKE_ALONG
-    + """
+_TELL = """
 local base = KEYS[1]
 
 local function key(kind, topic) return base .. ':p' .. kind .. ':' .. topic end
@@ -42,28 +38,22 @@ local function number(topic, stream)
     epoch = string.format('%x%05x', clock[1], clock[2])
     redis.call('HSET', v, 'e', epoch)
   end
-  if version > 0 then redis.call('PEXPIRE', v, 604800000) end
   return epoch or '', version
 end
 
-local function tell(kind, topic, user, info, skip)
+local function tell(kind, topic, user, info, skip, count)
   local epoch, version = number(topic, 'v')
-  local _, live = connections(topic, user)
-  local count = redis.call('SCARD', live)
+  if not count then
+    local _, live = connections(topic, user)
+    count = redis.call('SCARD', live)
+  end
   redis.call('PUBLISH', base .. ':c:' .. topic, 'P1' .. kind .. struct.pack('>BI4I4I4I2I4I4', #epoch,
     math.floor(version / 4294967296), version % 4294967296, count, #skip, #user, #info) .. epoch .. skip .. user .. info)
   return epoch, version
 end
+"""
 
--- Info that ends by naming the connection that goes (`hub/shown.py`), without the name: nobody else takes it back where a
--- node has died. Nothing for other info. It is a cut in the text, since cjson would change other values.
-local function disown(info, connection)
-  local last = '"by":"' .. connection .. '"}}'
-  if string.sub(info, 1, 9) == '{"\\\\u0000"' and string.sub(info, -#last) == last then
-    return string.sub(info, 1, -#last - 1) .. '"by":null}}'
-  end
-end
-
+_PAGE = """
 -- Epoch, version, where the next page begins ('' after the last; 'same': all is as known), then user, info and live
 -- connections, in turn.
 local function page(topic, after, length, known, at)
@@ -83,6 +73,28 @@ local function page(topic, after, length, known, at)
     end
   end
   return out
+end
+"""
+
+_FORGET = (
+    _TELL
+    + """
+-- Info that ends by naming the connection that goes (`hub/shown.py`), without the name: nobody else takes it back where a
+-- node has died. Nothing for other info. It is a cut in the text, since cjson would change other values.
+local function disown(info, connection)
+  local last = '"by":"' .. connection .. '"}}'
+  if string.sub(info, 1, 9) == '{"\\\\u0000"' and string.sub(info, -#last) == last then
+    return string.sub(info, 1, -#last - 1) .. '"by":null}}'
+  end
+end
+
+-- What somebody takes along who has left; few rooms keep such things.
+local function take_along(topic, user)
+  local list, meta = base .. ':h:' .. topic, base .. ':m:' .. topic
+  if redis.call('EXISTS', list .. ':w') == 0 then return end
+"""
+    + TAKE_ALONG
+    + """
 end
 
 local function forget(lease, topic, user, connection)
@@ -106,8 +118,8 @@ local function forget(lease, topic, user, connection)
   if user == '' then
     out = {1, number(topic, 'a')}
   else
-    take_along(base .. ':h:' .. topic, base .. ':m:' .. topic, user)
-    out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '')}
+    take_along(topic, user)
+    out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '', 0)}
   end
   if is_empty then redis.call('DEL', key('v', topic)) end
   return out
@@ -120,7 +132,7 @@ end
 # The entry is the topic key and a JSON list of kind, channel, name, user, connection: enough to undo it for a node that
 # died. Returns whether the user was not there, then epoch and version if anything changed, and the page.
 _ENTER = (
-    _PRESENCE
+    _TELL
     + """
 local lease, topic, user, connection, before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[8]
 local all, live = connections(topic, user)
@@ -135,7 +147,7 @@ end
 redis.call('SADD', base .. ':n:' .. lease, ARGV[5])
 if gained > 0 then redis.call('RPUSH', key('t', topic), '') end
 if gained < 0 then redis.call('LPOP', key('t', topic)) end
-local known = redis.call('HGET', key('i', topic), user)
+local known = not first and redis.call('HGET', key('i', topic), user)
 local differs = known ~= ARGV[6] and not (known and moved)
 if differs then redis.call('HSET', key('i', topic), user, ARGV[6]) end
 if first then redis.call('ZADD', key('o', topic), redis.call('HINCRBY', KEYS[2], 'arrivals', 1), user) end
@@ -144,14 +156,25 @@ if user == '' then
   return {0}
 end
 local kind, out = first and 'j' or differs and 'u' or gained ~= 0 and 'n', {0}
-if kind then out = {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection)} end
-if ARGV[9] then out[#out + 1] = page(topic, '', ARGV[9], '', 0) end
+if kind then
+  out = {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection, first and tonumber(ARGV[7]))}
+end
+if not ARGV[9] then return out end
+-- The first change of all is that of the only user.
+if first and out[3] == 1 then
+  out[4] = {out[2], 1, '', user, ARGV[6], tonumber(ARGV[7])}
+  return out
+end
+"""
+    + _PAGE
+    + """
+out[#out + 1] = page(topic, '', ARGV[9], '', 0)
 return out
 """
 )
 
 _LINGER = (
-    _PRESENCE
+    _TELL
     + """
 local _, live = connections(ARGV[2], ARGV[3])
 if redis.call('SREM', live, ARGV[1] .. ARGV[4]) == 0 then return {0} end
@@ -162,7 +185,7 @@ return {0, tell('n', ARGV[2], ARGV[3], '', '')}
 )
 
 _LEAVE = (
-    _PRESENCE
+    _FORGET
     + """
 redis.call('SREM', base .. ':n:' .. ARGV[1], ARGV[5])
 return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
@@ -171,11 +194,11 @@ return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 
 # KEYS: base. ARGV: topic key, the order after which the page begins or '', its length, the epoch and version that are
 # known or ''.
-_PRESENT = _PRESENCE + "return page(unpack(ARGV))\n"
+_PRESENT = _TELL + _PAGE + "return page(unpack(ARGV))\n"
 
 # KEYS: base. ARGV: topic key. Returns users and live connections.
 _COUNT = (
-    _PRESENCE
+    _TELL
     + """
 local anonymous = redis.call('ZSCORE', key('o', ARGV[1]), '') and 1 or 0
 return {redis.call('ZCARD', key('o', ARGV[1])) - anonymous, redis.call('LLEN', key('t', ARGV[1]))}
@@ -185,7 +208,7 @@ return {redis.call('ZCARD', key('o', ARGV[1])) - anonymous, redis.call('LLEN', k
 # KEYS: base. ARGV: a lease whose node stops, another that begins with this, its length (ms), entries that linger until it ends.
 _BEQUEATH = (
     NOW
-    + _PRESENCE
+    + _TELL
     + """
 local lease, heir = ARGV[1], ARGV[2]
 local held, taken = base .. ':n:' .. lease, base .. ':n:' .. heir
@@ -206,7 +229,7 @@ return 0
 # KEYS: base. ARGV: the lease, how many entries to undo, who undoes it: one at a time, so that the order is one's. Returns how
 # many are left, then each entry that was a user's last, with epoch and version.
 _REAP = (
-    _PRESENCE
+    _FORGET
     + """
 local entries, turn = base .. ':n:' .. ARGV[1], base .. ':reaping:' .. ARGV[1]
 local by = redis.call('GET', turn)

@@ -17,18 +17,16 @@ Times are the server's. The scripts name keys that they derive, so all keys of a
 from channeld.broker.redis.newest import CLEAR, CONFLATE, MIXED, PLACE
 from channeld.broker.redis.presence import NOW, PRESENCE
 
-_HISTORY = (
+# What a script does not need it does not make: a function costs Redis as much as a command does. `_FIND` is for all that look at a history's
+# meta, `_OPEN` makes one, `_TRIM` is for those that keep or read frames, and `_READ` for those that read them.
+_FIND = (
     NOW
-    + "local left = math.huge  -- bytes of frames that the reply has room for\n"
-    + MIXED
     + """
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
 local cut = string.sub(gen, 1, -13)
 
--- The letters of a channel's mark, which is made where there is none; nothing where there is no memory for one.
-local function marked(mark, letters)
-  if redis.call('EXISTS', mark) == 0 then redis.pcall('SET', mark, letters) end
-  return redis.call('GET', mark) or ''
+local function forget_all(list)
+  redis.call('DEL', list, list .. ':k', list .. ':y', list .. ':w')
 end
 
 -- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
@@ -47,12 +45,14 @@ local function find(meta, mark)
   end
   return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks
 end
+"""
+)
 
--- The last offset that an epoch gave, or nothing for an epoch that is not known.
-local function last_of(known, epoch, top, before)
-  if known == epoch then return top end
-  local _, at = string.find(';' .. before, ';' .. known .. '=', 1, true)
-  return at and tonumber(string.match(before, '^%d+', at))
+_MAKE = """
+-- The letters of a channel's mark, which is made where there is none; nothing where there is no memory for one.
+local function marked(mark, letters)
+  local known = redis.call('GET', mark)
+  return known or (redis.pcall('SET', mark, letters).ok and letters or '')
 end
 
 -- An epoch's name begins with its time, and never before that of the one before it: positions grow as text.
@@ -60,7 +60,29 @@ local function name_of(candidate, epoch)
   local began = epoch and tonumber(string.sub(epoch, 1, 11), 16)
   return string.format('%011x', math.max(now, (began or 0) + 1)) .. string.sub(candidate, 1, 4)
 end
+"""
 
+_OPEN = (
+    _FIND
+    + _MAKE
+    + """
+local function open(list, meta, mark, candidate, lifetime)
+  local epoch, top, before, _, marks = find(meta, mark)
+  if epoch then return epoch, top, before, marks end
+  epoch = name_of(candidate)
+  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0, 'k', marked(mark, candidate))
+  if not (type(made) == 'table' and made.err) then
+    redis.call('PEXPIRE', meta, lifetime)
+    forget_all(list)
+  end
+  return epoch, 0, ''
+end
+"""
+)
+
+_TRIM = (
+    MIXED
+    + """
 local function trim(list, size, ttl)
   local length = redis.call('LLEN', list)
   if length > size then
@@ -74,6 +96,18 @@ local function trim(list, size, ttl)
     length = length - 1
   end
   return length
+end
+"""
+)
+
+_READ = (
+    _TRIM
+    + """
+-- The last offset that an epoch gave, or nothing for an epoch that is not known.
+local function last_of(known, epoch, top, before)
+  if known == epoch then return top end
+  local _, at = string.find(';' .. before, ';' .. known .. '=', 1, true)
+  return at and tonumber(string.match(before, '^%d+', at))
 end
 
 -- The last offset of what is gone for its age or the size: who knows less has missed something.
@@ -103,24 +137,14 @@ local function after(list, floor, top, offset, marks, most, hidden)
   local frames, has_more = walk(list, offset - floor, 1, most)
   return frames, offset + 1, has_more
 end
-
-local function open(list, meta, mark, candidate, lifetime)
-  local epoch, top, before, _, marks = find(meta, mark)
-  if epoch then return epoch, top, before, marks end
-  epoch = name_of(candidate)
-  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0, 'k', marked(mark, candidate))
-  if not (type(made) == 'table' and made.err) then
-    redis.call('PEXPIRE', meta, lifetime)
-    forget_all(list)
-  end
-  return epoch, 0, ''
-end
 """
 )
 
 # ARGV begins with letters for a fresh epoch, and how long a top outlives its frames (ms).
 _KEEP = (
-    _HISTORY
+    _FIND
+    + _MAKE
+    + _TRIM
     + """
 local function number(list, meta, mark, count)
   local epoch, top, before, is_of_this_run, marks = find(meta, mark)
@@ -270,11 +294,14 @@ return (ends and tonumber(ends) > now) and 1 or 0
 # frames are left out that a replay does not show. Returns epoch, top, whether nothing is missing, the frames, the epochs before, the
 # first frame's offset or a list of all, whether there are more, and how many frames the replay has.
 _SINCE = (
-    _HISTORY
+    _OPEN
     + """
 local list, known, offset, replay, hidden = KEYS[2], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local epoch, top, before, marks = open(list, KEYS[3], KEYS[4], ARGV[1], ARGV[4])
-if known == '' and replay == 0 then return {epoch, top, 1, {}, before, 0, 0, 0} end
+if known == '' and replay == 0 or known == epoch and offset == top then return {epoch, top, 1, {}, before, 0, 0, 0} end
+"""
+    + _READ
+    + """
 left = tonumber(ARGV[7])
 local floor = floor_of(list, tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
 local given, count = known ~= '' and last_of(known, epoch, top, before), 0
@@ -296,7 +323,8 @@ return {epoch, top, (is_served or known == '') and 1 or 0, frames, before, at, h
 
 # KEYS and ARGV as above, up to the room in a reply; then the limit. Returns the same but for the last, and `more` is of earlier frames.
 _BEFORE = (
-    _HISTORY
+    _OPEN
+    + _READ
     + """
 local list, limit = KEYS[2], tonumber(ARGV[8])
 local epoch, top, before, marks = open(list, KEYS[3], KEYS[4], ARGV[1], ARGV[4])
@@ -324,7 +352,8 @@ return {epoch, top, 1, frames, before, at and offsets or last - #found + 1, has_
 # number of frames that the reply has room for. An empty epoch in a fill: there was no history then, so all there is was missed. Makes
 # nothing; a missing history is ''. Returns of each what `since` does, but for the last.
 _FILL = (
-    _HISTORY
+    _FIND
+    + _READ
     + """
 local out, most = {}, tonumber(ARGV[#ARGV])
 left = tonumber(ARGV[#ARGV - 1])
@@ -362,7 +391,7 @@ SCRIPTS = {
     "time": "return redis.call('TIME')\n",
     "owe": _OWE,
     "redeem": _REDEEM,
-    "clear": _HISTORY + CLEAR,
+    "clear": _FIND + MIXED + CLEAR,
     "since": _SINCE,
     "before": _BEFORE,
     "fill": _FILL,
