@@ -242,8 +242,11 @@ class Broker(Protocol):
     def take(self, once: Once) -> Later[bool]:
         """Take a key without publishing anything; False if it is taken already."""
 
-    def subscribe(self, topic: Topic) -> Later[None]:
-        """Subscribe to a topic's publications. Remembered while the broker is unreachable. Idempotent."""
+    def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
+        """Subscribe to a topic's publications. Remembered while the broker is unreachable. Idempotent.
+
+        Not `is_numbered`: a room that has no history by now, so that its top need not be looked up.
+        """
 
     def unsubscribe(self, topic: Topic) -> None:
         """End the subscription. Idempotent, never waits."""

@@ -180,7 +180,7 @@ class MemoryBroker:
         """Take a key without publishing anything."""
         return self._keys.take(once)
 
-    def subscribe(self, topic: Topic) -> None:
+    def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> None:
         """Deliver the topic's publications from now on."""
         self._subscribed[topic] = None
 

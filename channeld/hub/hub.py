@@ -134,7 +134,8 @@ class Hub:
         self._seat(topic, member)
         is_done = False
         try:
-            await self._entered(member, topic, info, await _requested(self._ask_for(topic)))
+            asked = self._ask_for(topic, is_numbered=self.is_numbered(topic, None))
+            await self._entered(member, topic, info, await _requested(asked))
             is_done = True
         finally:
             if not is_done:
@@ -511,13 +512,13 @@ class Hub:
     async def _subscribe(self, topic: Topic) -> None:
         await resolved(self._ask_for(topic))
 
-    def _ask_for(self, topic: Topic) -> Later[None]:
+    def _ask_for(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
         """Subscribe to a topic; returns what to wait for, if anything."""
         # Also for a room that is there: anyone who came first may still be waiting for the broker. And not for one that
         # everybody has left meanwhile: nobody would unsubscribe.
         if topic not in self._rooms:
             return None
-        return self.broker.subscribe(topic)
+        return self.broker.subscribe(topic, is_numbered=is_numbered)
 
     def _remove(self, topic: Topic, member: Member) -> None:
         room = self._rooms.get(topic)

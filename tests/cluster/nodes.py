@@ -55,7 +55,7 @@ class End:
         for topic, delivered in missed:
             self.deliver(topic, delivered)
 
-    def subscribe(self, topic: Topic) -> None:
+    def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> None:
         self.topics.add(topic)
         self.bus.core.subscribe(topic)
 

@@ -192,7 +192,7 @@ class _Away:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)
 
-    def publish(self, *_args: object) -> None:
+    def publish(self, *_args: object, **_options: object) -> None:
         raise BrokerUnavailable(2.5)
 
     subscribe = publish
@@ -217,7 +217,7 @@ class _Silent(_Away):
 
     times = 0
 
-    def publish(self, *args: object) -> None:
+    def publish(self, *args: object, **_options: object) -> None:
         self.times += 1
         if self.times % 2 == 0:
             raise BrokerUnavailable(1.0, is_unknown=self.times == 2)

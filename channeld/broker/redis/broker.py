@@ -162,9 +162,13 @@ class RedisBroker(SingleCalls):
         taken_at = "" if once is None else self._names.once(once.owner)
         return Publish(self._names.channel(topic), history, payload, options, taken_at, self._node)
 
-    def subscribe(self, topic: Topic) -> Later[None]:
+    def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
         """Subscribe to a topic. The answer arrives when Redis has confirmed; at once while Redis is unreachable."""
-        subscription, fresh = self._inbox.want(topic)
+        if not is_numbered and self._numbered.get(topic.channel):
+            del self._numbered[
+                topic.channel
+            ]  # numbers that begin again are news to those who subscribe now
+        subscription, fresh = self._inbox.want(topic, is_numbered=is_numbered)
         if self._current is None:
             return None
         if fresh:
@@ -208,14 +212,14 @@ class RedisBroker(SingleCalls):
 
         def read(reply: Reply) -> Page:
             *said, has_more, replayed = reply
-            page = _read_page(*said)
+            page = _read_page(said, replayed=replayed)
             self._inbox.starts(topic, page.top)
             if not has_more:
-                return attrs.evolve(page, replayed=replayed)
+                return page
             # A replay's pages leave out what it does not show, up to its top: what came later is not part of it.
             shown_from = page.top.offset if replayed else hidden
             rest = partial(self._since, topic, page.frames[-1].position, keep, 0, shown_from)
-            return attrs.evolve(page, replayed=replayed, rest=rest)
+            return attrs.evolve(page, rest=rest)
 
         where = (*place(position), PAGE_BYTES, PAGE_FRAMES, replay, hidden)
         return self._ask("since", topic, keep, where, read)
@@ -227,7 +231,7 @@ class RedisBroker(SingleCalls):
 
         def read(reply: Reply) -> Page:
             *said, has_more = reply
-            return attrs.evolve(_read_page(*said), more=bool(has_more))
+            return _read_page(said, more=bool(has_more))
 
         where = (*place(position), PAGE_BYTES, min(max(0, limit), PAGE_FRAMES))
         return self._ask("before", topic, keep, where, read)
@@ -534,16 +538,10 @@ class RedisBroker(SingleCalls):
         return max(1.0, self._pause)
 
 
-def _read_page(
-    epoch: bytes,
-    number: int,
-    recovered: int,
-    frames: Sequence[bytes],
-    before: bytes,
-    at: int | Sequence[int],
-) -> Page:
-    kept = Epochs(epoch, before).entries(frames, at)
-    return Page(kept, Position(epoch.decode(), number), bool(recovered))
+def _read_page(reply: Sequence[Reply], *, more: bool = False, replayed: int = 0) -> Page:
+    epoch, number, recovered, frames, before, at = reply
+    kept = Epochs(epoch, before).entries(frames, at) if frames else ()
+    return Page(kept, Position(epoch.decode(), number), bool(recovered), more, replayed)
 
 
 def _first(group: BaseException) -> str:

@@ -56,13 +56,14 @@ def fresh_letters() -> str:
 class Names:
     """The keys and channels under one prefix."""
 
-    __slots__ = ("base", "channel", "state")
+    __slots__ = ("base", "channel", "mark", "state")
 
     def __init__(self, prefix: str) -> None:
         self.base = prefix
         self.state = f"{prefix}:state"
         # A join asks for its topic's half a dozen times.
         self.channel: Callable[[Topic], bytes] = lru_cache(maxsize=16_384)(self._channel)
+        self.mark: Callable[[str], str] = lru_cache(maxsize=1024)(self._mark)
 
     @classmethod
     def of_one_slot(cls, prefix: str) -> "Names":
@@ -90,7 +91,7 @@ class Names:
         """The key of an account's debts."""
         return self.bucket(f"debts\0{account}")
 
-    def mark(self, channel: str) -> str:
+    def _mark(self, channel: str) -> str:
         """The mark of a channel's histories, which exists while they are kept."""
         digest = hashlib.blake2b(channel.encode("utf-8", "surrogatepass"), digest_size=16)
         return f"{self.base}:k:{digest.hexdigest()}"
@@ -122,6 +123,8 @@ def unpack(message: bytes, node: str = "") -> list[Publication] | None:
     """
     try:
         magic, epoch_size, high, low, count = _HEAD.unpack_from(message)
+        if magic not in (_MAGIC, _CLEARING):
+            return None
         at = _HEAD.size + epoch_size
         epoch = message[_HEAD.size : at].decode("ascii")
         offset = (high << 32) | low
@@ -143,8 +146,7 @@ def unpack(message: bytes, node: str = "") -> list[Publication] | None:
     except (struct.error, ValueError):
         return None
     # Sizes that lie end beyond the message or before its end.
-    is_ours = magic in (_MAGIC, _CLEARING)
-    return publications if publications and is_ours and at == len(message) else None
+    return publications if publications and at == len(message) else None
 
 
 def pack(publications: Sequence[tuple[str | None, bytes]]) -> bytes:
@@ -172,7 +174,7 @@ def _texts(packed: bytes) -> list[str]:
     return texts
 
 
-@attrs.frozen(slots=True)
+@attrs.define
 class NumberedChange:
     """A change of a topic's presence: with kind `count`, only the number of live connections has changed.
 

@@ -243,6 +243,8 @@ def commands(
             publishes = []
         if isinstance(entry, Script):
             result.append(_call(entry))
+            if entry.name == "enter":
+                _fold(result)
             continue
         if placing is None:
             command = _publish([entry], state, opening)
@@ -268,6 +270,28 @@ def _call(script: Script) -> Command:
             answer.resolve(value)
 
     return Command(script.name, script.keys, script.arguments, resolve, answer.fail)
+
+
+def _fold(commands: list[Command]) -> None:
+    """Make one call of the last one, which enters, and of what the same join asked before it."""
+    if len(commands) < 2 or commands[-2].script != "since":
+        return
+    folded = [commands.pop(-2), commands.pop()]
+    keys = [*folded[0].keys, folded[1].keys[0]]
+    arguments = [*folded[0].arguments, *folded[1].arguments]
+    if commands and commands[-1].script == "redeem":
+        folded.append(commands.pop())
+        keys += folded[2].keys
+
+    def resolve(reply: Reply) -> None:
+        for command, part in zip(folded, reply, strict=True):
+            command.resolve(part)
+
+    def fail(error: BrokerUnavailable) -> None:
+        for command in folded:
+            command.fail(error)
+
+    commands.append(Command("join", keys, arguments, resolve, fail))
 
 
 def _runs(entries: Sequence[Publish]) -> list[list[Publish]]:

@@ -376,6 +376,23 @@ return out
 """
 )
 
+# All that a join asks at once. KEYS: those of `since`, base, and those of `redeem` if that is asked as well. ARGV: those of `since`, then
+# those of `enter`. Returns what each of them does.
+_JOIN = (
+    "local function since(KEYS, ARGV)\n"
+    + _SINCE
+    + "end\nlocal function enter(KEYS, ARGV)\n"
+    + PRESENCE["enter"]
+    + "end\nlocal function redeem(KEYS)\n"
+    + _REDEEM
+    + """
+end
+local out = {since(KEYS, ARGV), enter({KEYS[5], KEYS[1]}, {unpack(ARGV, 11)})}
+if KEYS[6] then out[3] = redeem({KEYS[6]}) end
+return out
+"""
+)
+
 SCRIPTS = {
     # KEYS: the marks of channels whose frames are not kept any more.
     "end_histories": "return redis.call('DEL', unpack(KEYS))\n",
@@ -395,5 +412,6 @@ SCRIPTS = {
     "since": _SINCE,
     "before": _BEFORE,
     "fill": _FILL,
+    "join": _JOIN,
     **PRESENCE,
 }

@@ -222,10 +222,10 @@ class ShardedBroker:
         """Take over a debt from the home of its account."""
         return self._home(account).redeem(account, told)
 
-    def subscribe(self, topic: Topic) -> Later[None]:
+    def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
         """Subscribe at a topic's home; for topics between nodes, at both carriers."""
         if topic.kind != _CONTROL:
-            return self._home_of_topic(topic).subscribe(topic)
+            return self._home_of_topic(topic).subscribe(topic, is_numbered=is_numbered)
         laters = (shard.subscribe(topic) for shard in self._carriers)
         waiting = [later for later in laters if later is not None]
         return self._all_of(waiting) if waiting else None

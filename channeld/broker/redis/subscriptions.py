@@ -42,12 +42,13 @@ class Subscription:
     doubtful: bool = False
     is_acknowledged: bool = False
     is_asked: bool = False
+    is_numbered: bool = True
     roster: Roster | None = None
 
     @property
     def keeps(self) -> bool:
         """Whether the topic may have a history."""
-        return self.topic.kind in _WITH_HISTORY or self.last is not None
+        return (self.is_numbered and self.topic.kind in _WITH_HISTORY) or self.last is not None
 
 
 @attrs.define(eq=False)
@@ -75,13 +76,14 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._wanted)
 
-    def want(self, topic: Topic) -> tuple[Subscription, bool]:
+    def want(self, topic: Topic, *, is_numbered: bool = True) -> tuple[Subscription, bool]:
         """The topic's subscription, and whether it is new."""
         channel = self._names.channel(topic)
         subscription = self._wanted.get(channel)
         if subscription is not None:
+            subscription.is_numbered |= is_numbered
             return subscription, False
-        subscription = self._wanted[channel] = Subscription(topic, channel)
+        subscription = self._wanted[channel] = Subscription(topic, channel, is_numbered=is_numbered)
         return subscription, True
 
     def forget(self, topic: Topic) -> bytes | None:
@@ -222,7 +224,7 @@ class Inbox:
         """A channel's rooms start or stop being numbered: the next publication need not follow the last."""
         for subscription in self._wanted.values():
             if subscription.topic.is_room and subscription.topic.channel == channel:
-                subscription.last = None
+                subscription.last, subscription.is_numbered = None, True
 
     def is_asked(self, topic: Topic) -> None:
         """A reader requests the topic's top, after subscribing: no other request is needed."""

@@ -88,3 +88,31 @@ async def test_what_is_not_kept_needs_no_script_and_shares_envelopes(
         (there, b"3", None, None),
         (here, b"4", None, None),
     ]
+
+
+async def test_a_join_is_one_call_whose_answers_are_those_of_its_parts(
+    shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    room, keep = TOPICS[0], History(size=5, ttl=60.0)
+    first = await two.broker.publish(room, b"1", PublishOptions(keep))
+    await two.broker.publish(room, b"2", PublishOptions(keep))
+    await two.broker.owe("ann", {"messages": 30.0})
+    for user, before in (("ann", []), ("bob", ["ann"])):
+        ends: list[Callable[[], None]] = []
+        monkeypatch.setattr(one.broker, "when_turn_ends", ends.append)
+        seen = Seen(monkeypatch)
+        debt = one.broker.redeem(user)
+        one.broker.subscribe(room)
+        page = one.broker.since(room, first, keep)
+        entered = one.broker.enter(room, user, "c", {"of": user})
+        for end in ends:
+            end()
+        monkeypatch.undo()
+        await entered
+        assert seen.commands == [1]
+        assert [kept.payload for kept in (await page).frames] == [b"2"]
+        assert bool(await debt) == (not before)
+        present = one.broker.present(room)
+        assert [entry.user for entry in present] == [*before, user]
+        assert present[-1].info == {"of": user}

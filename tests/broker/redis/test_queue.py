@@ -144,6 +144,38 @@ async def test_a_reply_that_cannot_be_read_is_unavailable() -> None:
         await call.answer
 
 
+def joining() -> list[Script]:
+    return [
+        Script(name, (name, f"{name} 2"), (f"of {name}",), lambda reply: reply * 2)
+        for name in ("redeem", "since", "enter")
+    ]
+
+
+async def test_what_a_join_asks_is_one_call() -> None:
+    redeem, since, enter = joining()
+    before = publish(b"c", b"1")
+    (_, command) = commands([before, redeem, since, enter], "s", ())
+    assert (command.script, command.keys, command.arguments) == (
+        "join",
+        ["since", "since 2", "enter", "redeem", "redeem 2"],
+        ["of since", "of enter"],
+    )
+    command.resolve([1, 2, 3])
+    assert [await one.answer for one in (since, enter, redeem)] == [2, 4, 6]
+
+
+async def test_a_join_that_asks_less_is_one_call_if_it_reads_and_enters() -> None:
+    redeem, since, enter = joining()
+    (command,) = commands([since, enter], "s", ())
+    assert command.keys == ["since", "since 2", "enter"]
+    command.fail(BrokerUnavailable())
+    for one in (since, enter):
+        with pytest.raises(BrokerUnavailable):
+            await one.answer
+    for batch in ([redeem, enter], [redeem, since], [enter, since]):
+        assert [one.script for one in commands(batch, "s", ())] == [one.name for one in batch]
+
+
 def test_who_fails_at_an_answer_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:
     def fails(_error: Exception | None) -> None:
         raise ZeroDivisionError

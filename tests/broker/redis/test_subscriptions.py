@@ -64,6 +64,29 @@ def test_a_room_whose_reader_asks_for_the_top_is_ready_when_it_is_acknowledged()
     assert list(inbox.doubtful) == [subscription.channel]
 
 
+def test_of_a_room_without_history_no_top_is_looked_up_until_it_has_one() -> None:
+    inbox, delivered, _ = made()
+    subscription, _ = inbox.want(ROOM, is_numbered=False)
+    inbox.asked((subscription.channel,))
+    inbox.acknowledged(subscription.channel)
+    assert (is_done(subscription), inbox.doubtful) == (True, {})
+    inbox.message(subscription.channel, envelope("", 0, b"1"))
+    assert [pub.position for pub in delivered] == [None]
+    inbox.forget_positions(ROOM.channel)
+    inbox.connect(numbers_go_on=True)
+    inbox.asked((subscription.channel,))
+    inbox.acknowledged(subscription.channel)
+    assert list(inbox.doubtful) == [subscription.channel]
+
+
+def test_a_room_that_one_member_knows_to_have_a_history_has_one() -> None:
+    inbox, _, _ = made()
+    subscription, _ = inbox.want(ROOM, is_numbered=False)
+    inbox.want(ROOM)
+    inbox.want(ROOM, is_numbered=False)
+    assert subscription.keeps
+
+
 def test_a_room_is_ready_when_its_top_is_known() -> None:
     inbox, _, _ = made()
     subscription = subscribed(inbox)
