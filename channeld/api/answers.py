@@ -168,7 +168,9 @@ HEALTH: Final = _object(
         "status": _TEXT,
         "shards": {"type": "object", "additionalProperties": {"enum": ["up", "away"]}},
         "other_plans": {"type": "object", "additionalProperties": _list(_TEXT)},
+        "other_versions": _list(_TEXT),
     },
     "shards",
     "other_plans",
+    "other_versions",
 )

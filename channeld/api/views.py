@@ -161,14 +161,20 @@ async def ready(control: Control, _ask: ApiRequest) -> Json:
     if not control.is_broker_up():
         raise Problem(503, "the broker is unreachable", headers={"retry-after": "1"})
     shards: Json = {name: "up" if is_up else "away" for name, is_up in control.shards().items()}
-    others: Json = {node: list(some) for node, some in control.cluster.plans.differing.items()}
-    more = {name: found for name, found in (("shards", shards), ("other_plans", others)) if found}
-    return {"status": "ready", **more}
+    plans = control.cluster.plans
+    others: Json = {node: list(some) for node, some in plans.differing.items()}
+    versions: Json = [*sorted(plans.versions)]
+    told = {"shards": shards, "other_plans": others, "other_versions": versions}
+    return {"status": "ready", **{name: found for name, found in told.items() if found}}
 
 
 async def metrics(control: Control, _ask: ApiRequest) -> Response:
     """Metrics for Prometheus."""
     samples = await control.cluster.samples()
-    others = Sample("channeld_nodes_with_another_plan", len(control.cluster.plans.differing))
-    text = exposition([*samples, *control.samples(), others])
+    plans = control.cluster.plans
+    others = (
+        Sample("channeld_nodes_with_another_plan", len(plans.differing)),
+        Sample("channeld_other_versions", len(plans.versions)),
+    )
+    text = exposition([*samples, *control.samples(), *others])
     return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})

@@ -334,6 +334,7 @@ class Networked(Broker, Protocol):
     The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history no longer has
     them. `on_presence_lost(topic, user, version)`: a user's last connection was on a node that died. `on_presence_back(topic,
     user, info, version)`: a user was counted out while this node was cut off, but is here. `on_health(healthy, reason)`.
+    `on_versions(own, others)`: of which version this node is, and of which others those are that use the same prefix.
     `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings. `when_turn_ends(call)`:
     what is asked of the broker within a turn may be sent together at its end.
     """
@@ -342,6 +343,7 @@ class Networked(Broker, Protocol):
     on_presence_lost: Callable[[Topic, str, Position], None]
     on_presence_back: Callable[[Topic, str, Mapping[str, Json], Position], None]
     on_health: Callable[[bool, str], None]
+    on_versions: Callable[[str, frozenset[str]], None]
     begin_turn: Callable[[], None]
     end_turn: Callable[[], None]
     when_turn_ends: Callable[[Callable[[], None]], None]

@@ -2,7 +2,8 @@
 
 Nodes send the digest of their plan with each `here`. If it differs, they are asked for a row per channel, to find out
 which channels differ. As long as they do, a room's history is, on all nodes, the largest that any of them asks for: none trims what
-another keeps, or publishes without a number where others count.
+another keeps, or publishes without a number where others count. Nodes of other versions of channeld may not understand any of this;
+the broker says which there are.
 """
 
 import hashlib
@@ -49,6 +50,7 @@ class OtherPlans:
 
     Attributes:
         differing: for each node with another plan, the channels that differ.
+        versions: of the other nodes, without this one's.
         on_change: gets what is kept elsewhere, by kind of topic and channel, whenever that changes.
     """
 
@@ -61,6 +63,7 @@ class OtherPlans:
         self._heard: dict[str, str] = {}
         self._others: dict[str, dict[str, _Row]] = {}
         self.differing: Mapping[str, tuple[str, ...]] = {}
+        self.versions: frozenset[str] = frozenset()
         self.on_change: Callable[[Mapping[tuple[str, str], KeptElsewhere]], None] = lambda _kept: (
             None
         )
@@ -88,6 +91,16 @@ class OtherPlans:
             self._heard[node] = digest
             self._others.pop(node, None)
             self.compare()
+
+    def hear_versions(self, own: str, others: frozenset[str]) -> None:
+        """Note of which other versions nodes are, and report a change."""
+        if others == self.versions:
+            return
+        self.versions = others
+        if others:
+            log("versions_differ", own=own, others=sorted(others)[:MOST_TOLD])
+        else:
+            log("versions_agree")
 
     @property
     def is_in_doubt(self) -> bool:

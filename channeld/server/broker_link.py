@@ -78,6 +78,7 @@ class BrokerLink:
             self._networked.on_presence_lost = engine.on_presence_lost
             self._networked.on_presence_back = engine.on_presence_back
             self._networked.on_health = partial(self._on_health, engine.hub, cluster)
+            self._networked.on_versions = cluster.plans.hear_versions
             self._networked.begin_turn = engine.hub.begin_turn
             self._networked.end_turn = engine.hub.end_turn
             self._networked.when_turn_ends = engine.hub.when_turn_ends

@@ -187,6 +187,12 @@ EVENTS: Final[Mapping[str, LogEvent]] = {
     "plans_differ": LogEvent(
         "warning", ("nodes", "channels"), "These nodes declare these channels differently."
     ),
+    "versions_differ": LogEvent(
+        "error",
+        ("own", "others"),
+        "Nodes of other versions of channeld use the same prefix, and do each other harm.",
+    ),
+    "versions_agree": LogEvent("info", (), "All nodes of the prefix are of one version again."),
     "plans_agree": LogEvent("info", (), "All nodes serve the same channels again."),
     "log_level_changed": LogEvent(
         "info",

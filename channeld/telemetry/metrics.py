@@ -64,6 +64,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_nodes_with_another_plan": Metric(
         "gauge", (), "Other nodes whose channels are declared differently from this one's."
     ),
+    "channeld_other_versions": Metric(
+        "gauge", (), "Other versions of channeld that nodes of the same prefix are of: 0 is right."
+    ),
     "channeld_history_bytes": Metric(
         "gauge",
         (),

@@ -177,6 +177,16 @@ async def test_nodes_with_other_plans_are_told_by_readiness_and_metrics(api: Sta
         assert "channeld_nodes_with_another_plan 1.0" in (await it.http.get("/metrics")).text
 
 
+async def test_other_versions_are_told_by_readiness_and_metrics(api: Start) -> None:
+    async with api() as it:
+        assert "channeld_other_versions 0.0" in (await it.http.get("/metrics")).text
+        it.control.cluster.plans.versions = frozenset({"2", "1"})
+        ready = (await it.http.get("/health/ready")).json()
+        assert ready == {"status": "ready", "other_versions": ["1", "2"]}
+        assert compiled(answers.HEALTH).explain(ready) == []
+        assert "channeld_other_versions 2.0" in (await it.http.get("/metrics")).text
+
+
 async def test_health(api: Start) -> None:
     away: set[str] = set()
     shards: dict[str, bool] = {}

@@ -522,7 +522,7 @@ async def test_verbs_of_a_sync_hook_keep_their_order_though_the_broker_is_slow(
         await ann.received()
         subscribe = a.end.subscribe
 
-        async def later(topic: Topic) -> None:
+        async def later(topic: Topic, *, is_numbered: bool) -> None:
             await trio.sleep(1)
             subscribe(topic)
 

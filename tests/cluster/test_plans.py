@@ -70,6 +70,21 @@ def test_what_differs_is_named_and_said_once(
     ]
 
 
+def test_versions_of_other_nodes_are_told_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = plan(tmp_path)
+    plans = OtherPlans(lambda: own)
+    for others in ((), ("2", "1"), ("1", "2"), (), ()):
+        plans.hear_versions("3", frozenset(others))
+        assert plans.versions == set(others)
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line.get("own"), line.get("others")) for line in told] == [
+        ("versions_differ", "3", ["1", "2"]),
+        ("versions_agree", None, None),
+    ]
+
+
 def test_secrets_are_no_part_of_the_digest(tmp_path: Path) -> None:
     own = plan(tmp_path)
     file = tmp_path / "one.yaml"

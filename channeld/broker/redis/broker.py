@@ -92,6 +92,7 @@ class RedisBroker(SingleCalls):
             lambda *_back: None
         )
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
+        self.on_versions: Callable[[str, frozenset[str]], None] = lambda _own, _others: None
         self.begin_turn: Callable[[], None] = lambda: None
         self.end_turn: Callable[[], None] = lambda: None
         self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
@@ -112,7 +113,8 @@ class RedisBroker(SingleCalls):
         lost = lambda *lost: self.on_presence_lost(*lost)  # noqa: E731, PLW0108
         back = lambda *back: self.on_presence_back(*back)  # noqa: E731, PLW0108
         self._inbox = Inbox(self._names, deliver, gap, self._read_roster, self._node)
-        self._leases = Leases(self._names, Entries(self._names), lost, back, spread)
+        versions = lambda *versions: self.on_versions(*versions)  # noqa: E731, PLW0108
+        self._leases = Leases(self._names, Entries(self._names), lost, back, versions, spread)
         self._entries = self._leases.entries
         self._numbered: dict[str, bool] = {}
         self._healthy = False

@@ -22,6 +22,7 @@ from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Argument, Reply, Script
+from channeld.broker.redis.scripts import VERSION
 from channeld.broker.redis.session import Session
 from channeld.protocol.frames import Json, encode
 
@@ -129,6 +130,7 @@ class Leases:
     entries: Entries
     on_lost: Callable[[Topic, str, Position], None]
     on_back: Callable[[Topic, str, Mapping[str, Json], Position], None]
+    on_versions: Callable[[str, frozenset[str]], None]
     _spread: Spread = ALONE
     _run_id: str = attrs.field(default="", init=False)
     # Whether the session before this one was with the same run of the server, so that its numbers go on.
@@ -142,9 +144,12 @@ class Leases:
     async def _agreed(self, session: Session, before: str) -> str:
         spread = self._spread
         arguments = (self.entries.lease, round(LEASE * 1000), before, spread.text)
-        more = (secrets.token_hex(6), int(spread.is_fixed))
+        more = (secrets.token_hex(6), int(spread.is_fixed), VERSION)
         keys = (self._names.base, self._names.state)
-        agrees, stored = await session.call("vouch", keys, (*arguments, *more))
+        agrees, stored, *others = await session.call("vouch", keys, (*arguments, *more))
+        if agrees:
+            found = frozenset(version.decode("utf-8", "replace") for version in others)
+            self.on_versions(VERSION, found)
         return "" if agrees else spread.refusal(stored.decode())
 
     async def arrive(self, session: Session) -> None:
@@ -202,7 +207,7 @@ class Leases:
                     for some in _chunks(packed)
                 ]
             )
-        await session.call("depart", (self._names.base,), (self.entries.lease,))
+        await session.call("depart", (self._names.base,), (self.entries.lease, VERSION))
 
     async def _tell(self, session: Session, told: dict[_Key, bool], *, back: bool) -> None:
         while some := list(islice(self.entries.differences(told), _AT_ONCE)):

@@ -265,8 +265,9 @@ return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leas
 
 # How the prefix is spread, which nodes that are there have to agree on (`layout.py`). Where another layout was in force a topic
 # may have been elsewhere meanwhile: the `gen` gets another beginning, and histories from before are not found again.
-# KEYS: base, state. ARGV: lease, its length, the lease before or '', how it is spread, twelve letters, whether that is fixed.
-# Returns whether it is agreed to, and what is remembered.
+# Nodes of other versions are only told of, whatever they may do to what is stored.
+# KEYS: base, state. ARGV: lease, its length, the lease before or '', how it is spread, twelve letters, whether that is fixed, the version
+# that the node is of. Returns whether it is agreed to, what is remembered, and which other versions nodes are of.
 _VOUCH = (
     NOW
     + """
@@ -281,7 +282,15 @@ if (known or '') ~= ARGV[4] then
 end
 redis.call('ZADD', nodes, now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', nodes, 86400000)
-return {1, ARGV[4]}
+local versions, out, told = KEYS[1] .. ':versions', {1, ARGV[4]}, {[ARGV[7]] = true}
+redis.call('ZREMRANGEBYSCORE', versions, '-inf', now)
+redis.call('ZADD', versions, now + ARGV[2], ARGV[1] .. ARGV[7])
+redis.call('PEXPIRE', versions, 86400000)
+for _, node in ipairs(redis.call('ZRANGE', versions, 0, -1)) do
+  local version = string.sub(node, #ARGV[1] + 1)
+  if not told[version] then out[#out + 1], told[version] = version, true end
+end
+return out
 """
 )
 
@@ -298,9 +307,10 @@ return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[5])
 """
 )
 
-# KEYS: base. ARGV: lease. Whatever it still holds is reaped by the others at once.
+# KEYS: base. ARGV: lease, version. Whatever it still holds is reaped by the others at once.
 _DEPART = """
 redis.call('ZREM', KEYS[1] .. ':nodes', ARGV[1])
+redis.call('ZREM', KEYS[1] .. ':versions', ARGV[1] .. ARGV[2])
 redis.call('ZADD', KEYS[1] .. ':leases', 'XX', 0, ARGV[1])
 if redis.call('EXISTS', KEYS[1] .. ':n:' .. ARGV[1]) == 0 then redis.call('ZREM', KEYS[1] .. ':leases', ARGV[1]) end
 return 0

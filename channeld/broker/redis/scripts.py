@@ -14,6 +14,10 @@ found under its earlier epoch; an offset beyond its end names a lost frame, not 
 Times are the server's. The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot, see `dialect.py`).
 """
 
+import hashlib
+from typing import Final
+
+from channeld import __version__
 from channeld.broker.redis.newest import CLEAR, CONFLATE, MIXED, PLACE
 from channeld.broker.redis.presence import NOW, PRESENCE
 
@@ -415,3 +419,8 @@ SCRIPTS = {
     "join": _JOIN,
     **PRESENCE,
 }
+
+VERSION: Final = (
+    f"{__version__}+{hashlib.sha256(''.join(SCRIPTS.values()).encode()).hexdigest()[:8]}"
+)
+"""What nodes of one prefix have to have in common: the release, and what it does inside Redis."""

@@ -88,6 +88,7 @@ class ShardedBroker:
         self.on_presence_lost: Callable[[Topic, str, Position], None] = lambda *_lost: None
         self.on_presence_back: Callable[[Topic, str, Info, Position], None] = lambda *_back: None
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
+        self.on_versions: Callable[[str, frozenset[str]], None] = lambda _own, _others: None
         self.begin_turn: Callable[[], None] = lambda: None
         self.end_turn: Callable[[], None] = lambda: None
         self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
@@ -108,6 +109,7 @@ class ShardedBroker:
         )
         self._heard: OrderedDict[bytes, None] = OrderedDict()
         self._away: dict[int, float] = {}  # since when
+        self._versions: dict[int, frozenset[str]] = {}
         self._said = False
         self._is_admitted = True
         self._guard_answered = trio.Event()
@@ -343,6 +345,10 @@ class ShardedBroker:
             self._heard.popitem(last=False)
         return False
 
+    def _tell_versions(self, number: int, own: str, others: frozenset[str]) -> None:
+        self._versions[number] = others
+        self.on_versions(own, frozenset().union(*self._versions.values()))
+
     def _tell_health(self, number: int, healthy: bool, reason: str) -> None:
         name = self._names[number]
         if not healthy:
@@ -418,6 +424,7 @@ class ShardedBroker:
             shard.on_gap, shard.on_health = self.on_gap, partial(self._tell_health, number)
             shard.on_presence_lost = self.on_presence_lost
             shard.on_presence_back = self.on_presence_back
+            shard.on_versions = partial(self._tell_versions, number)
             shard.begin_turn, shard.end_turn = self.begin_turn, self.end_turn
             shard.when_turn_ends = self.when_turn_ends
             shard.on_admission = self._admit

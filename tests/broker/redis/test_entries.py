@@ -16,6 +16,7 @@ from channeld.broker.broker import (
 from channeld.broker.redis import entries, roster
 from channeld.broker.redis.encoding import Names
 from channeld.broker.redis.entries import Entries, read_last
+from channeld.broker.redis.scripts import VERSION
 from channeld.hub.shown import Shown
 from tests.broker.conftest import Server, settle, turnout
 
@@ -56,6 +57,36 @@ def test_what_json_cannot_say_is_not_recorded(user: str, info: Any) -> None:
     with pytest.raises(TypeError):
         entries.enter(ROOM, user, "c1", info)
     assert len(entries) == 0
+
+
+async def test_nodes_of_another_version_are_told_of_until_they_are_gone(
+    shared_servers: MakeServer,
+    new_node: Any,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, told = shared_servers("valkey"), dict[str, Any]()
+
+    def note(own: str, others: frozenset[str]) -> None:
+        seen = told.setdefault(own, [])
+        if seen[-1:] != [others]:
+            seen.append(others)
+
+    one = new_node(server.url)
+    one.broker.on_versions = note
+    await one.start(nursery)
+    monkeypatch.setattr(entries, "VERSION", "another")
+    two = new_node(server.url, one.prefix)
+    two.broker.on_versions = note
+    await nursery.start(two.broker.run)
+    assert told == {VERSION: [frozenset()], "another": [frozenset({VERSION})]}
+    monkeypatch.setattr(entries, "VERSION", VERSION)
+    await one.until(lambda: told[VERSION][-1] == frozenset({"another"}))
+    # What a node that is gone has left there runs out.
+    await server.command("DEL", f"{one.prefix}:versions")
+    await one.until(lambda: told[VERSION][-1] == frozenset())
+    for node in (two, one):
+        await node.broker.aclose()
 
 
 def test_redis_is_told_what_differs() -> None:
