@@ -209,21 +209,23 @@ class RedisBroker(SingleCalls):
         keep: History,
         replay: int = 0,
         hidden: int = 0,
+        floor: int = 0,
     ) -> Answer[Page]:
         self._inbox.is_asked(topic)
 
         def read(reply: Reply) -> Page:
-            *said, has_more, replayed = reply
+            *said, has_more, replayed, floor = reply
             page = _read_page(said, replayed=replayed)
             self._inbox.starts(topic, page.top)
             if not has_more:
                 return page
             # A replay's pages leave out what it does not show, up to its top: what came later is not part of it.
             shown_from = page.top.offset if replayed else hidden
-            rest = partial(self._since, topic, page.frames[-1].position, keep, 0, shown_from)
+            last = page.frames[-1].position
+            rest = partial(self._since, topic, last, keep, 0, shown_from, floor)
             return attrs.evolve(page, rest=rest)
 
-        where = (*place(position), PAGE_BYTES, PAGE_FRAMES, replay, hidden)
+        where = (*place(position), PAGE_BYTES, PAGE_FRAMES, replay, hidden, floor)
         return self._ask("since", topic, keep, where, read)
 
     def before(

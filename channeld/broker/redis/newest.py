@@ -1,10 +1,10 @@
 """The newest frame of each key inside Redis, as fragments of Lua: a history that is *mixed*, and a publication with its place.
 
 A history is mixed from its first publication with a `Placing` on. Then frames in a row say their offset themselves: in the
-list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), payload. Next to it are `h:k` (key to stamp, digest of the owner,
+list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), how many `r` there were up to it, payload. Next to it are `h:k` (key to stamp, digest of the owner,
 payload), `h:y` (keys by offset), `h:w` (digest of the owner and key, in order) and `h:c:…` (a slot in which frames wait). The
-meta has `x`, the marks: the floor (the last offset of what is gone for its age or the size), and the latest offset in the row,
-and of a key (when either has expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not
+meta has `x`, the marks: the floor (the last offset of what is gone for its age or the size), the latest offset in the row, how many `r` there
+were, and the latest offset of a key (when either has expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not
 raise the floor. What knows of all this is made in `keyed()`, so that a plain history does not pay for it.
 """
 
@@ -73,8 +73,13 @@ local function is_shown(kept)
   return string.sub(kept, 30, 30) == 'r'
 end
 
-local function record(offset, is_shown)
-  return string.format('%016.0f', offset) .. (is_shown and 'r' or 'h')
+local function count_of(kept)
+  return tonumber(string.sub(kept, 31, 46))
+end
+
+local function record(offset, is_shown, marks)
+  if is_shown then marks.shown = marks.shown + 1 end
+  return string.format('%016.0f%s%016.0f', offset, is_shown and 'r' or 'h', marks.shown)
 end
 
 local function lapse(list, marks)
@@ -106,7 +111,7 @@ local function settle(list, size, ttl, marks)
 end
 
 local function note(meta, marks)
-  redis.call('HSET', meta, 'x', string.format('%.0f %.0f %.0f', marks.floor, marks.row, marks.key))
+  redis.call('HSET', meta, 'x', string.format('%.0f %.0f %.0f %.0f', marks.floor, marks.row, marks.shown, marks.key))
 end
 
 local function mark(list, meta, size, ttl, marks)
@@ -114,27 +119,50 @@ local function mark(list, meta, size, ttl, marks)
   note(meta, marks)
 end
 
-local function latest(list, most)
-  local found, at = {}, redis.call('LLEN', list) - 1
-  while at >= 0 and #found < most do
-    local kept = redis.call('LINDEX', list, at)
-    if is_shown(kept) then found[#found + 1] = offset_of(kept) end
-    at = at - 1
+-- The first place in a row from `low` on, before `high`, whose frame `holds`, as do those behind it; `high` without one.
+local function search(list, low, high, holds)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if holds(redis.call('LINDEX', list, middle)) then high = middle else low = middle + 1 end
   end
-  local keys = redis.call('ZREVRANGE', list .. ':y', 0, most - 1, 'WITHSCORES')
-  for i = 2, #keys, 2 do found[#found + 1] = tonumber(keys[i]) end
-  table.sort(found, function(one, other) return one > other end)
-  local count = math.min(most, #found)
-  return count, count > 0 and found[count] - 1 or math.huge
+  return low
+end
+
+-- The same behind `low`, in doubled steps: it is near, or there is much to leave out.
+local function skip(list, low, high, holds)
+  local far = 1
+  while low + far < high and not holds(redis.call('LINDEX', list, low + far)) do low, far = low + far, 2 * far end
+  return search(list, low + 1, math.min(low + far, high), holds)
+end
+
+local function latest(list, most)
+  local length, keys, total, rows = redis.call('LLEN', list), redis.call('ZCARD', list .. ':y'), 0, 0
+  if length > 0 then
+    local first = redis.call('LINDEX', list, 0)
+    total = count_of(redis.call('LINDEX', list, -1))
+    rows = total - count_of(first) + (is_shown(first) and 1 or 0)
+  end
+  if rows + keys <= most then return rows + keys, 0 end
+  local function row(number)
+    local at = search(list, 0, length, function(kept) return count_of(kept) > total - number end)
+    return offset_of(redis.call('LINDEX', list, at))
+  end
+  local function key(number)
+    return tonumber(redis.call('ZREVRANGE', list .. ':y', number - 1, number - 1, 'WITHSCORES')[2] or 0)
+  end
+  -- How many of them are in the row: one more would be older than a key that is left out.
+  local low, high = math.max(0, most - keys), math.min(most, rows)
+  while low < high do
+    local middle = math.ceil((low + high) / 2)
+    if row(middle) > key(most - middle + 1) then low = middle else high = middle - 1 end
+  end
+  return most, math.min(low > 0 and row(low) or math.huge, low < most and key(most - low) or math.huge) - 1
 end
 
 -- Those up to `hidden` only if a replay shows them.
 local function collect(list, from, step, most, hidden)
-  local low, high, bound = 0, redis.call('LLEN', list), step > 0 and from or from - 1
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if offset_of(redis.call('LINDEX', list, middle)) > bound then high = middle else low = middle + 1 end
-  end
+  local length, bound = redis.call('LLEN', list), step > 0 and from or from - 1
+  local low = search(list, 0, length, function(kept) return offset_of(kept) > bound end)
   local verb, last = 'ZRANGEBYSCORE', '+inf'
   if step < 0 then low, verb, last = low - 1, 'ZREVRANGEBYSCORE', '-inf' end
   local keys = redis.call(verb, list .. ':y', '(' .. from, last, 'WITHSCORES', 'LIMIT', 0, most + 1)
@@ -143,8 +171,12 @@ local function collect(list, from, step, most, hidden)
   while (row or keys[at]) and #frames < most and left > 0 do
     local offset, key, frame = row and offset_of(row) or far, tonumber(keys[at + 1] or far), nil
     if offset * step < key * step then
-      if offset > hidden or is_shown(row) then frame = string.sub(row, 1, 13) .. string.sub(row, 31) end
-      low = low + step
+      if offset > hidden or is_shown(row) then
+        frame, low = string.sub(row, 1, 13) .. string.sub(row, 47), low + step
+      else
+        local count = count_of(row)
+        low = skip(list, low, length, function(kept) return count_of(kept) > count or offset_of(kept) > hidden end)
+      end
       row = low >= 0 and redis.call('LINDEX', list, low)
     else
       local kept = redis.call('HGET', list .. ':k', keys[at])
@@ -179,13 +211,14 @@ for i = 14, 13 + ARGV[13] do cleared[#cleared + 1] = ARGV[i] end
 
 local function mix(top)
   local kept, left = redis.call('LRANGE', list, 0, -1), redis.call('PTTL', list)
+  local marks = {floor = top - #kept, row = top, shown = 0, key = 0}
   redis.call('DEL', list)
   for i, frame in ipairs(kept) do
-    local placed = string.sub(frame, 1, 13) .. record(top - #kept + i, true) .. string.sub(frame, 14)
+    local placed = string.sub(frame, 1, 13) .. record(top - #kept + i, true, marks) .. string.sub(frame, 14)
     redis.call('RPUSH', list, placed)
   end
   if left > 0 then redis.call('PEXPIRE', list, left) end
-  return {floor = top - #kept, row = top, key = 0}
+  return marks
 end
 
 local function outlive(name, life)
@@ -211,7 +244,7 @@ local function keep(payload, owner)
   end
   if #cleared > 0 and redis.call('EXISTS', list .. ':y') == 0 then marks.key = 0 end
   if key == '' then
-    redis.call('RPUSH', list, stamp .. record(offset, ARGV[10] == '1') .. payload)
+    redis.call('RPUSH', list, stamp .. record(offset, ARGV[10] == '1', marks) .. payload)
     redis.call('PEXPIRE', list, ttl)
     marks.row = offset
   else
@@ -299,7 +332,7 @@ if not epoch then return 0 end
 if #ARGV == 0 then
   count = redis.call('LLEN', list) + redis.call('ZCARD', list .. ':y')
   forget_all(list)
-  if marks and count > 0 then keyed().note(meta, {floor = top, row = 0, key = 0}) end
+  if marks and count > 0 then keyed().note(meta, {floor = top, row = 0, shown = marks.shown, key = 0}) end
   return count
 end
 if not marks then return 0 end

@@ -37,16 +37,13 @@ end
 local function find(meta, mark)
   local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x', 'k')
   if not m[1] then return end
-  local is_lost = string.sub(m[4] or '', 1, -13) ~= cut or m[6] ~= redis.call('GET', mark)
+  local floor, row, shown, key = string.match(m[5] or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+)$')
+  local is_lost = string.sub(m[4] or '', 1, -13) ~= cut or m[6] ~= redis.call('GET', mark) or not floor
   if is_lost and not string.find(meta, ':m:node:', 1, true) then
     redis.call('DEL', meta)
     return
   end
-  local marks = m[5]
-  if marks then
-    local floor, row, key = string.match(marks, '^(%d+) (%d+) (%d+)$')
-    marks = {floor = tonumber(floor), row = tonumber(row), key = tonumber(key)}
-  end
+  local marks = m[5] and {floor = tonumber(floor), row = tonumber(row), shown = tonumber(shown), key = tonumber(key)}
   return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks
 end
 """
@@ -189,7 +186,7 @@ local function keep(list, meta, mark, size, ttl, first, count)
   if not epoch then return nil, top end
   local stamp, of_keys = string.format('%013.0f', now), marks and keyed()
   for i = 1, count do
-    redis.call('RPUSH', list, stamp .. (marks and of_keys.record(top + i, true) or '') .. ARGV[first + 2 * i - 1])
+    redis.call('RPUSH', list, stamp .. (marks and of_keys.record(top + i, true, marks) or '') .. ARGV[first + 2 * i - 1])
   end
   if marks then
     marks.row = top + count
@@ -294,24 +291,24 @@ return (ends and tonumber(ends) > now) and 1 or 0
 )
 
 # KEYS: state, list, meta, mark. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset, bytes and number
-# of frames that a reply has room for, how many frames to replay where nothing is known or something was missed, and up to which offset
-# frames are left out that a replay does not show. Returns epoch, top, whether nothing is missing, the frames, the epochs before, the
-# first frame's offset or a list of all, whether there are more, and how many frames the replay has.
+# of frames that a reply has room for, how many frames to replay where nothing is known or something was missed, up to which offset
+# frames are left out that a replay does not show, and which floor is known: keys may be older than it. Returns epoch, top, whether nothing is missing, the frames, the epochs before, the
+# first frame's offset or a list of all, whether there are more, how many frames the replay has, and the floor.
 _SINCE = (
     _OPEN
     + """
 local list, known, offset, replay, hidden = KEYS[2], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local epoch, top, before, marks = open(list, KEYS[3], KEYS[4], ARGV[1], ARGV[4])
-if known == '' and replay == 0 or known == epoch and offset == top then return {epoch, top, 1, {}, before, 0, 0, 0} end
+if known == '' and replay == 0 or known == epoch and offset == top then return {epoch, top, 1, {}, before, 0, 0, 0, 0} end
 """
     + _READ
     + """
 left = tonumber(ARGV[7])
 local floor = floor_of(list, tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
 local given, count = known ~= '' and last_of(known, epoch, top, before), 0
-local is_served = given and offset <= given and offset >= floor
+local is_served = given and offset <= given and (offset >= floor or tonumber(ARGV[11]) >= floor)
 if not is_served then
-  if replay == 0 then return {epoch, top, 0, {}, before, 0, 0, 0} end
+  if replay == 0 then return {epoch, top, 0, {}, before, 0, 0, 0, 0} end
   hidden = top
   if marks then
     count, offset = keyed().latest(list, replay)
@@ -321,7 +318,7 @@ if not is_served then
   end
 end
 local frames, at, has_more = after(list, floor, top, offset, marks, tonumber(ARGV[8]), hidden)
-return {epoch, top, (is_served or known == '') and 1 or 0, frames, before, at, has_more, count}
+return {epoch, top, (is_served or known == '') and 1 or 0, frames, before, at, has_more, count, floor}
 """
 )
 
@@ -391,7 +388,7 @@ _JOIN = (
     + _REDEEM
     + """
 end
-local out = {since(KEYS, ARGV), enter({KEYS[5], KEYS[1]}, {unpack(ARGV, 11)})}
+local out = {since(KEYS, ARGV), enter({KEYS[5], KEYS[1]}, {unpack(ARGV, 12)})}
 if KEYS[6] then out[3] = redeem({KEYS[6]}) end
 return out
 """

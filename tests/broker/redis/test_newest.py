@@ -1,3 +1,5 @@
+import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import Conflated, Placing, PublishOptions
 from channeld.broker.redis import broker, outlet
+from channeld.broker.stream import Stream
 
 ROOM = Topic("room", "board", "b")
 KEEP = History(size=5, ttl=60.0)
@@ -32,6 +35,57 @@ async def test_a_plain_history_becomes_a_mixed_one(
     assert await pages(node, positions[0]) == (False, [])
     await node.broker.publish(ROOM, b"7", PublishOptions(KEEP))
     assert await pages(node, positions[4]) == (True, [b"5", b"6", b"a", b"7"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_replay_is_what_the_memory_broker_replays(
+    seed: int, shared_servers: MakeServer, one_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "PAGE_FRAMES", 3)
+    node, chance = await one_node(shared_servers("valkey").url), random.Random(seed)
+    keep = History(size=chance.choice([8, 40]), ttl=60.0)
+    stream = Stream("e")
+    for number in range(120):
+        kind = chance.choices(
+            ["plain", "hidden", "keyed", "clears"], [2, chance.choice([1, 9]), 2, 1]
+        )
+        key = f"k{chance.randrange(chance.choice([3, 50]))}"
+        placing = {
+            "plain": None,
+            "hidden": Placing(is_replayed=False),
+            "keyed": Placing(key=key),
+            "clears": Placing(clears=(key,)),
+        }[kind[0]]
+        stream.append(b"%d" % number, keep, 0.0, placing)
+        await node.broker.publish(ROOM, b"%d" % number, PublishOptions(keep, placing=placing))
+        if number % 10:
+            continue
+        for replay in (1, 2, 3, 5, 7, keep.size):
+            page, found = await node.broker.since(ROOM, None, keep, replay), list[bytes]()
+            count = page.replayed
+            while page is not None:
+                found += [kept.payload for kept in page.frames]
+                page = page.rest and await page.rest()
+            wanted = [kept.payload for kept in stream.since(None, keep, 0.0, replay).frames]
+            assert (found, count) == (wanted, len(wanted))
+
+
+async def test_frames_that_are_not_replayed_do_not_make_a_replay_longer(
+    make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server("valkey")
+    node, keep = await one_node(server.url), History(size=5000, ttl=60.0)
+    hidden = PublishOptions(keep, placing=Placing(is_replayed=False))
+    for payload, options in ((b"k", PublishOptions(keep, placing=Placing(key="k"))), (b"1", None)):
+        await node.broker.publish(ROOM, payload, options or PublishOptions(keep))
+    for last in [node.broker.publish(ROOM, b"h", hidden) for _ in range(3000)]:
+        await last
+    await server.command("CONFIG", "RESETSTAT")
+    page = await node.broker.since(ROOM, None, keep, 10)
+    assert [kept.payload for kept in page.frames] == [b"k", b"1"]
+    told = re.search(rb"cmdstat_lindex:calls=(\d+)", await server.command("INFO", "commandstats"))
+    assert told is not None
+    assert int(told[1]) < 60
 
 
 @KINDS
