@@ -238,7 +238,8 @@ async def test_a_slots_time_ends(kind: str, shared_servers: MakeServer, two_node
     await offer(one, b"1", short)
     await offer(two, b"2", short)
     with trio.fail_after(60):
-        while await offer(two, b"", short):
+        # A machine that took longer than the slot's time has let it out at once: -1, nothing waits.
+        while await offer(two, b"", short) > 0:
             await trio.testing.wait_all_tasks_blocked(0.005)
     assert (await pages(one))[1] == [b"2"]
 
