@@ -628,7 +628,7 @@ async def test_what_comes_while_a_reload_moves_a_connection_waits_for_its_new_ro
         gate, broker = trio.Event(), site.engine.hub.broker
         at_once = broker.subscribe
 
-        async def subscribe(topic: Any) -> None:
+        async def subscribe(topic: Any, *, is_numbered: bool) -> None:
             await gate.wait()
             at_once(topic)
 

@@ -1,6 +1,7 @@
 """A hub on a broker that answers when it is told to, or not at all; members act in tasks of their own."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import attrs
@@ -42,15 +43,15 @@ class SlowBroker:
 
     def __getattr__(self, verb: str) -> Any:
         call: Callable[..., Any] = getattr(self.core, verb)
-        return (lambda *a: self._ask(verb, call, *a)) if verb in WAITING else call
+        return partial(self._ask, verb, call) if verb in WAITING else call
 
-    def _ask(self, verb: str, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _ask(self, verb: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         self.asked.append(verb)
         if verb != "subscribe" and (self.is_away or verb in self.away_for):
             raise BrokerUnavailable
         if not self.is_slow or verb not in self.slow:
-            return call(*arguments)
-        return self._later(verb, self._door, call(*arguments))
+            return call(*arguments, **options)
+        return self._later(verb, self._door, call(*arguments, **options))
 
     async def _later(self, verb: str, door: trio.Event, answer: Any) -> Any:
         await door.wait()
