@@ -41,6 +41,8 @@ def collector() -> Iterator[None]:
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Runs `channeld run` in a folder of its own; a server that is ready ends by a signal."""
     monkeypatch.chdir(tmp_path)
+    # It would end the process of the tests, a minute after the server has ended.
+    monkeypatch.setattr(module, "end_within", lambda _seconds: None)
 
     def command(yaml: str, *options: str, number: signal.Signals | None = signal.SIGTERM) -> int:
         tmp_path.joinpath("channels.yaml").write_text(yaml)
