@@ -17,7 +17,6 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
     byte is lost, and trio's other tasks run between them.
 7.  New and ending connections get `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a
     complete handshake have an epoll of their own, and a peer's end is handled after the open connections have been read.
-    A connection is read as soon as it is accepted: in a storm its whole request is there, and it never waits in that epoll.
     Without file descriptors the lane stops accepting for a second, and says so once.
 8.  When more sockets are ready than a turn has time for, those of addresses with more than `FEW` connections wait by themselves
     until few of them are ready: each such address has one place among everybody's (`crowds.py`). When its turn has come, they
@@ -258,26 +257,18 @@ class Lane:
         self, sock: socket.socket, address: str, tls: ssl.SSLContext | None = None
     ) -> Connection:
         """Serve a connected socket, with TLS or without; the lane closes it."""
-        driver = self._seat(sock, address, tls)
-        self._read_from(driver)
-        return driver.connection
-
-    def _seat(self, sock: socket.socket, address: str, tls: ssl.SSLContext | None) -> _LaneSocket:
         sock.setblocking(False)
         driver = _LaneSocket(self, sock, address, tls)
         fd = driver.fd
-        if fd >= len(self._sockets):
-            self._sockets += [None] * (fd + 1 - len(self._sockets))
+        self._sockets += [None] * (fd + 1 - len(self._sockets))
         self._sockets[fd] = driver
-        return driver
-
-    def _read_from(self, driver: _LaneSocket) -> None:
         try:
-            driver.watch(driver.mask | _IN)
+            driver.watch(_IN)
         except OSError:
             # Over the kernel's limit of watches per user.
             driver.mask = 0
             driver.connection.broken()
+        return driver.connection
 
     def forget(self, driver: _LaneSocket) -> None:
         """Drop a driver whose socket is about to be closed."""
@@ -450,7 +441,7 @@ class Lane:
 
     def _serve_arrival(self, fd: int, events: int, now: float) -> None:
         if fd in self._listeners:
-            self._accept(*self._listeners[fd], now)
+            self._accept(*self._listeners[fd])
             return
         self._serve(fd, events, now)
         driver = self._of(fd)
@@ -520,10 +511,8 @@ class Lane:
                 self._has_resumed.set()
                 return
 
-    def _accept(
-        self, listener: socket.socket, tls: ssl.SSLContext | None, now: float | None = None
-    ) -> bool:
-        """Accept as many as a turn allows; returns whether there may be more. Within a turn (`now`) they are read from at once."""
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
+        """Accept as many as a turn allows; returns whether there may be more."""
         for _ in range(ACCEPTS_A_TURN):
             try:
                 sock, address = listener.accept()
@@ -535,24 +524,8 @@ class Lane:
             if self.admission.sockets >= self._most and not self.admission.make_room():
                 sock.close()
                 continue
-            driver = self._seat(sock, address[0] if isinstance(address, tuple) else "", tls)
-            if now is not None:
-                self._serve_first(driver, now)
-                if self.admission.fanout.is_over():
-                    break
-            else:
-                self._read_from(driver)
+            self.adopt(sock, address[0] if isinstance(address, tuple) else "", tls)
         return True
-
-    def _serve_first(self, driver: _LaneSocket, now: float) -> None:
-        """Read what came before the connection was accepted, and watch for the rest."""
-        self._serve(driver.fd, _IN, now)
-        state = driver.connection.state
-        if state is State.GONE or (self._departures and self._departures[-1][0] is driver):
-            return
-        if state is not State.HEAD:
-            driver.move(self.epoll)
-        self._read_from(driver)
 
     def _pause_accepting(self, listener: socket.socket) -> None:
         self.arrivals.unregister(listener.fileno())

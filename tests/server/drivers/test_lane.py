@@ -371,7 +371,6 @@ async def test_7_an_accepting_takes_so_many_and_the_others_next(turning: Turning
     turning.lane.listen(listener)
     address = listener.getsockname()
     turning.peers += [socket.create_connection(address) for _ in range(ACCEPTS_A_TURN + 5)]
-    turning.lane.admission.fanout.begin()
     turning.lane._serve_arrival(listener.fileno(), select.EPOLLIN, 0.0)
     assert len(turning.lane.connections) == ACCEPTS_A_TURN
     turning.turn()
@@ -379,47 +378,6 @@ async def test_7_an_accepting_takes_so_many_and_the_others_next(turning: Turning
     for driver in filter(None, turning.lane._sockets):
         assert driver.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     turning.lane.ignore(listener)
-    turning.lane.ignore(listener)
-
-
-@pytest.mark.parametrize(
-    ("data", "opened"),
-    [(b"", 0), (request_bytes()[:40], 0), (request_bytes(), 1), (request_bytes() + frame(b"a"), 1)],
-)
-async def test_7_what_came_before_the_accept_is_read_at_once_and_the_rest_later(
-    turning: Turning, data: bytes, opened: int
-) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    turning.peers.append(listener)
-    turning.lane.listen(listener)
-    client = socket.create_connection(listener.getsockname())
-    turning.peers.append(client)
-    client.sendall(data)
-    turning.turn()
-    assert len(turning.engine.sessions) == opened
-    client.sendall((request_bytes() + frame(b"a"))[len(data) :] + frame(b"b"))
-    turning.turn()
-    assert turning.engine.session.messages == [b"a", b"b"]
-    turning.lane.ignore(listener)
-
-
-async def test_7_accepting_ends_with_the_time_of_new_connections(turning: Turning) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    turning.peers.append(listener)
-    turning.lane.listen(listener)
-
-    def open_slowly(_session: object) -> None:
-        turning.spent += 0.6 * SHARE_S
-
-    turning.engine.on_open = open_slowly
-    for _ in range(5):
-        turning.peers.append(socket.create_connection(listener.getsockname()))
-        turning.peers[-1].sendall(request_bytes())
-    counts = []
-    for _ in range(3):
-        turning.turn()
-        counts.append(len(turning.engine.sessions))
-    assert counts == [2, 4, 5]
     turning.lane.ignore(listener)
 
 
