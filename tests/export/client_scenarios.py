@@ -125,7 +125,7 @@ def falls_back(site: Site, line: Line, start: Start) -> None:
 
 def renews_over_events(site: Site, line: Line, start: Start) -> None:
     """A token that ends is renewed by a POST, and further POSTs bring the new one."""
-    tokens = [token("ann", lifetime=55), token("ann")]
+    tokens = [token("ann", lifetime=29), token("ann")]
     text = f"""
     const tokens = {tokens!r};
     const room = connect("ws://127.0.0.1:{site.port}", "room", {{ room_id: "den" }}, {{
@@ -137,14 +137,14 @@ def renews_over_events(site: Site, line: Line, start: Start) -> None:
     report("acked", await room.send({{ type: "say", text: "still" }}));
     """
     running = start(text)
-    assert running.report("authenticated")["expires"] <= 55
+    assert running.report("authenticated")["expires"] <= 29
     assert running.report("authenticated")["expires"] > 3000
     assert running.report("acked")["type"] == "ack"
 
 
 def renews(site: Site, line: Line, start: Start) -> None:
     """A token that is about to end is renewed on the live connection; the old one's end closes nothing."""
-    tokens = [token("ann", lifetime=55), token("ann")]
+    tokens = [token("ann", lifetime=29), token("ann")]
     text = f"""
     const tokens = {tokens!r};
     const room = connect("ws://127.0.0.1:{site.port}", "room", {{ room_id: "den" }}, {{
@@ -154,7 +154,7 @@ def renews(site: Site, line: Line, start: Start) -> None:
     """
     running = start(text)
     first, second = running.report("authenticated"), running.report("authenticated")
-    assert first["expires"] <= 55
+    assert first["expires"] <= 29
     assert second["expires"] > 3000
     assert second["left"] == 0
 

@@ -172,7 +172,7 @@ def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run_over:
 def test_a_token_is_renewed_before_it_ends(site: Site, run_over: Run, place: str) -> None:
     program = run_over(
         f"""
-        tokens = [{token("ann", lifetime=55)!r}, {token("ann")!r}]
+        tokens = [{token("ann", lifetime=29)!r}, {token("ann")!r}]
         async def fresh():
             return tokens.pop(0)
         options = {{**quick, "token": fresh, "token_in": {place!r}}}
