@@ -229,6 +229,17 @@ async def test_positions_from_before_a_time_without_history_are_good_for_nothing
     assert not quiet.recovered
 
 
+async def test_positions_grow_however_soon_a_history_begins_again(rig: Rig) -> None:
+    last = ""
+    for _ in range(50):
+        [position] = await fill(rig, 1)
+        assert str(position) > last
+        last = str(position)
+        rig.broker.number("lobby", False)
+        await rig.call("publish", ROOM, b"not kept")
+        rig.broker.number("lobby", True)
+
+
 async def test_histories_do_not_mix(rig: Rig) -> None:
     await rig.call("publish", ROOM, b"1", PublishOptions(KEEP))
     await rig.call("publish", OTHER, b"2", PublishOptions(KEEP))

@@ -33,7 +33,7 @@ local function forget_all(list)
   redis.call('DEL', list, list .. ':k', list .. ':y', list .. ':w')
 end
 
--- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
+-- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history; of one that is lost its epoch, sixth.
 local function find(meta, mark)
   local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x', 'k')
   if not m[1] then return end
@@ -41,7 +41,7 @@ local function find(meta, mark)
   local is_lost = string.sub(m[4] or '', 1, -13) ~= cut or m[6] ~= redis.call('GET', mark) or not floor
   if is_lost and not string.find(meta, ':m:node:', 1, true) then
     redis.call('DEL', meta)
-    return
+    return nil, nil, nil, nil, nil, m[1]
   end
   local marks = m[5] and {floor = tonumber(floor), row = tonumber(row), shown = tonumber(shown), key = tonumber(key)}
   return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks
@@ -68,9 +68,9 @@ _OPEN = (
     + _MAKE
     + """
 local function open(list, meta, mark, candidate, lifetime)
-  local epoch, top, before, _, marks = find(meta, mark)
+  local epoch, top, before, _, marks, lost = find(meta, mark)
   if epoch then return epoch, top, before, marks end
-  epoch = name_of(candidate)
+  epoch = name_of(candidate, lost)
   local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0, 'k', marked(mark, candidate))
   if not (type(made) == 'table' and made.err) then
     redis.call('PEXPIRE', meta, lifetime)
@@ -148,10 +148,10 @@ _KEEP = (
     + _TRIM
     + """
 local function number(list, meta, mark, count)
-  local epoch, top, before, is_of_this_run, marks = find(meta, mark)
+  local epoch, top, before, is_of_this_run, marks, lost = find(meta, mark)
   local fresh = not epoch
   if fresh then
-    epoch, top, before = name_of(ARGV[1]), 0, ''
+    epoch, top, before = name_of(ARGV[1], lost), 0, ''
   elseif not is_of_this_run then
     before = string.match(epoch .. '=' .. top .. ';' .. before, '^' .. string.rep('[^;]*;?', 8))
     epoch = name_of(ARGV[1], epoch)
