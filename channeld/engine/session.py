@@ -88,19 +88,9 @@ class Aside:
     """
 
     __slots__ = (
-        "away",
-        "chores",
-        "error_arrival",
-        "flood",
-        "held",
-        "held_state",
-        "origins",
-        "own_arrivals",
-        "refusals",
-        "store",
-        "threads",
-        "told",
-    )
+        "away", "chores", "error_arrival", "flood", "held", "held_state", "origins", "own_arrivals",
+        "refusals", "store", "threads", "told",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.error_arrival = 0.0
@@ -124,33 +114,11 @@ class Session(InRooms):
     """The engine's view of one connection."""
 
     __slots__ = (
-        "_claims",
-        "_params",
-        "address",
-        "aside",
-        "channel",
-        "connect_called",
-        "connection_id",
-        "engine",
-        "expires",
-        "home",
-        "in_flight",
-        "leeway",
-        "message_arrival",
-        "opened_at",
-        "peer",
-        "query",
-        "request",
-        "respond",
-        "room",
-        "state",
-        "timer",
-        "transport",
-        "turns",
-        "type_arrivals",
-        "under_way",
-        "user_id",
-    )
+        "_claims", "_params", "address", "aside", "channel", "connect_called", "connection_id",
+        "engine", "expires", "home", "in_flight", "leeway", "message_arrival", "opened_at", "peer",
+        "query", "request", "respond", "room", "state", "timer", "transport", "turns",
+        "type_arrivals", "under_way", "user_id",
+    )  # fmt: skip
 
     def __init__(self, engine: Surroundings, match: Match, request: Request, peer: Peer) -> None:
         super().__init__()

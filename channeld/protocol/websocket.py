@@ -90,16 +90,8 @@ class Scanner:
     """
 
     __slots__ = (
-        "checked",
-        "close",
-        "largest",
-        "need",
-        "open",
-        "pending",
-        "receiver",
-        "responder",
-        "rest",
-    )
+        "checked", "close", "largest", "need", "open", "pending", "receiver", "responder", "rest",
+    )  # fmt: skip
 
     def __init__(self, receiver: Receives, responder: Responds, largest: int) -> None:
         self.receiver = receiver

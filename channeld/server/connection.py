@@ -44,19 +44,9 @@ class Connection(WatchedOutbox):
     """
 
     __slots__ = (
-        "_close",
-        "_due",
-        "_encode",
-        "_head",
-        "_is_call",
-        "_is_pending",
-        "_kept",
-        "_reader",
-        "_secure",
-        "_session",
-        "_stream",
-        "address",
-    )
+        "_close", "_due", "_encode", "_head", "_is_call", "_is_pending", "_kept", "_reader",
+        "_secure", "_session", "_stream", "address",
+    )  # fmt: skip
 
     def __init__(
         self,

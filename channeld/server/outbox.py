@@ -79,18 +79,9 @@ class Outbox:
     """
 
     __slots__ = (
-        "blocked",
-        "direct",
-        "emptied",
-        "fanout",
-        "limit",
-        "moved",
-        "offset",
-        "out",
-        "parting",
-        "queued",
-        "socket",
-    )
+        "blocked", "direct", "emptied", "fanout", "limit", "moved", "offset", "out", "parting",
+        "queued", "socket",
+    )  # fmt: skip
 
     def __init__(self, fanout: "Fanout", socket: Sends) -> None:
         self.fanout = fanout
@@ -258,20 +249,9 @@ class Fanout:
     """
 
     __slots__ = (
-        "_ahead",
-        "_batch",
-        "_encoded",
-        "_ends",
-        "_is_rest",
-        "_poked",
-        "_tick",
-        "bytes_out",
-        "dirty",
-        "encode",
-        "ended",
-        "in_turn",
-        "recipients",
-    )
+        "_ahead", "_batch", "_encoded", "_ends", "_is_rest", "_poked", "_tick", "bytes_out",
+        "dirty", "encode", "ended", "in_turn", "recipients",
+    )  # fmt: skip
 
     def __init__(
         self, encode: Encode = encode_text, tick: Callable[[], float] = time.perf_counter

@@ -41,18 +41,9 @@ class WatchedOutbox(Outbox):
     """
 
     __slots__ = (
-        "_admission",
-        "_driver",
-        "_ends",
-        "_heard",
-        "_pinged",
-        "_stall",
-        "_taken",
-        "_timer",
-        "_transport",
-        "paused",
-        "state",
-    )
+        "_admission", "_driver", "_ends", "_heard", "_pinged", "_stall", "_taken", "_timer",
+        "_transport", "paused", "state",
+    )  # fmt: skip
 
     def __init__(self, admission: Admission, driver: Driver, socket: Sends) -> None:
         super().__init__(admission.fanout, socket)

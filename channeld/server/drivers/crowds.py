@@ -23,15 +23,8 @@ class Crowd(Generic[Socket]):
     """
 
     __slots__ = (
-        "address",
-        "epoll",
-        "is_asked",
-        "is_calm",
-        "is_readable",
-        "members",
-        "ready",
-        "resumed",
-    )
+        "address", "epoll", "is_asked", "is_calm", "is_readable", "members", "ready", "resumed",
+    )  # fmt: skip
 
     def __init__(self, address: str) -> None:
         self.address = address

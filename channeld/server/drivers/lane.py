@@ -67,13 +67,8 @@ class _LaneSocket:
     """One connection's socket, plain or TLS, and what the epoll watches it for."""
 
     __slots__ = (
-        "_lane",
-        "connection",
-        "epoll",
-        "mask",
-        "socket",
-        "tls",
-    )
+        "_lane", "connection", "epoll", "mask", "socket", "tls",
+    )  # fmt: skip
 
     def __init__(
         self, lane: "Lane", sock: socket.socket, address: str, context: ssl.SSLContext | None

@@ -55,16 +55,9 @@ class TlsSocket:
     """
 
     __slots__ = (
-        "_buffers",
-        "_driver",
-        "_is_shaken",
-        "_object",
-        "_sock",
-        "_without_data",
-        "ended",
-        "is_half_closed",
-        "unsent",
-    )
+        "_buffers", "_driver", "_is_shaken", "_object", "_sock", "_without_data", "ended",
+        "is_half_closed", "unsent",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -109,19 +109,9 @@ class FallbackReader:
     """
 
     __slots__ = (
-        "_before",
-        "_deflate",
-        "_guard",
-        "_largest",
-        "_message",
-        "_paid_at",
-        "_receiver",
-        "_responder",
-        "_wsproto",
-        "close",
-        "open",
-        "pending",
-    )
+        "_before", "_deflate", "_guard", "_largest", "_message", "_paid_at", "_receiver",
+        "_responder", "_wsproto", "close", "open", "pending",
+    )  # fmt: skip
 
     takes_binary = False
 

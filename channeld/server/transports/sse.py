@@ -291,17 +291,9 @@ class EventReader:
     """
 
     __slots__ = (
-        "_has_come_back",
-        "_posted",
-        "_receiver",
-        "_responder",
-        "_stream",
-        "answering",
-        "client",
-        "close",
-        "open",
-        "pending",
-    )
+        "_has_come_back", "_posted", "_receiver", "_responder", "_stream", "answering", "client",
+        "close", "open", "pending",
+    )  # fmt: skip
 
     def __init__(self, receiver: Receives, responder: Responds, stream: EventStream) -> None:
         self._receiver = receiver
