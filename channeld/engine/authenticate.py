@@ -101,13 +101,7 @@ async def verify_message_token(session: Session, token: str) -> Grant | Denied:
 
 def deny(session: Session, reason: str, id: str | int | None = None) -> None:
     """UNAUTHORIZED and 4401; the reason goes to the log only."""
-    log(
-        "auth_refused",
-        connection=session.connection_id,
-        channel=session.channel.name,
-        address=session.address,
-        reason=reason,
-    )
+    log("auth_refused", **session.who, reason=reason)
     session.refuse(ErrorCode.UNAUTHORIZED, "Unauthorized", id)
     session.end(CloseCode.UNAUTHORIZED, "unauthorized")
 
@@ -116,13 +110,7 @@ def turn_away(session: Session, denied: Denied, id: str | int | None = None) -> 
     """As `deny`; UNAVAILABLE and 1013 if it is not the client's fault, so that it reconnects."""
     if denied.is_final:
         return deny(session, denied.reason, id)
-    log(
-        "auth_unavailable",
-        connection=session.connection_id,
-        channel=session.channel.name,
-        address=session.address,
-        reason=denied.reason,
-    )
+    log("auth_unavailable", **session.who, reason=denied.reason)
     session.refuse(ErrorCode.UNAVAILABLE, "Try again later", id, denied.fields)
     return session.end(CloseCode.TRY_AGAIN_LATER, "try again later")
 

@@ -29,15 +29,7 @@ def check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
     """
     claim = unmet(message.require, session, frame) if message.require else None
     if claim is not None:
-        log(
-            "require_unmet",
-            connection=session.connection_id,
-            channel=session.channel.name,
-            user=session.user_id,
-            address=session.address,
-            message=message.type,
-            claim=claim,
-        )
+        log("require_unmet", **session.who, message=message.type, claim=claim)
         raise Forbidden("You may not send this")
 
 

@@ -1,12 +1,12 @@
 """Calling hooks: sync ones inline, async ones with a time limit on their loop, threaded ones in a worker.
 
-What they raise is contained. A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs: that is not the fault of the
-hook's. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
+What they raise is contained. A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs, which is not
+the hook's fault. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
 """
 
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 import attrs
@@ -43,35 +43,40 @@ async def call_hook(
     afterwards: list[Callable[[], Awaitable[None]]] | None = None,
     problem_of: Callable[[object], str | None] | None = None,
 ) -> Any:
-    """Call a connection's hook, and return what it returned. `answer` is that of the message, which it may take. What a backend wants published is done at once, or put into `afterwards`.
+    """Call a connection's hook, and return what it returned. It may take the message's `answer`.
 
-    A backend's answer whose message `problem_of` finds fault with has failed, before anything of it is done.
+    What a backend wants published is published at once, or added to `afterwards`. `problem_of` says what is wrong with the message
+    in a backend's answer; such an answer counts as a failure, and nothing of it is done.
 
     Raises:
         Reject: the hook's own.
         BrokerUnavailable: what the hook asked its context for could not be done.
         HookFailed: anything else went wrong; it is logged.
     """
-    tracing = session.engine.tracing
-    if tracing is None:
-        return await _call_hook(
-            session, hook, *args, answer=answer, afterwards=afterwards, problem_of=problem_of
-        )
-    with _spanned(tracing, hook) as (spanned, span):
-        return await _call_hook(
-            session,
-            spanned,
-            *args,
-            answer=answer,
-            afterwards=afterwards,
-            problem_of=problem_of,
-            span=span,
-        )
+    engine = session.engine
+    with _spanned(engine.tracing, hook) as (called, span):
+        if called.asks is None:
+            return await _call_here(session, called, answer, *args)
+        await yield_to_task()
+        with _timed(engine, called), attached(span):
+            asked = ask_about_session(session, called, called.asks, answer, args, problem_of)
+            result, publish = await asked
+        if afterwards is None:
+            await publish()
+        else:
+            afterwards.append(publish)
+        return result
+
+
+def _spanned(
+    tracing: Tracing | None, hook: Hook
+) -> AbstractContextManager[tuple[Hook, Span | None]]:
+    """The hook as it is called within a span of its own, and that span; None unless the request is sampled."""
+    return nullcontext((hook, None)) if tracing is None else _in_span(tracing, hook)
 
 
 @contextmanager
-def _spanned(tracing: Tracing, hook: Hook) -> Iterator[tuple[Hook, Span | None]]:
-    """A hook that runs within a span of its own, which is a sampled request's only."""
+def _in_span(tracing: Tracing, hook: Hook) -> Iterator[tuple[Hook, Span | None]]:
     span = tracing.child(f"hook {hook.name}", {"code.function.name": hook.name})
     if span is None:
         yield hook, None
@@ -85,7 +90,7 @@ def _spanned(tracing: Tracing, hook: Hook) -> Iterator[tuple[Hook, Span | None]]
 
 
 def _within(tracing: Tracing, span: Span, hook: Hook) -> Callable[..., object]:
-    """The hook's function, run within the span, on whichever loop or thread that is."""
+    """The hook's function, run within the span, on the hook's own loop or thread."""
     call = hook.call
 
     async def call_async(*args: object) -> object:
@@ -105,46 +110,26 @@ def _within(tracing: Tracing, span: Span, hook: Hook) -> Callable[..., object]:
     return call_async if hook.is_async else call_sync
 
 
-async def _call_hook(
-    session: Session,
-    hook: Hook,
-    *args: object,
-    answer: AnswerOnce | None,
-    afterwards: list[Callable[[], Awaitable[None]]] | None,
-    problem_of: Callable[[object], str | None] | None,
-    span: Span | None = None,
+async def _call_here(
+    session: Session, hook: Hook, answer: AnswerOnce | None, *args: object
 ) -> object:
-    remote = hook.asks
-    if remote is not None:
-        await yield_to_task()
-        with _timed(session.engine, hook), attached(span):
-            result, publish = await ask_about_session(
-                session, hook, remote, answer, args, problem_of
-            )
-        if afterwards is None:
-            await publish()
-        else:
-            afterwards.append(publish)
-        return result
-    seconds = session.channel.limits.hook_timeout
-    context: AsyncContext | AsyncioContext | InlineContext
+    """Call a hook that is a function of this process's."""
+    engine, seconds = session.engine, session.channel.limits.hook_timeout
     if hook.is_async:
-        context = (AsyncContext if hook.loop == "trio" else AsyncioContext)(session, answer)
-        result = await _call(session.engine, hook, seconds, session, context, *args)
-    elif hook.thread:
-        context = InlineContext(session, answer, [], hook.loop)
-        result = await _call_in_thread(session, hook, seconds, context, *args)
-        context.settle()
-    else:
-        context = InlineContext(session, answer, None, hook.loop)
-        result = await _call(session.engine, hook, seconds, session, context, *args)
+        make = AsyncContext if hook.loop == "trio" else AsyncioContext
+        return await _call(engine, hook, seconds, session, make(session, answer), *args)
+    context = InlineContext(session, answer, [] if hook.thread else None, hook.loop)
+    if not hook.thread:
+        return await _call(engine, hook, seconds, session, context, *args)
+    result = await _call_in_thread(session, hook, seconds, context, *args)
+    context.settle()
     return result
 
 
 async def _call_in_thread(
     session: Session, hook: Hook, seconds: float, context: InlineContext, *args: object
 ) -> Any:
-    # Of a hook whose time was over the thread goes on: many of those must not take the threads of everybody.
+    # The thread of a hook that timed out goes on running. A connection must not use up everybody's threads with those.
     aside = session.own_aside()
     running = aside.threads = aside.threads if aside.threads is not None else []
     if len(running) >= MOST_THREADS:
@@ -166,21 +151,12 @@ async def call_authenticator(
     engine: Surroundings, hook: Hook, seconds: float, request: Request
 ) -> Any:
     """Call an authenticator's hook; raises as `call_hook` does."""
-    if engine.tracing is None:
-        return await _call_authenticator(engine, hook, seconds, request, None)
-    with _spanned(engine.tracing, hook) as (spanned, span):
-        return await _call_authenticator(engine, spanned, seconds, request, span)
-
-
-async def _call_authenticator(
-    engine: Surroundings, hook: Hook, seconds: float, request: Request, span: Span | None
-) -> object:
-    remote = hook.asks
-    if remote is not None:
+    with _spanned(engine.tracing, hook) as (called, span):
+        if called.asks is None:
+            return await _call(engine, called, seconds, None, request)
         await yield_to_task()
-        with _timed(engine, hook), attached(span):
-            return await ask_about_request(engine, hook, remote, seconds, request)
-    return await _call(engine, hook, seconds, None, request)
+        with _timed(engine, called), attached(span):
+            return await ask_about_request(engine, called, called.asks, seconds, request)
 
 
 @contextmanager
@@ -260,7 +236,7 @@ def _contained_sync(call: Callable[..., Any], *args: object) -> Any:
 def _contain(error: BaseException) -> None:
     """Raise a hook's own exception as one that can be contained; return if it is not the hook's own.
 
-    What says that the task around the hook is to end goes on, also out of a group that holds something else.
+    An exception that ends the task around the hook goes on, also out of a group that holds others.
     """
     escaped = _Escaped(f"the hook raised {type(error).__name__}")
     if not is_group(error):
@@ -276,9 +252,9 @@ def _contain(error: BaseException) -> None:
 
 
 def _ends_the_task(error: BaseException) -> bool:
-    """Whether an exception, which is not a group, comes from around the hook and not from within it."""
+    """Whether an exception (not a group) was raised around the hook, not within it."""
     if isinstance(error, GeneratorExit):
-        # Of a coroutine that is being closed: raised here, with no frame of the hook's below. One that a hook raised has.
+        # Raised by closing the coroutine: there is no frame of the hook below. There is one if the hook raised it itself.
         return error.__traceback__ is not None and error.__traceback__.tb_next is None
     if isinstance(error, KeyboardInterrupt):
         return _raised_in_trio(error)

@@ -116,7 +116,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
         session.state = State.OPEN
         session.request = None
         session.fold_claims(None if grant is None else grant.payload)
-        log("connection_opened", **_who(session))
+        log("connection_opened", **session.who)
     elif session.is_in(State.CLOSED):
         await engine.hub.drop(session, channel.name, channel.presence)
     return
@@ -186,7 +186,7 @@ def meets_require(session: Session, id: str | int | None, words: str) -> bool:
     claim = unmet(session.channel.require, session)
     if claim is None:
         return True
-    log("require_unmet", **_who(session), claim=claim)
+    log("require_unmet", **session.who, claim=claim)
     session.refuse(ErrorCode.FORBIDDEN, words, id)
     session.end(CloseCode.FORBIDDEN, "forbidden")
     return False
@@ -226,7 +226,7 @@ def on_timer(session: Session, now: float) -> None:
     if left > 0.001:
         session.send({"type": "token_expiring", "in": math.ceil(left - 0.001)})
         return _set_timer(session, now + left)
-    log("token_expired", connection=session.connection_id, channel=session.channel.name)
+    log("token_expired", **session.who)
     session.refuse(ErrorCode.TOKEN_EXPIRED, "The token has expired")
     return session.end(CloseCode.UNAUTHORIZED, "token expired")
 
@@ -265,17 +265,8 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
             engine.observer.left(session, room)
         engine.observer.disconnected(session, int(code), reason)
     seconds = round(now - session.opened_at, 3)
-    log("connection_closed", **_who(session), code=int(code), reason=reason, seconds=seconds)
+    log("connection_closed", **session.who, code=int(code), reason=reason, seconds=seconds)
     if session.connect_called and channel.close is not None:
         # A failure has been logged where it happened, and there is nobody left to tell.
         with contextlib.suppress(Reject, HookFailed):
             await call_hook(session, channel.close, int(code), reason)
-
-
-def _who(session: Session) -> dict[str, object]:
-    return {
-        "connection": session.connection_id,
-        "channel": session.channel.name,
-        "user": session.user_id,
-        "address": session.address,
-    }

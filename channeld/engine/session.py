@@ -235,6 +235,16 @@ class Session(InRooms):
             self.aside.origins.pop(room, None)
 
     @property
+    def who(self) -> dict[str, object]:
+        """The fields of a log line about it."""
+        return {
+            "connection": self.connection_id,
+            "channel": self.channel.name,
+            "user": self.user_id,
+            "address": self.address,
+        }
+
+    @property
     def account(self) -> AccountKey:
         """The account that is charged for what it uses up."""
         return (self.channel.name, self.user_id, "" if self.user_id is not None else self.address)
