@@ -1,10 +1,10 @@
 """A receiver whose handshake and messages are spans. Used only while tracing is on, so that the usual path pays nothing.
 
-A message's span goes on while the rest of it waits: `Pending` and `Continuation` are wrapped, and the rest runs within
-the span again.
+A message's span lasts until the rest of it has run: `Pending` and `Continuation` are wrapped, and the rest of a `Pending`
+runs within the span again.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeAlias, cast
 
@@ -12,7 +12,8 @@ from channeld.engine.ports import Peer, Surroundings
 from channeld.engine.receive import Receiver
 from channeld.engine.session import NO_FIELDS
 from channeld.hooks import Request
-from channeld.later import Continuation, Pending
+from channeld.hub.traced import TracedPromise
+from channeld.later import Continuation, Pending, Promise
 from channeld.plan.plan import Match, MessagePlan
 from channeld.protocol.frames import Frame
 from channeld.telemetry.tracing import Span, Tracing, attached, current
@@ -89,7 +90,8 @@ class TracedReceiver(Receiver):
             tracing.end(span)
             return None
         if isinstance(rest, Continuation):
-            return _TracedContinuation(rest, tracing, span)
+            promise = TracedPromise(rest.promise, tracing, span)
+            return Continuation(cast("Promise", promise), rest.finish)
         return _TracedPending(rest, tracing, span)
 
 
@@ -118,23 +120,3 @@ class _TracedPending(Pending[None]):
     def close(self) -> None:
         self._rest.close()
         super().close()
-
-
-class _TracedContinuation(Continuation):
-    __slots__ = ("_inner", "_span", "_tracing")
-
-    def __init__(self, inner: Continuation, tracing: Tracing, span: Span) -> None:
-        self._inner = inner
-        self._tracing = tracing
-        self._span = span
-
-    def then(self, resume: Callable[[], object]) -> None:
-        def ended() -> None:
-            self._tracing.end(self._span)
-            resume()
-
-        self._inner.then(ended)
-
-    def __await__(self) -> Generator[object, object, None]:
-        yield from self._inner.__await__()
-        self._tracing.end(self._span)

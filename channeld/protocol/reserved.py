@@ -72,14 +72,14 @@ class ReservedFrame:
     """One frame of the protocol's own.
 
     `kinds` has the fields of each form (most have one) besides `type` and `id`. `id`: it can have one; `answer` is the
-    frame that answers it; `settles`: it can be an answer itself. `own`: it differs between channels. `shown` has examples
-    of its forms, each with when it is sent.
+    frame that answers it; `settles`: it can be an answer itself. `own`: it differs between channels. `shown` maps
+    examples of its forms to when each is sent.
     """
 
     type: str
     side: Literal["client", "server"]
     words: str
-    shown: tuple[tuple[str, str], ...]
+    shown: Mapping[str, str]
     when: Callable[[Features], bool]
     kinds: Callable[[Features], tuple[Fields, ...]]
     id: bool = True
@@ -90,13 +90,8 @@ class ReservedFrame:
     def schemas(self, features: Features) -> Iterator[dict[str, Json]]:
         """A JSON Schema for each form of the frame, without its `type` and `id`; a client's form is closed."""
         for fields in self.kinds(features):
-            required: list[Json] = [name for name, field in fields.items() if field.required]
-            yield {
-                "type": "object",
-                "required": required,
-                "properties": {name: field.schema for name, field in fields.items()},
-                **({"additionalProperties": False} if self.side == "client" else {}),
-            }
+            closed: dict[str, Json] = {"additionalProperties": False}
+            yield _object(fields) | (closed if self.side == "client" else {})
 
 
 # ------------------------------------------------------------------------------------------------- parts of schemas
@@ -129,11 +124,14 @@ def _flag(description: str) -> dict[str, Json]:
     return {"description": description, "type": "boolean"}
 
 
-def _list_of(fields: Fields) -> Field:
+def _object(fields: Fields) -> dict[str, Json]:
     required: list[Json] = [name for name, field in fields.items() if field.required]
     properties = {name: field.schema for name, field in fields.items()}
-    entry: Json = {"type": "object", "required": required, "properties": properties}
-    return Field({"type": "array", "items": entry})
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _list_of(fields: Fields) -> Field:
+    return Field({"type": "array", "items": _object(fields)})
 
 
 def _own_room(features: Features) -> Field:
@@ -141,7 +139,7 @@ def _own_room(features: Features) -> Field:
     return Field(ROOM, not features.one_room)
 
 
-# ----------------------------------------------------------------------------------------- forms that take some words
+# ------------------------------------------------------------------------------------------------------ longer forms
 
 
 def _presence_request(features: Features) -> tuple[Fields, ...]:
@@ -265,7 +263,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="ping",
         side="client",
         words="Asks for a `pong`.",
-        shown=(('{"type": "ping"}', "a liveness check that the server itself answers"),),
+        shown={
+            '{"type": "ping"}': "a liveness check that the server itself answers",
+        },
         when=lambda _: True,
         kinds=lambda _: ({},),
         answer="pong",
@@ -274,12 +274,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="authenticate",
         side="client",
         words="Presents a token: the first one, or a fresh one for the same user.",
-        shown=(
-            (
-                '{"type": "authenticate", "token": T}',
-                "as the first frame, to authenticate; later, to extend the session with a fresh token for the same user",
-            ),
-        ),
+        shown={
+            '{"type": "authenticate", "token": T}': "as the first frame, to authenticate; later, to extend the session with a fresh token for the same user",
+        },
         when=lambda features: features.token_frames,
         kinds=lambda _: ({"token": Field(_TEXT)},),
         answer="authenticated",
@@ -288,12 +285,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="subscribe",
         side="client",
         words="Joins a room; `since` requests the frames missed after that position.",
-        shown=(
-            (
-                '{"type": "subscribe", "room": R, "since": POS?}',
-                "to join a room and, with `since`, to receive the frames missed",
-            ),
-        ),
+        shown={
+            '{"type": "subscribe", "room": R, "since": POS?}': "to join a room and, with `since`, to receive the frames missed",
+        },
         when=lambda features: features.subscribes,
         kinds=lambda _: ({"room": _ROOM, "since": Field(POSITION, required=False)},),
         answer="subscribed",
@@ -302,7 +296,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="unsubscribe",
         side="client",
         words="Leaves a room.",
-        shown=(('{"type": "unsubscribe", "room": R}', "to leave a room"),),
+        shown={'{"type": "unsubscribe", "room": R}': "to leave a room"},
         when=lambda features: features.rooms,
         kinds=lambda _: ({"room": _ROOM},),
         answer="unsubscribed",
@@ -311,16 +305,10 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="presence",
         side="client",
         words="Asks who is present, or how many (`only: count`), or sets one's own state (`set`).",
-        shown=(
-            (
-                '{"type": "presence", "room": R, "only": "count"?}',
-                "to list, or only count, the users in one of the client's rooms",
-            ),
-            (
-                '{"type": "presence", "room": R, "set": {…}}',
-                "to set one's own state on a channel with `presence.state`; `null` removes it",
-            ),
-        ),
+        shown={
+            '{"type": "presence", "room": R, "only": "count"?}': "to list, or only count, the users in one of the client's rooms",
+            '{"type": "presence", "room": R, "set": {…}}': "to set one's own state on a channel with `presence.state`; `null` removes it",
+        },
         when=lambda features: features.presence != "none",
         kinds=_presence_request,
         answer="presence",
@@ -330,12 +318,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="history",
         side="client",
         words="Asks for earlier frames of a room, up to a position.",
-        shown=(
-            (
-                '{"type": "history", "room": R, "limit": N?, "before": POS?}',
-                "to read earlier frames of a room: 50 by default, at most 1,000 and never more than the history's `size`",
-            ),
-        ),
+        shown={
+            '{"type": "history", "room": R, "limit": N?, "before": POS?}': "to read earlier frames of a room: 50 by default, at most 1,000 and never more than the history's `size`",
+        },
         when=lambda features: features.history,
         kinds=_history_request,
         answer="history",
@@ -345,12 +330,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="authenticated",
         side="server",
         words="Who the client is.",
-        shown=(
-            (
-                '{"type": "authenticated", "user": U, "expires": SECONDS?}',
-                "a token was accepted; sent before anything else",
-            ),
-        ),
+        shown={
+            '{"type": "authenticated", "user": U, "expires": SECONDS?}': "a token was accepted; sent before anything else",
+        },
         when=lambda features: features.users,
         kinds=lambda _: (
             {
@@ -364,15 +346,12 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="ack",
         side="server",
         words="A message with an `id` was routed or, where the flags say so, held, dropped or recognised as a repeat.",
-        shown=(
-            (
-                '{"type": "ack", "id": ID, "held"?, "dropped"?, "repeated"?, "deprecated"?}',
-                (
-                    "the message was accepted and routed. One of the first three flags is `true` if it was instead held back, "
-                    "dropped or recognised as a repeat under the type's options. `deprecated` names the replacement, once"
-                ),
+        shown={
+            '{"type": "ack", "id": ID, "held"?, "dropped"?, "repeated"?, "deprecated"?}': (
+                "the message was accepted and routed. One of the first three flags is `true` if it was instead held back, "
+                "dropped or recognised as a repeat under the type's options. `deprecated` names the replacement, once"
             ),
-        ),
+        },
         when=lambda features: features.messages,
         kinds=_ack,
         id=False,
@@ -382,12 +361,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="reply",
         side="server",
         words="A hook's own answer, with its own fields, instead of `ack`.",
-        shown=(
-            (
-                '{"type": "reply", "id": ID, …}',
-                "instead of `ack`, when a hook answered the message itself",
-            ),
-        ),
+        shown={
+            '{"type": "reply", "id": ID, …}': "instead of `ack`, when a hook answered the message itself",
+        },
         when=lambda features: features.replies,
         kinds=lambda _: ({"id": Field(ID)},),
         id=False,
@@ -397,7 +373,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="pong",
         side="server",
         words="The answer to `ping`.",
-        shown=(('{"type": "pong"}', "after `ping`"),),
+        shown={'{"type": "pong"}': "after `ping`"},
         when=lambda _: True,
         kinds=lambda _: ({},),
         settles=True,
@@ -406,17 +382,14 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="subscribed",
         side="server",
         words="The connection has joined a room.",
-        shown=(
-            (
-                '{"type": "subscribed", "room": R, "pos": POS?, "recovered": BOOL?, "replayed": N?}',
-                (
-                    "after `subscribe`; on connecting, for each `rooms.join` room of a channel with history; when a hook or "
-                    "the API adds the client to a room. `recovered` answers `since`: `true` means that every missed frame "
-                    "follows in order, `false` that the client has to fetch its state again; it comes unasked with `false` when frames were missed "
-                    "that the history no longer has"
-                ),
+        shown={
+            '{"type": "subscribed", "room": R, "pos": POS?, "recovered": BOOL?, "replayed": N?}': (
+                "after `subscribe`; on connecting, for each `rooms.join` room of a channel with history; when a hook or the API"
+                " adds the client to a room. `recovered` answers `since`: `true` means that every missed frame follows in "
+                "order, `false` that the client has to fetch its state again; it comes unasked with `false` when frames were "
+                "missed that the history no longer has"
             ),
-        ),
+        },
         when=lambda features: features.rooms,
         kinds=_subscribed,
         settles=True,
@@ -426,12 +399,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="unsubscribed",
         side="server",
         words="The connection has left a room, or was removed from it.",
-        shown=(
-            (
-                '{"type": "unsubscribed", "room": R, "reason": TEXT?}',
-                "after `unsubscribe`, and when the server removes the client from a room",
-            ),
-        ),
+        shown={
+            '{"type": "unsubscribed", "room": R, "reason": TEXT?}': "after `unsubscribe`, and when the server removes the client from a room",
+        },
         when=lambda features: features.rooms,
         kinds=lambda _: ({"room": _ROOM, "reason": Field(_TEXT, required=False)},),
         settles=True,
@@ -440,32 +410,14 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="presence",
         side="server",
         words="Who is present, who joined, who left.",
-        shown=(
-            (
-                '{"type": "presence", "room": R, "event": "state", "users": [{"user", "info", "connections"}]}',
-                "on joining, and on request",
-            ),
-            (
-                '{"type": "presence", "room": R, "event": "join", "user": U, "info": {…}}',
-                "to the other members, when a user's first connection joins",
-            ),
-            (
-                '{"type": "presence", "room": R, "event": "leave", "user": U}',
-                "when a user's last connection has been gone for `presence.grace`",
-            ),
-            (
-                '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}, "state": {…}?}',
-                "to the other members, when a present user's `info` changes (a second connection, a renewed token) or their `state` does. A `state` that is set also appears in `join` and `users`",
-            ),
-            (
-                '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}',
-                "instead of `join` and `leave` on a channel with `presence.batch`",
-            ),
-            (
-                '{"type": "presence", "room": R, "event": "count", "users": N, "connections": N}',
-                'on request with `"only": "count"`; `connections` includes anonymous ones',
-            ),
-        ),
+        shown={
+            '{"type": "presence", "room": R, "event": "state", "users": [{"user", "info", "connections"}]}': "on joining, and on request",
+            '{"type": "presence", "room": R, "event": "join", "user": U, "info": {…}}': "to the other members, when a user's first connection joins",
+            '{"type": "presence", "room": R, "event": "leave", "user": U}': "when a user's last connection has been gone for `presence.grace`",
+            '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}, "state": {…}?}': "to the other members, when a present user's `info` changes (a second connection, a renewed token) or their `state` does. A `state` that is set also appears in `join` and `users`",
+            '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}': "instead of `join` and `leave` on a channel with `presence.batch`",
+            '{"type": "presence", "room": R, "event": "count", "users": N, "connections": N}': 'on request with `"only": "count"`; `connections` includes anonymous ones',
+        },
         when=lambda features: features.presence != "none",
         kinds=_presence,
         settles=True,
@@ -475,12 +427,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="history",
         side="server",
         words="Earlier frames of a room, in order.",
-        shown=(
-            (
-                '{"type": "history", "room": R, "frames": […], "more": BOOL}',
-                "after `history`, oldest first. A page that would exceed half of `limits.outbox` is cut short, with `more`",
-            ),
-        ),
+        shown={
+            '{"type": "history", "room": R, "frames": […], "more": BOOL}': "after `history`, oldest first. A page that would exceed half of `limits.outbox` is cut short, with `more`",
+        },
         when=lambda features: features.history,
         kinds=_history,
         settles=True,
@@ -490,7 +439,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="token_expiring",
         side="server",
         words="The token expires in `in` seconds: send a fresh one.",
-        shown=(('{"type": "token_expiring", "in": SECONDS}', "60 seconds before a token expires"),),
+        shown={
+            '{"type": "token_expiring", "in": SECONDS}': "60 seconds before a token expires",
+        },
         when=lambda features: features.tokens_end,
         kinds=lambda _: ({"in": _NUMBER_OF},),
         id=False,
@@ -499,12 +450,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="disconnect",
         side="server",
         words="The server is about to close the connection.",
-        shown=(
-            (
-                '{"type": "disconnect", "code": N, "reason": TEXT, "reconnect": BOOL, "retry_after": SECONDS?}',
-                "before the server closes the connection, since proxies and browsers may hide close codes",
-            ),
-        ),
+        shown={
+            '{"type": "disconnect", "code": N, "reason": TEXT, "reconnect": BOOL, "retry_after": SECONDS?}': "before the server closes the connection, since proxies and browsers may hide close codes",
+        },
         when=lambda _: True,
         kinds=_disconnect,
         id=False,
@@ -513,7 +461,9 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="error",
         side="server",
         words="Something was refused or failed. `id` repeats that of the frame it answers.",
-        shown=(('{"type": "error", "code": CODE, "message": TEXT, …}', "[see below](#errors)"),),
+        shown={
+            '{"type": "error", "code": CODE, "message": TEXT, …}': "[see below](#errors)",
+        },
         when=lambda _: True,
         kinds=_error,
         own=True,

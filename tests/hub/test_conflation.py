@@ -23,6 +23,7 @@ class Rig:
         self.conflation = Conflation(self.clock, self.timers, self.spawn)
         self.published: list[str] = []
         self.ages: list[float] = []
+        self.at_once: list[bool] = []
         self.waits, self.is_networked = list(waits), is_networked
 
     def spawn(self, awaitable: Awaitable[object]) -> None:
@@ -36,6 +37,7 @@ class Rig:
         def publish(conflated: Conflated, _once: object, is_asking: bool) -> Any:
             self.published.append("?" if is_asking else frame)
             self.ages.append(conflated.age)
+            self.at_once.append(conflated.at_once)
             return self.answer()
 
         return self.conflation.offer(topic, Conflated(key, 1.0, **more), connection, publish)
@@ -123,6 +125,32 @@ def test_what_waits_belongs_to_who_sent_it_last() -> None:
     assert rig.published == ["a", "c"]
 
 
+def test_a_reload_sends_all_that_waits_at_once() -> None:
+    rig = Rig(0.0, 0.0, 0.5)
+    for frame, key in (("a", "k"), ("b", "k"), ("c", "l"), ("d", "m")):
+        rig.offer(frame, key)
+    rig.conflation.flush_all()
+    assert rig.published == ["a", "c", "d", "b", "?"]
+    assert rig.at_once == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("connection", ["c1", ""])
+def test_a_forgotten_slot_belongs_to_nobody(connection: str) -> None:
+    rig = Rig()
+    rig.offer("a", connection=connection)
+    rig.advance(1)
+    assert len(rig.conflation) == 0
+    rig.conflation.flush(connection)
+    assert rig.published == ["a"]
+
+
+def test_a_broker_that_answers_at_once_may_hold_a_frame_as_well() -> None:
+    rig = Rig(0.5, 0.25)
+    assert rig.offer("a") is True
+    assert rig.offer("b") is True
+    assert rig.published == ["a", "b"]
+
+
 def test_what_cannot_wait_makes_what_waits_old() -> None:
     rig = Rig()
     rig.offer("a")
@@ -162,6 +190,27 @@ async def test_a_newer_frame_goes_in_place_of_what_the_broker_holds() -> None:
     rig.advance(0.75)
     rig.advance(0.25)
     assert (rig.published[-1], rig.ages[-1]) == ("c", 1.0)
+
+
+async def test_a_frame_that_the_broker_sent_does_not_wait() -> None:
+    rig = Rig(0.0, is_networked=True)
+    assert await run(rig.offer("a")) is False
+
+
+async def test_what_follows_a_frame_that_the_broker_sent_is_held_here() -> None:
+    rig = Rig(0.5, 0.0, is_networked=True)
+    assert await run(rig.offer("a")) is True
+    assert await run(rig.offer("b")) is False
+    assert rig.offer("c") is True
+    assert rig.published == ["a", "b"]
+
+
+async def test_what_the_broker_goes_on_holding_is_asked_for_again() -> None:
+    rig = Rig(0.5, 0.5, is_networked=True)
+    await run(rig.offer("a"))
+    rig.conflation.flush("c1")
+    rig.advance(0.5)
+    assert rig.published == ["a", "?", "?"]
 
 
 async def test_what_came_while_the_broker_was_asked_follows_at_once() -> None:

@@ -29,13 +29,13 @@ def test_each_form_is_a_schema(frame: ReservedFrame) -> None:
 @EACH
 def test_each_form_is_told_in_words(frame: ReservedFrame) -> None:
     assert frame.words.endswith(".")
-    assert all(f'"type": "{frame.type}"' in shown for shown, _ in frame.shown)
+    assert all(f'"type": "{frame.type}"' in shown for shown in frame.shown)
     fields = {name for kind in frame.kinds(EVERYTHING) for name in kind} - {
         "ref",
         "limit",
         "errors",
     }
-    told = "".join(shown for shown, _ in frame.shown)
+    told = "".join(shown for shown in frame.shown)
     open_form = "…}" in told
     assert open_form or all(f'"{name}"' in told for name in fields)
 
@@ -90,6 +90,13 @@ def test_presence_frames_tell_of_changes_as_the_channel_says(
     asked = [["room", "state", "users"], ["room", "count", "users", "connections"]]
     found = [required for required, _ in forms("presence", "server", changes=changes, state=None)]
     assert found == asked + told
+
+
+def test_only_those_who_set_a_state_have_one() -> None:
+    with_state = [others for needs, others in forms("presence", "server") if "join" in needs]
+    without = [others for _, others in forms("presence", "server", state=None)]
+    assert with_state == [["state"]]
+    assert not any(without)
 
 
 def test_presence_of_a_whole_channel_names_no_room() -> None:

@@ -41,6 +41,7 @@ def test_the_reference_library_refuses_what_was_changed(change: dict[str, str]) 
         library.verify(BODY, {**headers, **change})
 
 
-def test_what_says_base64_and_is_not_makes_no_key() -> None:
+@pytest.mark.parametrize("secret", ["whsec_not base64", "whsec_AAAA!AAAA"])
+def test_what_says_base64_and_is_not_makes_no_key(secret: str) -> None:
     with pytest.raises(ValueError, match="base64"):
-        signing_key("whsec_not base64")
+        signing_key(secret)

@@ -122,7 +122,7 @@ def sent_frames() -> str:
             [f"`{shown}`", asks, "`ack`" if '"set"' in shown else f"`{frame.answer}`"]
             for frame in FRAMES
             if frame.side == "client"
-            for shown, asks in frame.shown
+            for shown, asks in frame.shown.items()
         ),
     ]  # fmt: skip
     return table(["frame", "asks for", "is answered with"], rows)
@@ -134,7 +134,7 @@ def received_frames() -> str:
         [f"`{shown}`", comes]
         for frame in FRAMES
         if frame.side == "server"
-        for shown, comes in frame.shown
+        for shown, comes in frame.shown.items()
     ]
     other = "a routed message or an event. From a room with history it carries `room` and, if it is stored, `pos`"
     return table(["frame", "when"], [*rows, ["anything else", other]])
