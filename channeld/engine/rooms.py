@@ -9,7 +9,8 @@ from channeld.broker.broker import BrokerUnavailable, History, Page, Position, T
 from channeld.engine.errors import refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
-from channeld.hub.hub import Catching, Info, with_position
+from channeld.hub.hub import Info, with_position
+from channeld.hub.rooms import Catching
 from channeld.later import Pending, resolved, start, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode

@@ -1,9 +1,9 @@
-"""Conflation: of the frames about one thing in one room, the first goes at once, then at most the newest one per interval, and always the last.
+"""Conflation limits frames about one thing in one room: the first goes out at once, then at most the newest per interval. The last always goes out.
 
-The node whose frame went out holds the newest frame of the slot until the interval is over, and then gives it to the broker. If
-another node's frame went out, the broker between the nodes holds the newest: it is given each frame, says for how long it will hold it, and
-is asked again then. What is held goes out at once when its sender leaves. A slot is forgotten when an interval passes without another
-frame, so there are never more slots than frames that came in one interval.
+The node whose frame went out holds the slot's newest frame until the interval ends, and then gives it to the broker. If another
+node's frame went out, the broker holds the newest frame instead: each frame goes to the broker, which says how long it will hold it.
+When that time is over, this node asks the broker again. When a sender leaves, its held frames go out at once. A slot is forgotten
+after an interval without a frame, so there are never more slots than frames in one interval.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,14 +20,14 @@ from channeld.protocol.names import Topic
 from channeld.timers import Clock, Timers
 
 Publish: TypeAlias = Callable[[Conflated, Once | None, bool], Later[float]]
-"""Give a frame to the broker: how it waits, the key it takes, and whether it is only asked for what it holds already."""
+"""Gives a frame to the broker: how it may wait, the `once` key, and whether to ask only for the frame that the broker already holds."""
 
 _Place: TypeAlias = tuple[Topic, str]
 
 
 @attrs.define(eq=False)
 class _Slot:
-    """The interval of one slot. `publish` belongs to the latest frame, which waits here (`is_held`) or in the broker (`is_lent`)."""
+    """The interval of one slot. `publish` sends its latest frame, which waits here (`is_held`) or in the broker (`is_lent`)."""
 
     seconds: float
     connection: str
@@ -38,7 +38,7 @@ class _Slot:
 
 
 class Conflation:
-    """The frames that one node holds back. `spawn` runs coroutines that nobody waits for."""
+    """The frames that one node holds. `spawn` runs coroutines that nobody awaits."""
 
     def __init__(
         self, clock: Clock, timers: Timers, spawn: Callable[[Awaitable[object]], None]
@@ -60,10 +60,10 @@ class Conflation:
         publish: Publish,
         once: Once | None = None,
     ) -> Later[bool]:
-        """Publish a frame, or hold it until its time comes, unless a newer one takes its place.
+        """Publish a frame, or hold it until its interval ends or a newer frame replaces it.
 
         Returns:
-            Whether it has to wait; never with `conflated.at_once`.
+            Whether it waits. A frame with `conflated.at_once` never does.
 
         Raises:
             AlreadyTaken, BrokerUnavailable: it was not published; raised by this or by the awaitable.
@@ -74,7 +74,7 @@ class Conflation:
             self._own(place, slot, connection)
             slot.publish, slot.since = publish, self._clock.monotonic()
             if slot.is_lent:
-                # It is another node's interval, and that node needs the newest frame at its end.
+                # The interval is another node's, which needs the newest frame when the interval ends.
                 return self._forward(slot, publish(conflated, once, False))
             slot.is_held = True
             return True
@@ -95,20 +95,20 @@ class Conflation:
         return later > 0
 
     def forget(self, topic: Topic, slot: str) -> None:
-        """Drop what waits in a slot, because it was cleared."""
+        """Drop the frame held in a slot, because it was cleared."""
         waiting = self._slots.get((topic, slot))
         if waiting is not None:
             waiting.is_held = False
 
     def flush(self, connection: str, topic: Topic | None = None) -> None:
-        """Publish what a connection sent last at once: it has ended, or left the room."""
+        """Publish a connection's held frames at once, because it has ended or left the room."""
         for place in list(self._of.get(connection, ())):
             slot = self._slots[place]
             if topic in (None, place[0]) and (slot.is_held or slot.is_lent):
                 self._send(place, slot, at_once=True)
 
     def flush_all(self) -> None:
-        """Publish everything that waits at once, because the rules change."""
+        """Publish all held frames at once, because the rules change."""
         for place, slot in list(self._slots.items()):
             if slot.is_held or slot.is_lent:
                 self._send(place, slot, at_once=True)
@@ -159,7 +159,7 @@ class Conflation:
                 slot.is_lent = wait > 0
 
     def _failed(self, place: _Place, slot: _Slot, error: BrokerUnavailable, *, wakes: bool) -> None:
-        # Its sender was answered long ago. If it may have gone out, it is not sent again; otherwise it goes on waiting.
+        # Its sender has long been answered. A frame that may have gone out is not sent again; any other is still held.
         if wakes:
             slot.is_held = slot.is_held or not error.is_unknown
             self._wake(place, max(error.retry_after, slot.seconds))

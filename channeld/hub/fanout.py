@@ -1,7 +1,7 @@
 """How one frame reaches many peers: the protocol that a hub uses, and its plain implementation.
 
-The server has a faster one (`server/outbox.py`), which joins the frames that a turn brings to a room once for all its members.
-So call `settle()` before changing a room's members.
+The server has a faster one (`server/outbox.py`). It collects a turn's frames for a room and joins them once for all members,
+so call `settle()` before you change a room's members.
 """
 
 from collections.abc import Callable, Collection
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Recipient(Protocol):
-    """What a frame is delivered to: the `Peer` of a session."""
+    """Receives frames: the `Peer` of a session."""
 
     def send(self, frame: bytes) -> None:
         """Queue one frame, given as its JSON. Never blocks or raises."""

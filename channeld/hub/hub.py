@@ -15,7 +15,6 @@ from channeld.broker.broker import (
     Deliver,
     Delivered,
     History,
-    Page,
     Position,
     Publication,
     Topic,
@@ -25,7 +24,7 @@ from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOption
 from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
-from channeld.hub.rooms import CatchingUp, Member, Room
+from channeld.hub.rooms import Catching, CatchingUp, Member, Room
 from channeld.later import Later, Pending, resolved, start
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Json, encode
@@ -49,14 +48,14 @@ class HubStatistics:
 
 @attrs.frozen(slots=True)
 class KeptElsewhere:
-    """What nodes with another plan keep of a channel's rooms; `is_only_there`: this node's plan keeps nothing."""
+    """The history of a channel's rooms on nodes with another plan; `is_only_there`: this node's plan keeps none."""
 
     history: History
     is_only_there: bool
 
 
 def with_position(payload: bytes, position: Position) -> bytes:
-    """A frame's JSON with its `pos` added. The frame has at least its `type`, so a comma is right."""
+    """A frame's JSON with its `pos` added. A frame has at least a `type`, so a comma is right."""
     return b'%b,"pos":"%b"}' % (payload[:-1], str(position).encode())
 
 
@@ -64,13 +63,13 @@ class Holder(Protocol):
     """Holds back frames that have not reached the hub yet."""
 
     def forget(self, topic: Topic, key: str) -> None:
-        """Drop what is held for a topic under a key (its delivered type and its own), because it was cleared. Idempotent."""
+        """Drop the frame held for a topic under a key (its delivered type and its own key), because it was cleared. Idempotent."""
 
 
 class Hub:
-    """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer could not finish at once.
+    """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer cannot finish at once.
 
-    `on_control` gets what is published to topics of kind `node`, which have no members. `holders` are told what is cleared.
+    `on_control` receives publications to topics of kind `node`, which have no members. `holders` are told which keys are cleared.
     """
 
     def __init__(
@@ -87,9 +86,9 @@ class Hub:
         self.begin_turn, self.end_turn = fanout.begin, fanout.end
         self.when_turn_ends = fanout.at_end
         self._room_count = self._publications = self._deliveries = 0
-        # By kind of topic and channel, while other nodes' plans differ.
+        # By kind of topic and channel; empty unless other nodes have another plan.
         self.elsewhere: Mapping[tuple[str, str], KeptElsewhere] = {}
-        # Channels whose rooms have a history by this node's plan, and channels of which the broker was told whether they have one.
+        # Channels whose rooms have a history by this node's plan; channels for which the broker knows whether they have one.
         self._kept_here: frozenset[str] = frozenset()
         self._told: set[str] = set()
         self.on_control: Callable[[bytes], None] = lambda _payload: None
@@ -104,7 +103,7 @@ class Hub:
         """Subscribe a member to its channel, to everyone's channel, and to its user.
 
         Returns:
-            What to wait for until it hears of other nodes. It has been requested: whatever is requested next comes after it.
+            What to wait for until frames of other nodes arrive. The subscriptions have been requested, so later requests come after them.
         """
         self._peers[member.connection_id] = member.peer
         topics = _own_topics(member, channel)
@@ -123,7 +122,7 @@ class Hub:
         return room.topic if room is not None else topic
 
     async def join(self, member: Member, topic: Topic, info: Info | None = None) -> None:
-        """Put a member into a room that keeps no history, and with an `info` into its presence. Idempotent.
+        """Put a member into a room without history, and with an `info` into its presence. Idempotent.
 
         Raises:
             BrokerUnavailable: it is not in the room.
@@ -148,16 +147,16 @@ class Hub:
         keep: History,
         since: Position | None,
         info: Info | None = None,
-    ) -> "Catching":
-        """Put a member into a room that keeps history; what is published from now on waits for `Catching.release`.
+    ) -> Catching:
+        """Put a member into a room that keeps history, and with an `info` into its presence; the broker is asked for all of it at once.
 
-        With an `info` into its presence as well. The broker is asked for all of it at once.
+        Publications from now on wait until `Catching.release` is called.
 
         Returns:
-            What it missed, and the one who holds back the rest until the member has been told.
+            The frames that it missed, in pages.
 
         Raises:
-            BrokerUnavailable: a member that was in the room is in it as before, another one is not.
+            BrokerUnavailable: the member is in the room only if it was in it before.
         """
         was_inside = topic.name in member.rooms
         member.add_room(topic)
@@ -169,20 +168,18 @@ class Hub:
         room.catching_up[member.peer] = entry
         page = None
         try:
-            # Not waited for: the page is read behind it.
+            # The subscription need not be confirmed: the broker reads the page after it.
             await _requested(self._ask_for(topic))
             later = self.broker.since(
                 topic, since, self.kept(topic, keep) or keep, keep.most_replayed
             )
             page = await self._entered(member, topic, info, later)
         finally:
-            # The broker is unreachable, or a hook timed out: what waits must not wait for ever.
+            # The broker is unreachable, or a hook timed out. Held publications must not wait for ever.
             if page is None:
                 self._give_up(room, entry, was_inside=was_inside)
-        catching = Catching(self, room, entry, page)
         # A broker that answers at once has nothing under way.
-        catching.is_level = not hasattr(later, "__await__")
-        return catching
+        return Catching(self.level, room, entry, page, is_level=not hasattr(later, "__await__"))
 
     def _give_up(self, room: Room, entry: CatchingUp, *, was_inside: bool) -> None:
         if room.catching_up is None or room.catching_up.get(entry.member.peer) is not entry:
@@ -195,7 +192,7 @@ class Hub:
             self._put_out(entry.member, room.topic)
 
     async def _entered(self, member: Member, topic: Topic, info: Info | None, asked: Later[T]) -> T:
-        """What was asked of the broker; a member is counted in (without an `info` it is not) while that is on its way."""
+        """Wait for the broker's answer; with an `info`, count the member in presence meanwhile."""
         entering: Pending[None] | None = None
         if info is not None:
             entering = start(self.enter_presence(member, topic, info))
@@ -209,7 +206,7 @@ class Hub:
         return answer
 
     def _put_out(self, member: Member, topic: Topic) -> None:
-        """A member did not get into a room after all."""
+        """Undo the first steps of a join that has failed."""
         member.remove_room(topic.name)
         self._remove(topic, member)
         self.presence.withdraw(topic, member)
@@ -221,7 +218,7 @@ class Hub:
         plan: PresencePlan | None,
         away: float | None = None,
     ) -> None:
-        """Take a member out of a room; `away`: after how many seconds it was asked to come back. Idempotent."""
+        """Take a member out of a room; `away`: the seconds after which it was asked to come back. Idempotent."""
         if member.remove_room(topic.name) is not None:
             self._remove(topic, member)
             self.conflation.flush(member.connection_id, topic)
@@ -230,7 +227,7 @@ class Hub:
     async def drop(
         self, member: Member, channel: str, plan: PresencePlan | None, away: float | None = None
     ) -> None:
-        """Forget a member; `away`: after how many seconds it was asked to come back. Idempotent.
+        """Forget a member; `away`: the seconds after which it was asked to come back. Idempotent.
 
         Raises:
             BrokerUnavailable: this node has forgotten it; the broker does the rest when it is back.
@@ -251,7 +248,7 @@ class Hub:
                 failed = error
             else:
                 leaving += () if rest is None else (rest,)
-        # The broker has been asked for all.
+        # Everything has been requested; now wait for the answers.
         for rest in leaving:
             try:
                 await rest.inside()
@@ -261,13 +258,13 @@ class Hub:
             raise failed
 
     async def enter_presence(self, member: Member, topic: Topic, info: Info) -> None:
-        """Count a member in a topic's presence and tell the others, unless it has left meanwhile."""
+        """Count a member in a topic's presence and tell the others, unless it has left in the meantime."""
         inside = topic.kind == "channel" or topic.name in member.rooms
         if inside and member.connection_id in self._peers:
             await self.presence.enter(topic, member, info)
 
     async def watch(self, topic: Topic, watcher: Recipient) -> None:
-        """Let somebody who is not a member see a topic's frames, until `unwatch`."""
+        """Deliver a topic's frames to a recipient that is not a member, until `unwatch`."""
         room = self._room(topic)
         if room.watchers is None:
             room.watchers = set()
@@ -308,12 +305,12 @@ class Hub:
         return self.broker.publish(topic, payload, options)
 
     def keep_histories(self, channels: Iterable[str]) -> None:
-        """Take over which channels' rooms have a history by this node's plan."""
+        """Set the channels whose rooms have a history by this node's plan."""
         self._kept_here = frozenset(channels)
         self._number()
 
     def keep_as_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
-        """Take over what nodes with another plan keep, by kind of topic and channel."""
+        """Set what nodes with another plan keep, by kind of topic and channel."""
         self.elsewhere = kept
         self._number()
 
@@ -324,16 +321,16 @@ class Hub:
             self.broker.number(channel, True)
 
     def _kept_now(self, topic: Topic, options: PublishOptions) -> PublishOptions:
-        """The options with how a frame published now is kept. A channel's first frame without history ends the history that it had."""
+        """The options with the history that keeps a frame now. A channel's first frame without history ends its earlier history."""
         keep = self.kept(topic, options.keep)
-        # Not as soon as the plan says so: one that is served only for a moment does no harm.
+        # Waits for that first frame, so that a plan without history does no harm if it is in force only for a moment.
         if keep is None and topic.channel not in self._told and topic.is_room:
             self._told.add(topic.channel)
             self.broker.number(topic.channel, False)
         return options if keep is options.keep else attrs.evolve(options, keep=keep)
 
     def kept(self, topic: Topic, keep: History | None) -> History | None:
-        """How all nodes together keep a topic's history, if this node's plan asks for `keep`."""
+        """The history that all nodes together keep of a topic, if this node's plan asks for `keep`."""
         other = self.elsewhere.get((topic.kind, topic.channel))
         if other is None or (keep is None and not other.is_only_there):
             return keep
@@ -343,7 +340,7 @@ class Hub:
         return attrs.evolve(keep, size=size, ttl=ttl)
 
     def is_numbered(self, topic: Topic, keep: History | None) -> bool:
-        """Whether a topic's frames get positions, and so need a `room`, by this node's plan (`keep`) or by another's."""
+        """Whether a topic's frames get positions, and therefore a `room`, by this node's plan (`keep`) or another's."""
         return keep is not None or (bool(self.elsewhere) and self.kept(topic, None) is not None)
 
     def publish_newest(
@@ -354,7 +351,7 @@ class Hub:
         options: PublishOptions,
         connection: str = "",
     ) -> Later[bool]:
-        """Publish a frame when its slot allows it; True if it waits, and then goes out by itself."""
+        """Publish a frame when its slot allows it; True if it waits. It then goes out by itself."""
         options = self._kept_now(topic, options)
 
         def publish(conflated: Conflated, once: Once | None, is_asking: bool) -> Later[float]:
@@ -364,7 +361,7 @@ class Hub:
 
         once = options.once
         held = self.conflation.offer(topic, conflated, connection, publish, once)
-        # A frame that waits here has not reached the broker, which would have taken the key with it.
+        # The broker takes the key together with the frame, but a frame held here has not reached the broker.
         return self._take(once) if held is True and once is not None else held
 
     def _take(self, once: Once) -> Later[bool]:
@@ -376,21 +373,21 @@ class Hub:
         return True
 
     def clear(self, topic: Topic, keys: Iterable[str]) -> None:
-        """Drop what waits on this node under these keys, because it was cleared."""
+        """Drop the frames held on this node under these keys, because they were cleared."""
         for key in keys:
             self.conflation.forget(topic, key)
             for holder in tuple(self.holders):
                 holder.forget(topic, key)
 
     def deliver(self, topic: Topic, delivered: Delivered) -> None:
-        """Give what the broker brings to this node's members of its topic."""
+        """Deliver what the broker brings to this node's members of the topic."""
         if isinstance(delivered, Publication):
             self._deliver(topic, delivered)
         elif topic in self._rooms:
             self.presence.changed(topic, delivered)
 
     def tell(self, topic: Topic, payload: bytes, *skips: str | None) -> None:
-        """Give a frame of the server's own, as its JSON, to this node's members of a topic, but not to these connections."""
+        """Deliver a frame of the server's own, as JSON, to this node's members of a topic except these connections."""
         room = self._rooms.get(topic)
         if room is None:
             return
@@ -422,7 +419,7 @@ class Hub:
     def _give(
         self, room: Room, payload: bytes, position: Position | None, connection: str | None
     ) -> None:
-        """Give a frame to everyone in a room but this connection."""
+        """Deliver a frame to everyone in a room except this connection."""
         skip = self._peers.get(connection) if connection is not None else None
         self._publications += 1
         self._deliveries += len(room.recipients)
@@ -452,9 +449,9 @@ class Hub:
                     self.level(room, entry)
 
     def level(self, room: Room, entry: CatchingUp) -> None:
-        """Make a member that has caught up one like the others."""
+        """Make a member that has caught up a normal member of its room."""
         peer = entry.member.peer
-        # Another entry of the same member belongs to another, later request to catch up.
+        # Another entry of the same member belongs to a later request.
         if room.catching_up and room.catching_up.get(peer) is entry:
             del room.catching_up[peer]
             self._fanout.settle()
@@ -462,7 +459,7 @@ class Hub:
             room.catching_up = room.catching_up or None
 
     def tell_gap(self, topic: Topic, top: Position | None) -> None:
-        """Tell a room's members that frames were missed which the history no longer has; they go on from `top`."""
+        """Tell a room's members that they missed frames that the history no longer has; they continue from `top`."""
         room = self._rooms.get(topic)
         if room is None or not topic.is_room:
             return
@@ -472,7 +469,7 @@ class Hub:
         self._fanout.publish(room.recipients, frame)
         for peer, entry in list((room.catching_up or {}).items()):
             if entry.top is None:
-                # What waited lies before the gap; if the page reaches past it, the page has it all.
+                # The held frames come before the gap; if the page reaches past it, it contains everything.
                 entry.waiting = [(top, frame)]
             elif not entry.has_seen(top):
                 peer.send(frame)
@@ -514,8 +511,8 @@ class Hub:
 
     def _ask_for(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
         """Subscribe to a topic; returns what to wait for, if anything."""
-        # Also for a room that is there: anyone who came first may still be waiting for the broker. And not for one that
-        # everybody has left meanwhile: nobody would unsubscribe.
+        # Also if the room exists: its first member may still be waiting for the broker. But not if everybody has left in the
+        # meantime, since nobody would unsubscribe.
         if topic not in self._rooms:
             return None
         return self.broker.subscribe(topic, is_numbered=is_numbered)
@@ -537,51 +534,8 @@ class Hub:
             self.broker.unsubscribe(room.topic)
 
 
-class Catching:
-    """A member's pages of history, one at a time; later frames wait until `release` is called, after the last page has been sent."""
-
-    __slots__ = ("_entry", "_hub", "_room", "is_level", "page")
-
-    def __init__(self, hub: Hub, room: Room, entry: CatchingUp, page: Page) -> None:
-        self._hub = hub
-        self._room = room
-        self._entry = entry
-        self.page = page
-        self.is_level = False
-
-    @property
-    def is_left(self) -> bool:
-        """Whether the member has left the room since, and is to hear nothing more of it."""
-        return (self._room.catching_up or {}).get(self._entry.member.peer) is not self._entry
-
-    async def turn(self) -> bool:
-        """Continue with the next page, after one was sent; False if there is none.
-
-        Raises:
-            BrokerUnavailable: there is one, and the member has a gap.
-        """
-        if self.page.rest is None:
-            return False
-        self._entry.pass_over()
-        self.page = await resolved(self.page.rest())
-        return True
-
-    def release(self) -> None:
-        """Called after the last page was sent: send what waited, each frame once, and go on like every other member."""
-        entry, last, top = self._entry, self._room.last, self.page.top
-        entry.top = top
-        waiting, entry.waiting = entry.waiting, []
-        for position, frame in waiting:
-            if not entry.has_seen(position):
-                entry.member.peer.send(frame)
-        # Once this node has seen as much of the room as the page contained, nothing of it can come again.
-        seen = last is not None and last.epoch == top.epoch and last.offset >= top.offset
-        if self.is_level or seen or top.offset == 0:
-            self._hub.level(self._room, entry)
-
-
 async def _requested(later: Later[None]) -> Later[None]:
-    """What to wait for until the broker has answered, once it has been asked."""
+    """What to wait for until the broker has answered a request; on return the request has been made."""
     return later if later is None or hasattr(later, "then") else await resolved(later)
 
 

@@ -1,11 +1,13 @@
-"""Who is there: what the users of a room (or of a channel) are told about each other.
+"""Presence: what the users of a room (or of a channel) are told about each other.
 
-The rules of this file. The broker decides, over all nodes, whose first connection came and whose last one left, and brings each change to every
-node in one order; each node tells its own members. A user whose last connection on this node goes *lingers*: the broker
-still counts the user as there until `grace` is over (longer for one who was sent away to another node); one who comes back to any node before that has neither left nor
-joined. With `batch`, the joins and leaves of an interval are one frame, and a user who came and went within it is not
-mentioned; who came meanwhile is told only what its `state` did not show. If changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
-not do it at once. Anonymous connections are counted (user ""), never announced.
+- The broker decides, over all nodes, which connection of a user is the first and which is the last. It brings each change to every
+  node in the same order, and each node tells its own members.
+- A user whose last connection on this node goes *lingers*: the broker counts the user as present until `grace` is over (longer for
+  users who were sent to another node). A user who comes back to any node before that has neither left nor joined.
+- With `batch`, the joins and leaves of an interval are one frame, without users who came and went within it. A member that joined
+  within the interval is told only what its `state` frame did not show.
+- If changes were missed, members are sent the whole state, spread over a second, so that a thousand rooms do not do it at once.
+- Anonymous connections (user "") are counted, never announced.
 """
 
 import zlib
@@ -34,10 +36,10 @@ from channeld.timers import Clock, Timer, Timers
 ANONYMOUS = ""
 
 AWAY = 10.0
-"""Seconds in which anyone who was sent away, and asked to come back, is expected at the latest."""
+"""The longest time, in seconds, within which a client that was asked to reconnect elsewhere should be back."""
 
 MOST_APART = 2000
-"""Joins and leaves that are written once more for those who came within a batch; with more of them, they get what all get."""
+"""Joins and leaves that may be written again for members that joined within a batch; above this, they get the common frame."""
 
 
 class Tell(Protocol):
@@ -60,7 +62,10 @@ class _Lingering:
 
 
 class _Batch:
-    """What happened, numbered, and which members came after how many of it; of a leave also when its user came, 0: before."""
+    """The changes of an interval, numbered.
+
+    A leave also has the number of its user's join, 0 if that was earlier. Newcomers have the number of changes before them.
+    """
 
     __slots__ = ("count", "joins", "leaves", "newcomers")
 
@@ -74,10 +79,10 @@ class _Batch:
 class Presence:
     """The presence of this node's members.
 
-    `tell(topic, frame, *skips)` gives a frame's JSON to this node's members of a topic, but not to the connections `skips`. `spawn`
-    runs what a timer started and could not finish at once. Set `plan_of(channel)`, which returns the channel's current presence
-    plan. `on_change(topic, user, info, version)` may be set: it is called at once, not in batches, for a user who came (with `info`)
-    or left (None) on any node.
+    `tell(topic, frame, *skips)` delivers a frame's JSON to this node's members of a topic except the connections `skips`. `spawn` runs
+    what a timer started and could not finish at once. Set `plan_of(channel)`, which returns the channel's current presence plan.
+    `on_change(topic, user, info, version)` may be set: it is called at once, never in batches, when a user joins (with `info`) or
+    leaves (None) on any node.
     """
 
     def __init__(
@@ -90,16 +95,16 @@ class Presence:
         self._spawn = spawn
         self.on_change: OnChange | None = None
         self.plan_of: Callable[[str], PresencePlan | None] = lambda _channel: None
-        # Most users have one connection, which is kept as it is; several are keys of a dict, so that removing one always costs the same.
+        # Most users have one connection, kept as a string. Several are keys of a dict, so that removing one takes constant time.
         self._here: dict[tuple[Topic, str], str | dict[str, None]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
-        # Which of this node's connections set a user's state, if one did.
+        # The connection of this node that set a user's state.
         self._states: dict[tuple[Topic, str], str] = {}
         self._batches: dict[Topic, _Batch] = {}
         self._missed: set[Topic] = set()
 
     async def enter(self, topic: Topic, member: Member, info: Mapping[str, Json]) -> None:
-        """Count a member in, and tell the others if its user was not there.
+        """Count a member in, and tell the others if its user was not present.
 
         Raises:
             BrokerUnavailable: it is not counted.
@@ -122,14 +127,14 @@ class Presence:
             self._forget(key, member.connection_id)
             raise
         if not self._is_here(key, member.connection_id):
-            return  # it left meanwhile, and may linger, which this must not end
+            return  # it has left in the meantime, and this must not end its lingering
         plan = self.plan_of(topic.channel)
         if is_new and plan is not None and plan.events and plan.batch > 0:
-            # What has been gathered so far is in the `state` that it gets next.
+            # The `state` frame that it gets next contains what has been gathered so far.
             batch = self._batch(topic, plan)
             batch.newcomers[member.connection_id] = (member, batch.count)
         if shown.by is None and self._states.get(key) == member.connection_id:
-            # It had set a state, which a reload removes; the broker has told the others.
+            # A reload removed the state that it had set; the broker has told the others.
             del self._states[key]
             self._tell_update(topic, member, shown)
         back = self._lingering.pop(key, None)
@@ -146,13 +151,13 @@ class Presence:
         *,
         tells_member: bool = False,
     ) -> None:
-        """Set the state of a member's user, or (None) remove it; the others are told if that changes anything.
+        """Set the state of a member's user, or (None) remove it; the others are told if it changes.
 
         Args:
-            topic: whose presence it is.
-            member: the connection that the state goes with.
-            state: what is shown.
-            tells_member: whether that connection is told as well, because it did not set the state itself.
+            topic: the topic of the presence.
+            member: the connection that the state belongs to.
+            state: the new state.
+            tells_member: also tell that connection, because it did not set the state itself.
 
         Raises:
             BrokerUnavailable: nobody was told.
@@ -187,9 +192,9 @@ class Presence:
         info: Mapping[str, Json],
         accepts: Callable[[Json], bool],
     ) -> Shown | None:
-        """What is shown of a member's user with this info; None if the member left while the broker was asked.
+        """A member's user with this info; None if the member left while the broker was asked.
 
-        The user's state stays, unless the schema has refused it since a reload.
+        The user's state stays unless the schema refuses it since a reload.
         """
         user = member.user_id or ANONYMOUS
         entry = await resolved(self._broker.entry(topic, user))
@@ -208,10 +213,10 @@ class Presence:
         return Shown(info, known.state, known.by)
 
     async def _take_state(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
-        """Remove a user's state along with the connection that set it, if other connections stay."""
+        """Remove a user's state together with the connection that set it, if other connections stay."""
         if self._states.get((topic, user)) != connection:
             return
-        # Even if the broker is unreachable, the connection must leave; Redis later removes the state along with it.
+        # The connection must leave even if the broker is unreachable; Redis removes the state with it later.
         with suppress(BrokerUnavailable):
             entry = await resolved(self._broker.entry(topic, user))
             if entry is not None and entry.connections > lives:
@@ -227,14 +232,14 @@ class Presence:
         member: Member,
         away: float | None = None,
     ) -> None:
-        """Count a member out, and tell the others after its `stay` unless its user has come back."""
+        """Count a member out, and tell the others after its `stay` unless its user comes back."""
         user = member.user_id or ANONYMOUS
         if not self._is_here((topic, user), member.connection_id):
             return
         is_last = self._forget((topic, user), member.connection_id)
         seconds = stay(plan, away)
         if is_last and user != ANONYMOUS and seconds > 0:
-            # The user may have others on other nodes.
+            # The user may have connections on other nodes.
             await self._take_state(topic, user, member.connection_id, lives=True)
             self._linger(topic, seconds, user, member.connection_id)
             later = self._broker.linger(topic, user, member.connection_id, seconds)
@@ -243,7 +248,7 @@ class Presence:
             await self._left(topic, user, member.connection_id, lives=True)
 
     def withdraw(self, topic: Topic, member: Member) -> None:
-        """Count a member out who was not to be counted in; nobody waits for it. Nothing if it was not counted."""
+        """Count a member out that should not have been counted in. Does nothing if it was not counted. Nobody waits for it."""
         self._run(self.leave(topic, None, member))
 
     def _is_here(self, key: tuple[Topic, str], connection: str) -> bool:
@@ -258,7 +263,7 @@ class Presence:
             self._here[key] = here if here == connection else {here: None, connection: None}
 
     def _forget(self, key: tuple[Topic, str], connection: str) -> bool:
-        """Forget a connection of this node; True if its user has no other here."""
+        """Forget a connection; True if its user has no other on this node."""
         here = self._here.get(key)
         if isinstance(here, dict):
             here.pop(connection, None)
@@ -271,7 +276,7 @@ class Presence:
 
     def _linger(self, topic: Topic, seconds: float, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
-            # One that came back and left before the broker had counted it may linger in its place.
+            # A connection that came back and left before the broker counted it may linger in its place.
             if self._lingering.get((topic, user)) is one:
                 del self._lingering[topic, user]
             self._run(self._left(topic, user, connection, lives=False))
@@ -287,15 +292,15 @@ class Presence:
         await resolved(self._broker.leave(topic, user, connection, told))
 
     def lost(self, topic: Topic, user: str, version: Position) -> None:
-        """Tell that the broker has counted a user out whose last connection was on a node that died or was cut off."""
+        """Report a user whom the broker counted out because the node of the last connection died or was cut off."""
         self._note(topic, user, None, version)
 
     def back(self, topic: Topic, user: str, info: Mapping[str, Json], version: Position) -> None:
-        """Tell that a user who was counted out in this way is here, and counted in again."""
+        """Report a user who was counted out in this way, is still here, and is counted in again."""
         self._note(topic, user, Shown.unpack(info).info, version)
 
     def changed(self, topic: Topic, change: PresenceChange | PresenceMissed) -> None:
-        """Tell this node's members of a change that the broker brings, in order, or that some were missed."""
+        """Tell this node's members about a change that the broker brings, in order, or that changes were missed."""
         plan = self.plan_of(topic.channel)
         if plan is None or not plan.events:
             return
@@ -319,7 +324,7 @@ class Presence:
             frame = _presence(topic, event="update", user=user, **shown)
             self._tell(topic, encode(frame), change.skip)
         elif user in batch.leaves and not batch.leaves[user][0]:
-            # Nobody was told that the user left, so to them it is still there, perhaps with other info.
+            # Nobody has been told that the user left: to them the user is still present, perhaps with other info.
             del batch.leaves[user]
             self._tell(topic, encode(_presence(topic, event="update", user=user, **shown)))
         else:
@@ -330,7 +335,7 @@ class Presence:
         if topic in self._missed:
             return
         self._missed.add(topic)
-        # Chosen by the topic's name, so that each room has its moment within the second, the same on every node.
+        # Derived from the topic's name, so that each room has its own moment within the second, the same on every node.
         wait = zlib.crc32(repr(topic).encode()) / 2**32
         deadline = self._clock.monotonic() + wait
         self._timers.at(deadline, lambda _now: self._run(self._tell_state(topic)))
@@ -340,14 +345,14 @@ class Presence:
         self._tell(topic, await self.state(topic))
 
     async def end_grace(self) -> None:
-        """Let everyone leave who only lingers: their last connection on this node has gone."""
+        """End all lingering now: those users leave."""
         lingering, self._lingering = self._lingering, {}
         leaving = []
         for (topic, user), one in lingering.items():
             one.timer.cancel()
             left = self._left(topic, user, one.connection, lives=False)
             leaving.append(start(self._contained(left)))
-        # All were asked before the first answer is waited for.
+        # All requests were made before the first answer is awaited.
         for rest in leaving:
             if rest is not None:
                 await rest
@@ -371,7 +376,7 @@ class Presence:
             self._spawn(rest)
 
     async def _contained(self, coroutine: Coroutine[object, object, None]) -> None:
-        # Nobody waits for it, and an unreachable broker corrects the presence when it is back.
+        # Nobody waits for it, and the broker corrects the presence when it is reachable again.
         with suppress(BrokerUnavailable):
             await coroutine
 
@@ -379,7 +384,7 @@ class Presence:
         batch = self._batches.pop(topic)
         apart, size = batch.newcomers, len(batch.joins) + len(batch.leaves)
         if len(apart) * size > MOST_APART:
-            # A leave of somebody unknown does no harm, and a newcomer may know them.
+            # Newcomers may hear of leaves of users whom they do not know, which does no harm.
             apart, batch.leaves = {}, {user: (0, at) for user, (_, at) in batch.leaves.items()}
         if (frame := _changes(topic, batch)) is not None:
             self._tell(topic, encode(frame), *apart)
@@ -390,29 +395,29 @@ class Presence:
                     member.peer.send(encode(frame))
 
     async def state(self, topic: Topic) -> bytes:
-        """The `presence` frame that says who is there, as its JSON."""
+        """The `presence` frame that lists who is present, as JSON."""
         entries = await resolved(self._broker.present(topic))
         if len(entries) <= FEW:
             return encode(_presence(topic, event="state", users=[_shown(one) for one in entries]))
         users = [one.encoded or _encode(one) for one in entries]
         frame = encode(_presence(topic, event="state", users=[]))
-        # Joined in one step, with what stands before and after it, because another copy would cost as much again.
+        # The rest of the frame is joined in the same step, because another copy would cost as much again.
         users[0] = frame[:-2] + users[0]
         users[-1] += frame[-2:]
         return b",".join(users)
 
     async def users(self, topic: Topic) -> list[Frame]:
-        """Who is there, in the order of arrival, each as the `presence` frame shows it."""
+        """The users present, in order of arrival, each as the `presence` frame shows it."""
         return [_shown(one) for one in await resolved(self._broker.present(topic))]
 
     async def count(self, topic: Topic) -> Frame:
-        """The `presence` frame that says how many are there; anonymous connections are connections as well."""
+        """The `presence` frame with the numbers of users and of connections, including anonymous ones."""
         count = await resolved(self._broker.count(topic))
         return _presence(topic, event="count", users=count.users, connections=count.connections)
 
 
 def _changes(topic: Topic, batch: _Batch, seen: int = 0, own: str = "") -> Frame | None:
-    """What a connection that came after the first `seen` things is to hear, without its `own` join; None: nothing."""
+    """The frame for members that saw the first `seen` changes, without the join of connection `own`; None if there is nothing to tell."""
     joins = [
         {"user": user, **shown}
         for user, (at, of, shown) in batch.joins.items()
@@ -426,12 +431,12 @@ def _changes(topic: Topic, batch: _Batch, seen: int = 0, own: str = "") -> Frame
 
 
 def nobody_in(topic: Topic) -> Frame:
-    """The `presence` frame that says that nobody is counted any more."""
+    """The `presence` frame for a presence that is no longer counted."""
     return _presence(topic, event="state", users=[])
 
 
 def stay(plan: PresencePlan | None, away: float | None) -> float:
-    """For how many seconds a user still counts as present after the last connection; `away`: when it was asked to come back."""
+    """Seconds for which a user still counts as present after the last connection; `away`: seconds until it was asked to come back."""
     if plan is None:
         return 0.0
     return plan.grace if away is None else away + max(plan.grace, AWAY)
@@ -448,6 +453,6 @@ def _encode(entry: PresenceEntry) -> bytes:
 
 
 def _presence(topic: Topic, **fields: object) -> Frame:
-    # With `scope: channel` there is no room to name.
+    # With `scope: channel` there is no room.
     room = {"room": topic.name} if topic.is_room else {}
     return {"type": "presence", **room, **fields}

@@ -1,11 +1,12 @@
-"""Rooms: the members of a topic, and those who are still catching up with its history."""
+"""Rooms: the members of a topic, and how a new member catches up with its history."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from channeld.broker.broker import Position, Topic
+from channeld.broker.broker import Page, Position, Topic
 from channeld.config.model import Limits
 from channeld.hub.fanout import Recipient
+from channeld.later import resolved
 
 _NONE: Final[Mapping[str, Topic]] = {}
 
@@ -20,14 +21,14 @@ class InRooms:
 
     @property
     def rooms(self) -> Mapping[str, Topic]:
-        """The topics by name, in the order in which it came into them."""
+        """The topics by name, in the order in which the member joined them."""
         inside = self._inside
         if isinstance(inside, Topic):
             return {inside.name: inside}
         return _NONE if inside is None else inside
 
     def add_room(self, topic: Topic) -> None:
-        """Note that it is in a room. Idempotent."""
+        """Record that the member is in a room. Idempotent."""
         inside = self._inside
         if inside is None:
             self._inside = topic
@@ -37,7 +38,7 @@ class InRooms:
             self._inside = {inside.name: inside, topic.name: topic}
 
     def remove_room(self, name: str) -> Topic | None:
-        """Note that it is not in a room; which one that was, if it was in it."""
+        """Record that the member has left a room; returns the room's topic if it was in it."""
         inside = self._inside
         if isinstance(inside, dict):
             return inside.pop(name, None)
@@ -48,7 +49,7 @@ class InRooms:
 
 
 class Member(Protocol):
-    """What a hub knows about a session (see `InRooms`). Only the hub puts it into rooms and takes it out."""
+    """What a hub knows about a session (see `InRooms`). Only the hub adds it to rooms and removes it."""
 
     connection_id: str
     user_id: str | None
@@ -69,17 +70,17 @@ class Member(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """Of them, `outbox` bounds what may wait while it catches up."""
+        """Its limits; `outbox` bounds the bytes that may wait while it catches up."""
 
     def too_slow(self) -> None:
-        """More waits for it than may: close it."""
+        """Close it: more waits for it than its limit allows."""
 
 
 class CatchingUp:
     """A member that has joined a room with history and has not caught up yet.
 
-    Until its page of history has come, publications wait in `waiting`. Then `top` is the page's last position: what the page
-    already contained is dropped when the broker brings it (on another node, the page may be ahead of the publications).
+    Publications wait in `waiting` until the page of history has arrived. `top` is then the page's last position: publications up
+    to it are dropped, because the page contained them. (On another node, the page may be ahead of the publications.)
     """
 
     __slots__ = ("_size", "member", "top", "waiting")
@@ -91,7 +92,7 @@ class CatchingUp:
         self._size = 0
 
     def keep(self, position: Position | None, frame: bytes) -> None:
-        """Let a publication wait until the page has been sent; one too many ends the connection."""
+        """Hold a publication until the page has been sent. Too many held bytes end the connection."""
         self._size += len(frame)
         if self._size <= self.member.limits.outbox // 2:
             self.waiting.append((position, frame))
@@ -100,12 +101,12 @@ class CatchingUp:
             self.member.too_slow()
 
     def pass_over(self) -> None:
-        """More pages follow, which bring again what waits and has a position."""
+        """Drop held publications that have a position: the next pages contain them."""
         self.waiting = [one for one in self.waiting if one[0] is None]
         self._size = sum(len(frame) for _, frame in self.waiting)
 
     def has_seen(self, position: Position | None) -> bool:
-        """Whether the page held it."""
+        """Whether the page contained it."""
         top = self.top
         return (
             position is not None
@@ -115,18 +116,72 @@ class CatchingUp:
         )
 
 
-class Room:
-    """One topic's members on this node, oldest first; `catching_up` is None unless somebody is.
+class Catching:
+    """A joining member's pages of history, one at a time. Call `release` after the last page was sent.
 
-    So is `watchers`: those who get the frames without being members, unseen and uncounted. Most users' rooms have one member, so a
-    room that has never had two does without a dict of 280 bytes.
+    `level` makes the member a normal one; `is_level`: nothing that the pages contain can still be under way.
+    """
+
+    __slots__ = ("_entry", "_is_level", "_level", "_room", "page")
+
+    def __init__(
+        self,
+        level: "Callable[[Room, CatchingUp], None]",
+        room: "Room",
+        entry: CatchingUp,
+        page: Page,
+        *,
+        is_level: bool,
+    ) -> None:
+        self._level = level
+        self._room = room
+        self._entry = entry
+        self.page = page
+        self._is_level = is_level
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the member has left the room in the meantime, and must not be sent more of it."""
+        return (self._room.catching_up or {}).get(self._entry.member.peer) is not self._entry
+
+    async def turn(self) -> bool:
+        """Continue with the next page; False if there is none.
+
+        Raises:
+            BrokerUnavailable: there is one, and the member has a gap.
+        """
+        if self.page.rest is None:
+            return False
+        self._entry.pass_over()
+        self.page = await resolved(self.page.rest())
+        return True
+
+    def release(self) -> None:
+        """Send the held publications, each frame once, and go on as a normal member."""
+        entry, last, top = self._entry, self._room.last, self.page.top
+        entry.top = top
+        waiting, entry.waiting = entry.waiting, []
+        for position, frame in waiting:
+            if not entry.has_seen(position):
+                entry.member.peer.send(frame)
+        # Once this node has seen as much of the room as the page contained, none of it can arrive again.
+        seen = last is not None and last.epoch == top.epoch and last.offset >= top.offset
+        if self._is_level or seen or top.offset == 0:
+            self._level(self._room, entry)
+
+
+class Room:
+    """One topic's members on this node, oldest first.
+
+    `catching_up` are members that have not caught up, `watchers` get the frames without being members or being counted; both are
+    None while there are none. Most rooms have one member, so a room that has never had two avoids a dict of 280 bytes.
     """
 
     __slots__ = ("_sole", "catching_up", "last", "recipients", "topic", "watchers")
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
-        # A dict holds the members as well; of a tuple the member is `_sole`.
+        # A dict also holds the members; with a tuple, the one member is `_sole`.
         self.recipients: tuple[Recipient, ...] | dict[Recipient, Member] = ()
         self._sole: Member | None = None
         self.catching_up: dict[Recipient, CatchingUp] | None = None
@@ -135,21 +190,21 @@ class Room:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is here, not even on the way in."""
+        """Whether it has no members and no watchers, including members that are catching up."""
         return not self.recipients and not self.catching_up and not self.watchers
 
     def size(self) -> int:
-        """How many connections are here."""
+        """The number of member connections."""
         return len(self.recipients) + len(self.catching_up or ())
 
     def members(self) -> list[Member]:
-        """Everyone who has caught up."""
+        """The members that have caught up."""
         if isinstance(self.recipients, dict):
             return list(self.recipients.values())
         return [] if self._sole is None else [self._sole]
 
     def seat(self, member: Member) -> None:
-        """Put a member in. Idempotent. What was published has been settled."""
+        """Add a member. Idempotent. Call `Fanout.settle` first."""
         peer, recipients = member.peer, self.recipients
         if isinstance(recipients, dict):
             recipients[peer] = member
@@ -159,7 +214,7 @@ class Room:
             self.recipients, self._sole = {self._sole.peer: self._sole, peer: member}, None
 
     def unseat(self, peer: Recipient) -> None:
-        """Take a member out. Idempotent. What was published has been settled."""
+        """Remove a member. Idempotent. Call `Fanout.settle` first."""
         if isinstance(self.recipients, dict):
             self.recipients.pop(peer, None)
         elif peer in self.recipients:

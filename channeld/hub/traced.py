@@ -1,8 +1,8 @@
 """A hub whose publications and deliveries are spans. Used only while tracing is on.
 
-What a broker carries along with a publication for the node of its sender, the connection that is to be left out, carries the
-span for all nodes: a space and its `traceparent` behind. A node without tracing has no connection of that name, and delivers to all of its own,
-which is right: the sender is not there.
+A broker passes on `skip`, the connection that does not get the publication. The span travels in it: a space and the `traceparent`
+follow the connection's id. A node without tracing knows no connection of that name and delivers to all of its members, which is
+right, because the sender is not one of them.
 """
 
 from collections.abc import Awaitable, Callable, Generator
@@ -36,7 +36,7 @@ class TracedPromise:
         self._tracing.end(self._span, type(error).__name__ if error is not None else "")
 
     def __getattr__(self, name: str) -> object:
-        # Only a promise has `then`, and those who wait ask whether it has.
+        # Callers check for `then`, which only a promise has.
         if name != "then":
             raise AttributeError(name)
         then = cast("Promise", self._inner).then

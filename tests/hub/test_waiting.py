@@ -13,7 +13,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.publish_options import PublishOptions
-from channeld.hub.hub import Catching
+from channeld.hub.rooms import Catching
 from channeld.later import Pending
 from tests.hub.kit import CHANNEL, FakeMember, presence, room
 from tests.hub.test_presence import with_state
