@@ -20,12 +20,9 @@ from channeld.telemetry import silenced_here
 
 
 def make_console(folder: Path, valid: Callable[[], ValidConfig], *, dev: bool) -> Console:
-    """The parts of the console that the command line provides; with `dev` it mints tokens and resolves short links.
+    """The parts of the console that the command line provides, for the configuration `valid` in its `folder`.
 
-    Args:
-        folder: the configuration's folder, which may have a chat page.
-        valid: the configuration that is served.
-        dev: whether the server runs for development.
+    For development (`dev`), it mints tokens and resolves short links.
     """
     if not dev:
         return Console(describe=describe, trace=partial(follow, valid))

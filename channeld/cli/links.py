@@ -65,13 +65,9 @@ def code_of(key: str, channel: str, user: str = "") -> str:
 
 
 def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
-    """The target of a short link, as a path with a fragment, so that keys and tokens reach no log; None: unknown.
+    """The target of a short link, as a path with a fragment, so that keys and tokens reach no log; None: unknown code.
 
-    Args:
-        plan: what is served.
-        code: the link's code.
-        base: the server's URL without a path, empty if a browser cannot reach it.
-        has_page: whether a chat page exists.
+    `base` is the server's URL without a path, empty if a browser cannot reach it.
     """
     key = api_key(plan)
     for channel in plan.channels.values() if key else ():

@@ -64,14 +64,10 @@ def demand_new_file(file: str) -> None:
 def recorded(
     file: str, config: str, plan: Plan | None, url: str, token: str | None
 ) -> Iterator[Recording]:
-    """Record until the block ends, and write to `file` however it ends.
+    """Record until the block ends, and write to `file`, which must not exist, however it ends.
 
-    Args:
-        file: where to write; must not exist.
-        config: the configuration file that the scenario is for.
-        plan: its plan; None: not read yet, and need not exist.
-        url: the target, without the token that the command adds.
-        token: that token.
+    `config` is the configuration that the scenario is for; without its `plan`, it has not been read and need not exist. `url` has
+    no `token`, which the command adds.
     """
     if plan is None:
         plan = check(config, import_hooks=False, environ=DevEnvironment(os.environ)).plan

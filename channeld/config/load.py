@@ -40,11 +40,7 @@ def load(
 ) -> Loaded:
     """Load a configuration. All errors go to the report; nothing is raised.
 
-    Args:
-        file: the main file.
-        files: where it and what it names is.
-        environ: the variables for `${NAME}`.
-        missing_is_error: whether an unset variable or absent secrets file is an error (to run) or a warning (to validate).
+    `missing_is_error`: whether an unset variable or an absent secrets file is an error (to run) or a warning (to validate).
     """
     report = Report()
     sources = read_sources(file, files, environ, report, missing_is_error=missing_is_error)

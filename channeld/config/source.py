@@ -160,15 +160,8 @@ def read_sources(
 ) -> Sources:
     """Read a configuration and all that it includes. All errors go to `report`; nothing is raised.
 
-    Args:
-        file: the main file, as the user named it.
-        files: where it and what it names is.
-        environ: the variables that `${NAME}` may name.
-        report: receives the findings.
-        missing_is_error: whether an unset variable is an error (to run) or a warning (to validate).
-
-    Returns:
-        What was read. If its `readable` is false, the report says why, and nothing can be checked.
+    If the result's `readable` is false, the report says why, and nothing can be checked. `missing_is_error`: whether an unset
+    variable is an error (to run) or a warning (to validate).
     """
     sources = Sources(root=file, report=report, read=files.read)
     main = sources.read_document(file)

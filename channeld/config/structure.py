@@ -39,17 +39,10 @@ def structure(
     *,
     missing_is_error: bool = False,
 ) -> Config | None:
-    """The model of a configuration, as far as it can be understood.
+    """The model of a configuration, as far as it can be understood; None if the file is not a mapping or has another version.
 
-    Every mistake is reported and removes the smallest affected part: a key, a message, a channel.
-
-    Args:
-        sources: from `read_sources`.
-        report: receives CH101 to CH110, CH118 to CH124, CH601 and CH605.
-        missing_is_error: whether an absent secrets file is an error (to run) or a warning (to validate).
-
-    Returns:
-        The model; None if the file is not a mapping or has another language version.
+    Every mistake is reported (CH101 to CH110, CH118 to CH124, CH601, CH605) and removes the smallest affected part: a key, a
+    message, a channel. `missing_is_error`: whether an absent secrets file is an error (to run) or a warning (to validate).
     """
     value = sources.value
     if not sources.readable or (value is None and "" in sources.unset):

@@ -41,14 +41,9 @@ def claims_meeting(
     user: str,
     params: Mapping[str, Json],
 ) -> dict[str, Json]:
-    """Claims that probably meet the first alternative of each `require`; later ones win.
+    """Claims that follow `auth` and probably meet the first alternative of each `require`; later ones win.
 
-    Args:
-        plan: the configuration, for its named schemas.
-        auth: whose `claims` schema they follow.
-        requires: as they are declared, of a channel and a message.
-        user: the user's id, for templates.
-        params: the path's, for templates.
+    `user` and `params` fill in templates.
     """
     validator = auth.compiled.claims
     claims = likely_claims(validator, user)

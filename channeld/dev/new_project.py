@@ -36,11 +36,7 @@ class InTheWay(Exception):
 
 
 def contents(template: str) -> dict[str, str]:
-    """The files of a project, by their path in it.
-
-    Args:
-        template: one of `TEMPLATES`.
-    """
+    """The files of a project of one of `TEMPLATES`, by their path in it."""
     ours = files("channeld.dev").joinpath("templates")
     found = dict(_walk(ours.joinpath("common"), ""))
     found |= _walk(ours.joinpath(template), "")

@@ -11,6 +11,7 @@ from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.github import AnnotationLevel, annotation
 from channeld.diagnostics.render.json import finding_fields, place_fields
+from channeld.diagnostics.render.markdown import table
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level
 from channeld.diff.rights import RightChange
@@ -88,9 +89,7 @@ def _object(change: Change) -> dict[str, object]:
 def render_github(outcome: DiffResult, prefix: str) -> str:
     """Workflow commands, the worst first since GitHub shows only ten of a step; then the count, as text.
 
-    Args:
-        outcome: what to show.
-        prefix: what the new side's file names start with, and the files of the pull request don't.
+    File names of the new side start with `prefix`, which those of the pull request don't have.
     """
     levels = list(Level)
     ordered = sorted(outcome.changes, key=lambda c: (c.accepted is not None, levels.index(c.level)))
@@ -154,7 +153,7 @@ def render_markdown(outcome: DiffResult) -> str:
 
 
 def _right_table(changes: Iterable[RightChange]) -> str:
-    lines = ["| channel | what | before | now |", "|---|---|---|---|"]
+    rows = []
     for change in changes:
         before, after = (
             "—" if right is None else _plain(right_words(right))
@@ -163,8 +162,8 @@ def _right_table(changes: Iterable[RightChange]) -> str:
         subject = f" `{one_line(change.right.of)}`" if change.right.of else ""
         # A backtick's text is shown as it is, but a bar would end the cell.
         what = TITLES[change.right.what] + subject.replace("|", "\\|")
-        lines.append(f"| `{one_line(change.channel)}` | {what} | {before} | {after} |")
-    return "\n".join(lines)
+        rows.append([f"`{one_line(change.channel)}`", what, before, after])
+    return table(["channel", "what", "before", "now"], rows)
 
 
 def _folded(title: str, changes: list[Change]) -> Iterator[str]:

@@ -71,12 +71,7 @@ def load_side(
 ) -> Side | Unloaded:
     """Load one side and its schemas, without hooks. Never raises because of the files' contents.
 
-    Args:
-        file: the main file, as `files` knows it.
-        files: access to its files.
-        name: what the user called the side.
-        prefix: what goes before file names where they are shown, such as `main:`.
-        environ: the variables for `${NAME}`.
+    `name` is what the user called the side; `prefix` goes before file names where they are shown, such as `main:`.
     """
     loaded = load(file, files, environ)
     sources = loaded.sources

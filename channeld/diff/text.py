@@ -9,7 +9,7 @@ import attrs
 from channeld.dev.rights import right_words
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.diagnostics.render import Texts, render_one
-from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, FramePainter, where
+from channeld.diagnostics.render.painter import BOLD, DIM, FramePainter
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level, Witness
 from channeld.diff.rights import RightChange
@@ -40,9 +40,9 @@ class DiffResult:
 
 def render_text(outcome: DiffResult, texts: Texts, *, colour: bool) -> str:
     """Changed rights, all changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
-    renderer = _DiffRenderer(colour, texts=texts)
-    blocks = ["\n".join(_rights(outcome.rights, renderer))] if outcome.rights else []
-    blocks += ["\n".join(renderer.change(change)) for change in outcome.changes]
+    painter = FramePainter(colour, texts=texts)
+    blocks = ["\n".join(_rights(outcome.rights, painter))] if outcome.rights else []
+    blocks += ["\n".join(_lines(change, painter)) for change in outcome.changes]
     blocks += [render_one(each, texts, colour=colour).rstrip("\n") for each in outcome.warnings]
     return "\n\n".join([*blocks, summary(outcome)]) + "\n" + _how_to_accept(outcome)
 
@@ -117,44 +117,28 @@ def _cut(value: Json) -> Json:
     return value
 
 
-class _DiffRenderer(FramePainter):
-    def change(self, change: Change) -> Iterator[str]:
-        """The lines of one change."""
-        colour = _COLOURS[change.level] if change.accepted is None else DIM
-        level = "accepted" if change.accepted is not None else str(change.level)
-        security = " " + self.paint(BOLD, "security:") if change.security else ""
-        headline = self.paint(colour, f"{level}[{change.code}]")
-        yield f"{headline}{security} {self.paint(BOLD, one_line(change.message))}"
-        yield f"  {where(change.place)}"
-        here = self.frame(change.place, 2)
-        others = [(r, self.frame(r.place, 0)) for r in change.related]
-        frames = [f for f in (here, *(f for _, f in others)) if f is not None]
-        gutter = max((len(str(f.lines[-1][0])) for f in frames), default=2)
-        if here is not None:
-            yield from self.shown(here, gutter, colour, "^", change.label)
-        for related, there in others:
-            yield f"  ::: {where(related.place)}" + (f" {related.message}" if not there else "")
-            if there is not None:
-                yield from self.shown(there, gutter, BLUE, "-", related.message)
-        for kind, text in _notes(change, here is not None):
-            yield f"{' ' * gutter} {self.paint(BLUE, '=')} {self.paint(BOLD, f'{kind}:')} {text}"
+def _lines(change: Change, painter: FramePainter) -> Iterator[str]:
+    colour = _COLOURS[change.level] if change.accepted is None else DIM
+    level = "accepted" if change.accepted is not None else str(change.level)
+    security = " " + painter.paint(BOLD, "security:") if change.security else ""
+    headline = painter.paint(colour, f"{level}[{change.code}]")
+    yield f"{headline}{security} {painter.paint(BOLD, one_line(change.message))}"
+    yield from painter.details(change, colour, _notes(change))
 
 
-def _notes(change: Change, has_frame: bool) -> Iterator[tuple[str, str]]:
-    if change.label and not has_frame:
-        yield "note", one_line(change.label)
+def _notes(change: Change) -> Iterator[tuple[str, str]]:
     if change.note:
-        yield "note", one_line(change.note)
+        yield "note", change.note
     if change.affects:
-        yield "affects", one_line(", ".join(change.affects))
+        yield "affects", ", ".join(change.affects)
     if change.witness is not None:
         yield from _witness(change.witness)
     if change.accepted is not None:
         until = f" (until {change.accepted.until})" if change.accepted.until else ""
-        yield "accepted", one_line(change.accepted.reason) + until
+        yield "accepted", change.accepted.reason + until
 
 
 def _witness(witness: Witness) -> Iterator[tuple[str, str]]:
     yield witness.title, shortened(witness.value)
     kind, _, rest = witness.outcome.partition(": ")
-    yield (kind, one_line(rest)) if rest else ("now", one_line(witness.outcome))
+    yield (kind, rest) if rest else ("now", witness.outcome)

@@ -29,14 +29,9 @@ _MODERN: Final = frozenset(
 def asyncapi(
     contract: Contract, *, title: str, release: str, version: Version = "3.0.0", server: str = ""
 ) -> Schema:
-    """An AsyncAPI document.
+    """An AsyncAPI document of an API's `title` and `release`.
 
-    Args:
-        contract: what it describes.
-        title: `info.title`.
-        release: `info.version`, that of the described API.
-        version: the specification's.
-        server: a URL that clients use, instead of the addresses that the server binds.
+    `server` is a URL that clients use, instead of the addresses that the server binds.
     """
     writer = _DocumentWriter(contract)
     servers: Schema = {}

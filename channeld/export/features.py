@@ -12,14 +12,8 @@ from channeld.protocol.reserved import Features
 def features(
     channel: Channel, config: Config, info: Json = True, routed: Json = True, state: Json = None
 ) -> Features:
-    """What the channel offers.
-
-    Args:
-        channel: the channel.
-        config: the whole configuration.
-        info: the schema of a user's presence `info`.
-        routed: the schema of the frames that a `history` frame holds.
-        state: the schema of a user's presence state; None: the channel has none.
+    """What the channel offers, given the schemas of presence `info`, of the frames that a `history` frame holds, and of presence
+    state (None: the channel has none).
     """
     presence = channel.presence
     return Features(

@@ -141,11 +141,9 @@ def _is_uri(name: str) -> bool:
 
 
 def overlaid(texts: Mapping[str, str], listed: Mapping[str, list[str]] | None = None) -> FileSystem:
-    """A file system in which unsaved texts replace files.
+    """A file system in which unsaved `texts` replace files.
 
-    Args:
-        texts: what to read instead of the disk, by name.
-        listed: what patterns match, to avoid searching the disk; other patterns match nothing.
+    `listed` says what patterns match, to avoid searching the disk; other patterns match nothing.
     """
     disk = file_system()
     own = {_key(name): text for name, text in texts.items()}

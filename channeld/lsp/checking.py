@@ -52,11 +52,9 @@ class Around:
 
 
 def whole(name: str, texts: Mapping[str, str]) -> Checkup:
-    """Check a document and everything that belongs to it, as `channeld validate --no-hooks` does.
+    """Check a document and everything that belongs to it, as `channeld validate --no-hooks` does; `texts` are the open documents.
 
-    Args:
-        name: the document: a configuration, a scenario file, or a file that a configuration above it reads.
-        texts: the open documents, by name.
+    The document is a configuration, a scenario file, or a file that a configuration above it reads.
     """
     files, listed = _noting(overlaid(texts))
     if is_scenarios(name):
@@ -124,15 +122,10 @@ def part(
     around: Around,
     of: str = "",
 ) -> list[Diagnostic]:
-    """Find problems inside of some blocks of a document, from those blocks and what they refer to.
+    """Find problems inside of the blocks in `focus`, which were edited, from those blocks and what they refer to.
 
-    Args:
-        root: the configuration that the document belongs to.
-        name: the document.
-        blocks: its text, cut.
-        focus: the blocks that were edited.
-        around: what is read with it.
-        of: another file to report all findings of instead, such as a schema file that those blocks name.
+    `root` is the configuration that the document belongs to. All findings `of` another file are given instead, such as a schema
+    file that those blocks name.
     """
     files = around.with_text(name, blocks.reduced(focus))
     checked = check(root, import_hooks=False, files=files)

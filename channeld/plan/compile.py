@@ -44,17 +44,10 @@ def compile(
     hook_root: str | None = None,
     fresh: AbstractSet[str] = frozenset(),
 ) -> Compiled:
-    """Compile a configuration.
+    """Compile a configuration: the plan, unless there are errors, and all findings. Never raises, whatever the file says.
 
-    Args:
-        config: the configuration.
-        sources: locations in its files.
-        import_hooks: False: only look at the hooks' source; the plan's hooks then raise when called.
-        hook_root: the folder of the hook modules; None: `hooks.path`.
-        fresh: hook modules to import again even if they are loaded (on a reload).
-
-    Returns:
-        The plan, unless there are errors, and all findings. Never raises, whatever the file says.
+    Hook modules are read from `hook_root`, else from `hooks.path`; those in `fresh` are imported again (on a reload). Without
+    `import_hooks`, only their source is checked, and the plan's hooks raise when called.
     """
     report = Report()
     schemas = Schemas(config, sources, report)

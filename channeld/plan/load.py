@@ -55,13 +55,9 @@ def check(
 ) -> Checked:
     """Load and compile a file; `-` is standard input. Never raises because of the file, or because it is missing.
 
-    Args:
-        file: as the user named it; the report uses the same name.
-        environ: the variables for `${NAME}`.
-        import_hooks: whether to import hook modules; otherwise only their source is checked.
-        missing_is_error: whether an unset variable is an error (to run) or a warning (to validate).
-        fresh: hook modules to import again.
-        files: reads the files; given if not all come from disk, such as an editor's unsaved texts.
+    `missing_is_error` makes an unset variable an error (to run) instead of a warning (to validate), and `fresh` names hook
+    modules to import again; without `import_hooks`, only their source is checked. `files` is given if not all files come from
+    disk, such as an editor's unsaved texts.
     """
     name = STDIN if file == "-" else file
     if files is None:

@@ -41,12 +41,8 @@ def converter(
 ) -> Callable[[str], object]:
     """Make the function that converts a decoded segment to its param's `integer`, `number` or `boolean`, else text.
 
-    Args:
-        types: the JSON types that the param's schema allows.
-        accepts: the schema's check; None: any string of 1 to 128 characters.
-
-    Returns:
-        A function; `is_refused(result)` says whether the schema refused the segment.
+    `types` are the JSON types that the param's schema allows, and `accepts` is its check; None allows any string of 1 to 128
+    characters. `is_refused(result)` says whether the schema refused the segment.
     """
     convert = _CONVERSIONS.get(types, str)
     if accepts is None:

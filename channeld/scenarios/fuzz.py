@@ -62,13 +62,7 @@ def fuzz(
     *,
     options: Options | None = None,
 ) -> Iterator[Fuzzed]:
-    """Test each message hook of a configuration, in the order of the file.
-
-    Args:
-        plan: the configuration.
-        count: messages for each hook.
-        options: which hooks to try, by `CHANNEL/TYPE`, how long a scenario may take, and which backends are asked.
-    """
+    """Test each message hook of a configuration with `count` messages, in the order of the file."""
     options = options or Options()
     unlimited = _without_rates(plan)
     for channel in plan.channels.values():

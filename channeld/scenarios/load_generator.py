@@ -134,15 +134,9 @@ async def run_load(
     seconds: float,
     watch: LoadWatch | None = None,
 ) -> LoadResult:
-    """Load a running server.
+    """Load a running server with `count` clients, which send for `seconds`; `watch` may end it earlier.
 
-    Args:
-        plan: its configuration.
-        channels: the channels to load, in turn; none of which `cannot_load` refuses.
-        base: the server's URL without a path.
-        count: how many clients.
-        seconds: how long messages are sent.
-        watch: the observer, which may end it.
+    Clients take the channels in turn, none of which `cannot_load` may refuse. `base` is the server's URL without a path.
     """
     result, watch = LoadResult(clients=count), watch or LoadWatch()
     shared = _Shared(result, count)

@@ -27,13 +27,10 @@ def routed_fields(declared: Channel, type_: str) -> frozenset[str]:
 
 
 class LoadRooms:
-    """One client's rooms, and what it sends of each type.
+    """One client's rooms, and what it sends of each type, from the messages `made` for all clients.
 
-    Args:
-        declared: its channel.
-        known: the client; the rooms that it subscribes to are added to its own.
-        made: messages of each type, as generated for all clients.
-        preferred: the name that stands for `*` in what may be subscribed to.
+    Rooms that the client subscribes to are added to its own in `known`. `preferred` is the name that stands for `*` in what may
+    be subscribed to.
     """
 
     def __init__(self, declared: Channel, known: Known, made: _Made, preferred: str) -> None:

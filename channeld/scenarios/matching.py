@@ -71,14 +71,9 @@ def same(one: CheckedJson, other: CheckedJson) -> bool:
 def compare(
     pattern: Json, value: object, env: Env, path: str = "", *, exact: bool = False
 ) -> list[Deviation]:
-    """All differences between a pattern and a value (or MISSING); empty if it matches.
+    """All differences between a pattern that `structure.py` checked and a value (or MISSING); empty if it matches.
 
-    Args:
-        pattern: as written in the file, checked by `structure.py`.
-        value: the actual value.
-        env: captures, and schemas.
-        path: the pattern's path within the whole one.
-        exact: whether objects may have no other keys than the pattern's.
+    `path` is the pattern's within the whole one. If `exact`, objects may have no other keys than the pattern's.
     """
     if isinstance(pattern, str) and pattern in ("$any", "$absent"):
         pattern = {pattern: True}

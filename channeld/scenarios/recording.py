@@ -33,12 +33,9 @@ _GAP: Final = 1.0
 
 
 def client_of(url: str, token: str | None, places: Collection[str] = ()) -> dict[str, Json]:
-    """The scenario's entry for a client: its path without tokens, and the token's user.
+    """The scenario's entry for a client: its path without tokens, and the token's user, which only a JWT names.
 
-    Args:
-        url: the URL of the connection.
-        token: its token; only a JWT says who the user is.
-        places: query parameters that hold tokens, besides `token` and `access_token`.
+    `places` are query parameters that hold tokens, besides `token` and `access_token`.
     """
     parts = urlsplit(url)
     hidden = {"token", "access_token", *places}

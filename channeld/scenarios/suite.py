@@ -107,10 +107,7 @@ def run_files(
 ) -> Iterator[FileResult]:
     """Read and run files, and give their results in the order of the files.
 
-    Args:
-        files: what to run, as `find_files` gives it.
-        options: which scenarios to run.
-        jobs: number of processes; None: up to the number of cores, depending on the amount of work.
+    `jobs` is the number of processes; None: up to the number of cores, depending on the amount of work.
     """
     count = min(len(files), _worthwhile(files) if jobs is None else jobs)
     if count <= 1:
@@ -143,12 +140,7 @@ class Runs:
         self._configs: dict[tuple[str, tuple[tuple[str, str], ...]], Checked] = {}
 
     def check(self, parsed: Parsed, told: Collection[str] = ()) -> Report:
-        """Check a file with its configuration and stubs, without running anything.
-
-        Args:
-            parsed: the file.
-            told: configurations that are reported elsewhere, and so not here.
-        """
+        """Check a file, its configuration (unless it is `told`, so reported elsewhere) and its stubs, without running anything."""
         content, report = parsed.content, parsed.report
         if content is None:
             return report

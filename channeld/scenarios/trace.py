@@ -104,13 +104,8 @@ def trace(
 ) -> Trace:
     """Trace a handshake and, if `frame` is given, a message of the accepted client.
 
-    Args:
-        valid: the configuration.
-        path: the URL's path, with or without a query.
-        frame: the message as text, which need not be JSON.
-        visitor: who connects.
-        wall: Unix time, for the tokens' ends.
-        run_hooks: call the hooks; otherwise all of them agree.
+    `frame` is text that need not be JSON, and `wall` the Unix time for the tokens' ends. Without `run_hooks`, no hook is called
+    and all of them agree.
     """
     one = _TraceRun(valid.plan, valid.sources, visitor, run_hooks=run_hooks)
     trio.run(one.main, path, frame, wall, clock=trio.testing.MockClock())

@@ -16,12 +16,8 @@ def scenario_text(
 ) -> str:
     """The text of a file with one scenario.
 
-    Args:
-        name: the scenario's name.
-        clients: each client's entry.
-        steps: each on one line, without its dash; comments start with `#`.
-        config: the configuration, relative to the file; empty for the nearest `channels.yaml`.
-        ignore: patterns of frames that need not be consumed.
+    Each step is one line without its dash; comments start with `#`. `config` is relative to the file, and empty for the nearest
+    `channels.yaml`. Frames that match a pattern in `ignore` need not be consumed.
     """
     lines = [f"config: {flow(config)}"] if config else []
     lines += ["scenarios:", f"  - name: {flow(name)}"]

@@ -50,12 +50,9 @@ def numbers(edges: Iterable[float], multiples: Iterable[float]) -> Iterator[Json
 def sample(
     schema: Json, preferred: str = "text", schemas: Mapping[str, Json] | None = None
 ) -> Json:
-    """A value that the schema accepts, or None.
+    """A value that the schema accepts, or None; a string is `preferred` if that fits.
 
-    Args:
-        schema: any; a `$ref` is followed within it and into `schemas`.
-        preferred: for strings, if it fits.
-        schemas: the configuration's named schemas.
+    A `$ref` is followed within the schema and into `schemas`, the configuration's named ones.
     """
     shared: dict[str, Json] = {"schemas": dict(schemas or {})}
     if isinstance(schema, dict):

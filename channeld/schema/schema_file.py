@@ -29,11 +29,7 @@ def is_schema_file(value: Json) -> bool:
 
 
 def check_schema_file(sources: Sources) -> Report:
-    """Check the schemas of the main file, and those in other files that they refer to.
-
-    Args:
-        sources: the main file. Their `report` is replaced; the new one is returned.
-    """
+    """Check the schemas of the main file, and those in other files that they refer to; the report of `sources` is replaced."""
     report = sources.report = Report()
     tree = sources.tree(sources.root)
     value = tree.value if tree is not None else None

@@ -94,14 +94,7 @@ class ShadowSession(Session):
 
 
 class Judge:
-    """Evaluates one plan.
-
-    Args:
-        plan: the shadow configuration's plan.
-        engine: the serving engine, whose runtime and user lookup are used.
-        key_sets: for the authenticators of the plan.
-        crowd: how many are here.
-    """
+    """Evaluates the plan of the shadow configuration, with the runtime and user lookup of the serving engine."""
 
     def __init__(
         self, plan: Plan, engine: Engine, key_sets: Mapping[str, KeySet], crowd: Crowd
@@ -124,15 +117,9 @@ class Judge:
     async def admit(
         self, request: Request, own: Session, token: str | None
     ) -> ShadowSession | Turned | None:
-        """Evaluate a client that was accepted.
+        """Evaluate a client that was accepted, from its handshake, its open session and the token of its `authenticate` frame.
 
-        Args:
-            request: its handshake.
-            own: its session, open.
-            token: the one of its `authenticate` frame, if it sent one.
-
-        Returns:
-            A shadow session; why there would be none; or None if only a hook could tell.
+        The result is a shadow session, why there would be none, or None if only a hook could tell.
         """
         match = self._match(request)
         if isinstance(match, Turned):

@@ -28,13 +28,9 @@ _REPLACED: Final = Turned(str(int(CloseCode.REPLACED)), "limits.connections_per_
 
 
 class Shadow:
-    """One per process, attached to its engine's sessions.
+    """One per process, attached to its engine's sessions; `plan` is the other configuration's.
 
-    Args:
-        plan: of the other configuration.
-        engine: the serving engine.
-        key_sets: for the authenticators of the plan.
-        crowd: how many connections there are, for the limits of the plan.
+    `crowd` says how many connections there are, for the limits of the plan.
     """
 
     def __init__(
