@@ -10,8 +10,9 @@ from channeld.auth.types import authenticator
 from channeld.export.contract import ChannelContract, Contract, FrameType, ParamContract
 from channeld.plan.options.require import shown_require
 from channeld.protocol.frames import Json
-from channeld.schema.definitions import PREFIX, Schema, references
-from channeld.schema.vocabulary import mapping, subschemas
+from channeld.schema.cases import walked
+from channeld.schema.definitions import PREFIX, Schema
+from channeld.schema.vocabulary import listed, mapping, rebuilt
 
 Version = Literal["3.0.0", "3.1.0"]
 VERSIONS: Final = ("3.0.0", "3.1.0")
@@ -116,7 +117,7 @@ class _DocumentWriter:
 
     def _message(self, each: FrameType) -> Json:
         schema: Json = {"$ref": f"#/components/schemas/{each.name}"}
-        modern = self._is_modern(each.name)
+        modern = self._is_modern(each.schema)
         payload: Json = {"schemaFormat": _FORMAT, "schema": schema} if modern else schema
         examples: list[Json] = [
             {"name": f"example{number}", "payload": example}
@@ -134,18 +135,10 @@ class _DocumentWriter:
             **{f"x-channeld-{key}": shown for key, shown in each.options.items()},
         }
 
-    def _is_modern(self, name: str) -> bool:
-        """Whether a definition, or any that it reaches, needs JSON Schema 2020-12."""
-        seen, waiting = set[str](), [name]
-        while waiting:
-            here = waiting.pop()
-            if here not in seen:
-                seen.add(here)
-                schema = self._contract.definitions[here]
-                if _uses_modern(schema):
-                    return True
-                waiting.extend(references(schema))
-        return False
+    def _is_modern(self, schema: Json) -> bool:
+        """Whether a schema, or any that it reaches, needs JSON Schema 2020-12."""
+        root: Json = {"$defs": dict(self._contract.definitions)}
+        return any(not _MODERN.isdisjoint(each) for each in walked(root, [schema]))
 
     def _parameter(self, param: ParamContract) -> Json:
         schema = param.schema if isinstance(param.schema, dict) else {}
@@ -200,35 +193,12 @@ def _plain(schema: Json) -> Json:
     """A schema with its references in the document's components; one next to other keywords goes into an `allOf`."""
     if not isinstance(schema, dict):
         return schema
-    below = {pointer: child for pointer, child, _ in subschemas(schema)}
-    copied: Schema = {}
-    for keyword, value in schema.items():
-        if keyword == "$ref":
-            continue
-        if f"/{keyword}" in below:
-            copied[keyword] = _plain(value)
-        elif isinstance(value, dict) and any(p.startswith(f"/{keyword}/") for p in below):
-            copied[keyword] = {name: _plain(child) for name, child in value.items()}
-        elif isinstance(value, list) and f"/{keyword}/0" in below:
-            copied[keyword] = [_plain(child) for child in value]
-        else:
-            copied[keyword] = value
-    reference = schema.get("$ref")
+    copied = rebuilt(schema, lambda below, *_: _plain(below))
+    reference = copied.pop("$ref", None)
     if not isinstance(reference, str):
         return copied
     target: Json = {"$ref": reference.replace(PREFIX, "#/components/schemas/")}
-    if not copied:
-        return target
-    before = copied.get("allOf")
-    return {**copied, "allOf": [target, *(before if isinstance(before, list) else [])]}
-
-
-def _uses_modern(schema: Json) -> bool:
-    if not isinstance(schema, dict):
-        return False
-    return not _MODERN.isdisjoint(schema) or any(
-        _uses_modern(child) for _, child, _ in subschemas(schema)
-    )
+    return {**copied, "allOf": [target, *listed(copied, "allOf")]} if copied else target
 
 
 def _binding(channel: ChannelContract) -> Json:

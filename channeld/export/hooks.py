@@ -16,7 +16,7 @@ from channeld.export.contract import Contract
 from channeld.export.frames import one_of
 from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
-from channeld.schema.definitions import PREFIX, Schema
+from channeld.schema.definitions import Schema, with_prefix
 
 _SCHEMAS: Final = "#/components/schemas/"
 # Explicit, because generators assume that an object without `properties` is empty.
@@ -90,7 +90,7 @@ def hooks_document(
             "servers": [{"url": _url(sources, backend), "description": f"backend {backend}"}],
             "post": _operation(contract, backend, path, found),
         }
-    schemas = {name: _moved(schema) for name, schema in contract.definitions.items()}
+    schemas = {name: with_prefix(schema, _SCHEMAS) for name, schema in contract.definitions.items()}
     schemas |= {
         "HookUser": _USER, "HookPublication": _PUBLICATION, "HookRejection": _REJECTION,
         "HookHandshake": _HANDSHAKE,
@@ -198,7 +198,7 @@ def _params(contract: Contract, name: str | None) -> Schema:
     return {
         "type": "object",
         "required": [param.name for param in params],
-        "properties": {param.name: _moved(param.schema) for param in params},
+        "properties": {param.name: with_prefix(param.schema, _SCHEMAS) for param in params},
     }
 
 
@@ -227,20 +227,6 @@ def _answer(contract: Contract, use: _RemoteUse) -> Schema:
 
 def _content(schema: Json) -> Schema:
     return {"application/json": {"schema": schema}}
-
-
-def _moved(schema: Json) -> Json:
-    """A schema with references rewritten to the document's components."""
-    if isinstance(schema, list):
-        return [_moved(one) for one in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    return {
-        key: value.replace(PREFIX, _SCHEMAS, 1)
-        if key == "$ref" and isinstance(value, str)
-        else _moved(value)
-        for key, value in schema.items()
-    }
 
 
 def _named(value: Json, schemas: Mapping[str, Json]) -> set[str]:

@@ -16,7 +16,7 @@ import attrs
 
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
-from channeld.schema.vocabulary import TYPES, linear, listed, mapping
+from channeld.schema.vocabulary import IN_PLACE, TYPES, linear, listed, mapping, subschemas
 
 ALL: Final = frozenset(TYPES)
 MAX_CASES: Final = 64
@@ -52,9 +52,7 @@ class Case:
         """The schemas that a property must satisfy if it exists; None if it can't exist."""
         found: list[Json] = []
         for schema in self.objects:
-            for keyword, *key in speaking_of(schema, name):
-                held = schema[keyword]
-                found.append(held[key[0]] if key and isinstance(held, dict) else held)
+            found += property_schemas(schema, name)
         refused = False in found or (self._leaves_nothing_over() and not self.declares(name))
         if "object" not in self.types or refused:
             return None
@@ -205,6 +203,14 @@ def speaking_of(schema: Mapping[str, Json], name: str) -> list[tuple[str, ...]]:
     return found
 
 
+def property_schemas(schema: Mapping[str, Json], name: str) -> list[Json]:
+    """The subschemas that a property must satisfy."""
+    return [
+        mapping(schema, keyword)[key[0]] if key else schema[keyword]
+        for keyword, *key in speaking_of(schema, name)
+    ]
+
+
 @functools.lru_cache(maxsize=4096)
 def _matches(pattern: str, name: str) -> bool:
     try:
@@ -310,6 +316,30 @@ def _disjunctions(schema: Mapping[str, Json]) -> Iterator[list[Conjunction]]:
             yield [(branch,) for branch in branches]
     if "if" in schema:
         yield [(schema["if"], schema.get("then", True)), (schema.get("else", True),)]
+
+
+def walked(
+    root: Json, schemas: Iterable[Json], *, in_place: bool = False
+) -> Iterator[Mapping[str, Json]]:
+    """Some schemas within `root`, and all below them and that they refer to; each that is a mapping, once.
+
+    With `in_place`, of those below only the ones that apply to the same value.
+
+    Raises:
+        LookupError: a reference can't be followed.
+    """
+    seen: set[int] = set()
+    waiting = [*schemas]
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, dict) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        yield schema
+        below = subschemas(schema)
+        waiting += [each for _, each, word in below if word in IN_PLACE or not in_place]
+        references = filter(None, map(schema.get, ("$ref", "$dynamicRef")))
+        waiting += [pointed(root, str(reference)) for reference in references]
 
 
 def pointed(schema: Json, reference: str) -> Json:

@@ -15,14 +15,13 @@ from urllib.parse import unquote
 import attrs
 
 from channeld.protocol.frames import Json
-from channeld.schema.cases import pointed
+from channeld.schema.cases import pointed, walked
 from channeld.schema.compiled import compiled
 from channeld.schema.vocabulary import IN_PLACE, listed, mapping, rebuilt, subschemas
 
 PREFIX: Final = "#/$defs/"
 Schema: TypeAlias = dict[str, Json]
 
-_BRANCHES: Final = ("allOf", "anyOf", "oneOf")
 _CONDITIONS: Final = ("not", "if", "then", "else")
 _UNSURE: Final = frozenset({"dependentRequired", "dependentSchemas"})
 
@@ -39,6 +38,16 @@ def references(schema: Json) -> Iterator[str]:
             yield reference.removeprefix(PREFIX)
         for _, below, _ in subschemas(schema):
             yield from references(below)
+
+
+def with_prefix(schema: Json, prefix: str) -> Json:
+    """A copy of a schema with its references to definitions under another prefix."""
+    if not isinstance(schema, dict):
+        return schema
+    copied = rebuilt(schema, lambda below, *_: with_prefix(below, prefix))
+    if isinstance(reference := schema.get("$ref"), str):
+        copied["$ref"] = reference.replace(PREFIX, prefix, 1)
+    return copied
 
 
 def numbers() -> Callable[[str], str]:
@@ -224,19 +233,13 @@ def _closes(schema: Mapping[str, Json]) -> bool:
 
 def _mentions(root: Json, names: frozenset[str]) -> bool:
     """Whether a schema's constraints on the frame itself depend on one of the names, or on their number."""
-    waiting, seen = [root], set[int]()
-    while waiting:
-        schema = waiting.pop()
-        if not isinstance(schema, dict) or id(schema) in seen:
-            continue
-        seen.add(id(schema))
-        if "maxProperties" in schema or "minProperties" in schema or _named(schema) & names:
-            return True
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#"):
-            waiting.append(pointed(root, reference))
-        waiting.extend(below for _, below, keyword in subschemas(schema) if keyword in IN_PLACE)
-    return False
+    try:
+        return any(
+            "maxProperties" in schema or "minProperties" in schema or _named(schema) & names
+            for schema in walked(root, [root], in_place=True)
+        )
+    except LookupError:
+        return True
 
 
 def _named(schema: Mapping[str, Json]) -> frozenset[str]:

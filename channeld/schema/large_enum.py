@@ -3,12 +3,11 @@
 A list of such values would cost its length times the `enum`'s, which is seconds for one message.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from channeld.protocol.frames import CheckedJson, Json
 from channeld.schema.cases import identity
-from channeld.schema.vocabulary import listed, rebuilt, subschemas
+from channeld.schema.vocabulary import listed, rebuilt
 
 KEYWORD: Final = "x-channeld-enum"
 LARGEST: Final = 16
@@ -32,8 +31,8 @@ class LargeEnum:
 
 
 def with_sets(schema: Json) -> Json:
-    """The schema with the keyword in place of each large `enum`; unchanged if there is none."""
-    if not isinstance(schema, dict) or not any(map(_is_large, _all(schema))):
+    """The schema with the keyword in place of each large `enum`."""
+    if not isinstance(schema, dict):
         return schema
     copied = rebuilt(schema, lambda child, *_: with_sets(child))
     if _is_large(schema):
@@ -43,11 +42,3 @@ def with_sets(schema: Json) -> Json:
 
 def _is_large(schema: Json) -> bool:
     return sum(isinstance(o, dict | list) for o in listed(schema, "enum")) > LARGEST
-
-
-def _all(schema: Json) -> Iterator[Json]:
-    waiting = [schema]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        waiting += [child for _, child, _ in subschemas(one)]

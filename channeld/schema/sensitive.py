@@ -8,8 +8,8 @@ import attrs
 
 from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
-from channeld.schema.cases import pointed, speaking_of
-from channeld.schema.vocabulary import IN_PLACE, MARK, mapping, subschemas
+from channeld.schema.cases import property_schemas, walked
+from channeld.schema.vocabulary import MARK, mapping
 
 MASK: Final = "•••"
 _HEAD: Final = 40
@@ -45,7 +45,10 @@ class Marks:
             if here is None or _is_marked(here):
                 return True
             schemas = [*_of_property(here, name)]
-        return any(marks_of(each) is not None for each in self._reached(schemas))
+        try:
+            return _is_marked([*walked(self.schema, schemas)])
+        except LookupError:
+            return True
 
     def places(self) -> Iterator[str]:
         """JSON pointers of the outermost marked values; `0` stands for every entry of a list."""
@@ -104,34 +107,10 @@ class Marks:
 
     def _together(self, schemas: Sequence[Json]) -> _Schemas | None:
         """All schemas that apply to the same value; None if a reference can't be followed."""
-        found: dict[int, Mapping[str, Json]] = {}
-        waiting = list(schemas)
-        while waiting:
-            schema = waiting.pop()
-            if not isinstance(schema, dict) or id(schema) in found:
-                continue
-            found[id(schema)] = schema
-            waiting += [child for _, child, keyword in subschemas(schema) if keyword in IN_PLACE]
-            for keyword in ("$ref", "$dynamicRef"):
-                if isinstance(reference := schema.get(keyword), str):
-                    try:
-                        waiting.append(pointed(self.schema, reference))
-                    except LookupError:
-                        return None
-        return [*found.values()]
-
-    def _reached(self, schemas: Sequence[Json]) -> Iterator[Json]:
-        """The schemas and all that they refer to."""
-        seen: set[int] = set()
-        waiting = list(schemas)
-        while waiting:
-            schema = waiting.pop()
-            if isinstance(schema, dict) and id(schema) not in seen:
-                seen.add(id(schema))
-                yield {key: each for key, each in schema.items() if key != "$defs"}
-                waiting += [child for _, child, _ in subschemas(schema)]
-                if isinstance(reference := schema.get("$ref"), str):
-                    waiting.append(pointed(self.schema, reference))
+        try:
+            return [*walked(self.schema, schemas, in_place=True)]
+        except LookupError:
+            return None
 
 
 def _is_marked(schemas: _Schemas) -> bool:
@@ -152,9 +131,7 @@ def _of(schemas: _Schemas, token: str) -> Iterator[Json]:
 
 def _of_property(schemas: _Schemas, name: str) -> Iterator[Json]:
     for schema in schemas:
-        for keyword, *key in speaking_of(schema, name):
-            held = schema[keyword]
-            yield held[key[0]] if key and isinstance(held, dict) else held
+        yield from property_schemas(schema, name)
         yield schema.get("unevaluatedProperties", True)
 
 

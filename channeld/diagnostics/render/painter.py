@@ -13,7 +13,7 @@ from channeld.diagnostics.render.texts import Texts, one_line, split_lines
 _RESET, BOLD, BLUE, DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
 
 
-class _Shown(Protocol):
+class _Labelled(Protocol):
     """What has a place with a label, and related places."""
 
     @property
@@ -42,7 +42,9 @@ class FramePainter(Painter):
     texts: Texts = attrs.field(kw_only=True)
     _lines: dict[str, list[str]] = attrs.field(factory=dict, init=False)
 
-    def details(self, of: _Shown, colour: str, notes: Iterable[tuple[str, str]]) -> Iterator[str]:
+    def details(
+        self, of: _Labelled, colour: str, notes: Iterable[tuple[str, str]]
+    ) -> Iterator[str]:
         """The lines below a headline: the place with its code frame, the related places, and notes by their kind."""
         yield f"  {where(of.place)}"
         here = self.frame(of.place, _context(of.place))
