@@ -31,14 +31,18 @@ unexport PYTHONDONTWRITEBYTECODE
 	fi
 	@mv .venv/unfinished $@
 
+# Adds an extra to .venv, which may have been made without a pip of its own.
+EXTRA = if command -v uv > /dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --editable '.[$1]'; \
+	else \
+	  $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[$1]'; \
+	fi
+HAS_SPHINX = $(BIN)/python -c "import furo, myst_parser" 2> /dev/null
+
 # What tests, types and lint need as well.
 .venv/ready-to-test: .venv/ready
 	@echo "Adding what the tests need to .venv (once)"
-	@if command -v uv > /dev/null; then \
-	  uv pip install --quiet --python $(BIN)/python --editable '.[test]'; \
-	else \
-	  $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'; \
-	fi
+	@$(call EXTRA,test)
 	@touch $@
 
 run: .venv/ready  ## serve the shipped channels.yaml, with tokens to try it
@@ -71,7 +75,7 @@ collected: .venv/ready-to-test
 	@$(BIN)/pytest --collect-only -qq > /dev/null || true
 
 test-all: .venv/ready-to-test parts  ## what needs other people's programs: clients, deployment files (after make test)
-	@$(BIN)/python -c "import furo, myst_parser" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(HAS_SPHINX) || { $(call EXTRA,docs); }
 	$(BIN)/pytest -q -m wide
 
 test-compiled: .venv/ready-to-test  ## a wheel that mypyc compiled, and the tests of what is in it (needs a C compiler)
@@ -103,9 +107,9 @@ chaos: .venv/ready-to-test  ## five minutes of nodes that die and a Redis that s
 	$(BIN)/python -m tests.chaos --seconds 300
 
 docs: .venv/ready  ## the documentation site, into build/docs
-	@$(BIN)/python -c "import furo, myst_parser" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(HAS_SPHINX) || { echo "Adding what the documentation needs to .venv (once)"; $(call EXTRA,docs); }
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs/site -b html docs build/docs
-	@echo "Open build/docs/README.html"
+	@echo "Open build/docs/index.html"
 
 restarts: .venv/ready-to-test  ## 200 clients through ten restarts by --take-over, and how long they were away
 	$(BIN)/python -m tests.system.restarts --clients 200 --restarts 10

@@ -29,7 +29,7 @@ class Announcer:
         plan: the plan that is served.
         manner: how it is served.
         folder: the configuration's folder, for `.channeld/dev.json`.
-        secrets: values generated for this run, by variable.
+        secrets: values generated for this run, by variable; a reload may add some.
         is_quiet: print nothing on stdout.
     """
 
@@ -39,6 +39,7 @@ class Announcer:
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     is_quiet: bool = attrs.field(default=False, kw_only=True)
     _addresses: Sequence[str] = ()
+    _left: dev_file.DevServer | None = None
 
     def ready(self, addresses: Sequence[str]) -> None:
         """The server listens on these addresses."""
@@ -51,8 +52,10 @@ class Announcer:
         """A changed configuration is about to be applied; links are printed again if channels have changed."""
         is_news = _reached(plan) != _reached(self.plan)
         self.plan = plan
-        if is_news and self.manner.dev and self._addresses:
-            self._say()
+        if self.manner.dev and self._addresses:
+            self._write_file()  # it may read secrets that were not needed before
+            if is_news:
+                self._say()
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +80,9 @@ class Announcer:
             key=api_key(self.plan),
             secrets=dict(self.secrets),
         )
+        if server == self._left:
+            return
+        self._left = server
         try:
             dev_file.write(self.folder, server)
         except OSError as error:

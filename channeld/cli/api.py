@@ -237,7 +237,9 @@ def _as_json(pages: list["Presence"]) -> dict[str, Json]:
 @click.command("disconnect")
 @click.option("--user", metavar="USER", help="Close all connections of this user.")
 @click.option("--connection", metavar="ID", help="Close this connection.")
-@click.option("--code", type=click.IntRange(1000, 4999), default=4410, show_default=True)
+@click.option(
+    "--code", type=click.IntRange(1000, 4999), default=4410, show_default=True, help="Close code."
+)
 @click.option("--reason", default="", help="Reason given to the client.")
 @_with_server
 def disconnect(

@@ -33,8 +33,21 @@ _LONGEST_BAR = 40
 
 @click.command("bench", cls=JsonCommand, empty={"messages": []})
 @click.argument("file", default=DEFAULT_FILE, type=click.Path())
-@click.option("--clients", type=click.IntRange(1, 20_000), default=100, show_default=True)
-@click.option("--for", "seconds", type=DurationType(), default="10s", show_default=True)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 20_000),
+    default=100,
+    show_default=True,
+    help="Number of clients.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=DurationType(),
+    default="10s",
+    show_default=True,
+    help="How long the clients send.",
+)
 @click.option("--channel", "names", multiple=True, help="Load this channel only; repeatable.")
 @click.option("--url", metavar="URL", help="Load this server instead of one of its own.")
 @click.option("--anywhere", is_flag=True, help="Allow a --url on another machine.")

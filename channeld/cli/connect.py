@@ -13,7 +13,7 @@ from channeld.auth.types import authenticator
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, dev_server, environ_of
 from channeld.cli.token import DurationType, claim_option, minted
 from channeld.plan.load import check
-from channeld.plan.plan import Plan
+from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import Json
 
 if TYPE_CHECKING:
@@ -41,7 +41,13 @@ PROMPT: Final = "> "
 @click.option("--auth", metavar="NAME", help="Authenticator that --user mints a token for.")
 @click.option("--send", multiple=True, metavar="JSON", help="Send a frame and exit; repeatable.")
 @click.option("--wait", metavar="N|TYPE", help="Exit after N frames, or after one of this type.")
-@click.option("--timeout", type=DurationType(), default="10s", show_default=True)
+@click.option(
+    "--timeout",
+    type=DurationType(),
+    default="10s",
+    show_default=True,
+    help="Time for --send and --wait to succeed.",
+)
 @click.option(
     "--record",
     type=click.Path(dir_okay=False),
@@ -110,38 +116,59 @@ def _start(ctx: click.Context) -> _Start:
     if given["user"] is None and (given["claims"] or given["auth"]):
         raise click.UsageError(f"{'--claim' if given['claims'] else '--auth'} needs --user USER")
     url, running = given["url"], dev_server(given["config"])
-    if running is not None and running.url and url.startswith("/"):
+    is_path = url.startswith("/")
+    if running is not None and running.url and is_path:
         url = running.url + url
-    needs_config = url.startswith("/") or given["user"] is not None
+    elif not is_path:
+        url = _resolved(url).url
+    needs_config = is_path or given["user"] is not None
     # Generated secrets are valid for the server that generated them, and for no other.
     is_there = running is not None and running.is_at(url)
     environ = environ_of(given["config"]) if is_there else os.environ
     plan = None
     if needs_config:
         plan = demand_valid(check(given["config"], import_hooks=False, environ=environ))
-    try:
-        here = address.resolve(url, plan.config.server if plan is not None else None)
-    except address.BadAddress as error:
-        raise click.UsageError(str(error)) from None
+    here = _resolved(url, plan)
     token, auth = given["token"], given["auth"]
     if given["user"] is not None and plan is not None:
         auth = auth or _authenticator(plan, here.url)
         token = minted(plan, auth, given["user"], dict(given["claims"]), 3600, guesses=is_there)
+    elif token is None and plan is not None:
+        _hint_at_token(plan, here.url)
     opening = here
     if token is not None:
         opening = address.with_token(here, token, _token_from(plan, auth))
     return _Start(here=here, opening=opening, token=token, plan=plan)
 
 
-def _authenticator(plan: Plan, url: str) -> str | None:
-    """The first authenticator of the URL's channel that signs with a secret; None: use the default choice."""
+def _resolved(url: str, plan: Plan | None = None) -> "Opening":
+    from channeld.dev import address  # noqa: PLC0415 - with the client
+
+    try:
+        return address.resolve(url, plan.config.server if plan is not None else None)
+    except address.BadAddress as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _channel(plan: Plan, url: str) -> ChannelPlan | None:
     from urllib.parse import urlsplit  # noqa: PLC0415 - with the client
 
     match = plan.match(urlsplit(url).path)
-    for auth in match.channel.auth if match is not None else ():
-        if auth.type.can_mint():
-            return auth.name
-    return None
+    return match.channel if match is not None else None
+
+
+def _authenticator(plan: Plan, url: str) -> str | None:
+    """The first authenticator of the URL's channel that signs with a secret; None: use the default choice."""
+    channel = _channel(plan, url)
+    auths = channel.auth if channel is not None else ()
+    return next((auth.name for auth in auths if auth.type.can_mint()), None)
+
+
+def _hint_at_token(plan: Plan, url: str) -> None:
+    """Without a token the server waits for one, silently, until `auth_timeout`."""
+    channel = _channel(plan, url)
+    if channel is not None and not channel.auth_optional and _authenticator(plan, url):
+        click.echo(f"`{channel.name}` requires a token: add --user ann, or --token", err=True)
 
 
 def _token_from(plan: Plan | None, auth: str | None) -> tuple[str, ...]:

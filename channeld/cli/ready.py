@@ -1,6 +1,6 @@
 """What `channeld run` prints when it is ready: each channel's URL, and with `--dev` ready-made links."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
@@ -19,7 +19,7 @@ class Manner:
 
     dev: bool = False
     reloads: bool = False
-    generated: Sequence[str] = ()
+    generated: Collection[str] = ()
     program: str = "channeld"
     console: str = ""
     moved: Sequence[tuple[str, str]] = ()

@@ -231,7 +231,7 @@ def command(  # noqa: PLR0913 - one for each option
     folder = Path(file).parent
     console = console_url(plan, api_sockets, dev=dev)
     made_up, program = environ.generated, _program()
-    manner = Manner(dev, dev or watching, [*made_up], program, console, moved)
+    manner = Manner(dev, dev or watching, made_up.keys(), program, console, moved)
     quiet = quiet or parent is not None
     with Announcer(plan, manner, folder, made_up, is_quiet=quiet) as announcer:
         if is_leader:

@@ -72,7 +72,9 @@ def claim_option(help: str) -> Callable[[F], F]:
 @click.command("token")
 @click.option("--user", required=True, metavar="ID", help="User id in the token.")
 @claim_option("Claim to add; repeatable.")
-@click.option("--expires", type=DurationType(), default="1h", show_default=True)
+@click.option(
+    "--expires", type=DurationType(), default="1h", show_default=True, help="Lifetime of the token."
+)
 @click.option(
     "--auth",
     metavar="NAME",

@@ -23,7 +23,15 @@ _MARKS = {"ok": "✓", "refused": "✗", "skipped": "-"}
 @click.command("trace", cls=JsonCommand, empty={"steps": []})
 @click.argument("path")
 @click.argument("frame", required=False)
-@click.option("--config", "file", default=DEFAULT_FILE, type=click.Path(), metavar="FILE")
+@click.option(
+    "--config",
+    "file",
+    default=DEFAULT_FILE,
+    type=click.Path(),
+    metavar="FILE",
+    help="Configuration.",
+    show_default=True,
+)
 @click.option("--token", metavar="TOKEN", help="Connect with this token.")
 @click.option("--user", metavar="USER", help="Connect as this user, without a token.")
 @claim_option("A claim of that user; repeatable.")

@@ -1,6 +1,8 @@
 """Reads the files of a configuration: includes, merging, environment variables, and a location for every value."""
 
+import errno
 import hashlib
+import os
 import posixpath
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -19,6 +21,8 @@ from channeld.protocol.frames import Json
 
 SHARED = ("auth", "backends", "channels")
 MAX_FILES = 1000
+_NOT_THERE = os.strerror(errno.ENOENT)
+_ABSENT = "check its name and the current folder; `channeld init` creates a project"
 _NO_FILE = "check its name, its size, and that this user may read it"
 
 
@@ -168,7 +172,14 @@ def read_sources(
     if main is None:
         if (reason := sources.unreadable.get(file)) is not None:
             message = f"the file cannot be read: {reason}"
-            report.add(diagnose("CH117", message, Place(file), help=_NO_FILE))
+            report.add(
+                diagnose(
+                    "CH117",
+                    message,
+                    Place(file),
+                    help=_ABSENT if reason == _NOT_THERE else _NO_FILE,
+                )
+            )
         return sources
     environment = Environment(variables=environ, report=report, missing_is_error=missing_is_error)
     sources.unset |= main.unknown

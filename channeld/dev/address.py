@@ -41,6 +41,8 @@ def resolve(address: str, server: Server | None = None) -> Opening:
             )
         address = _base(server) + address
     elif "://" not in address:
+        if re.match(r"(?!localhost\b)[\w-]+(/|$)", address):
+            raise BadAddress(f"'{address}' has no port: write /{address} for a path of this server")
         address = f"ws://{address}"
     wrong = BadAddress(f"'{address}' is not a WebSocket address: write ws://HOST:PORT/PATH")
     try:

@@ -45,7 +45,7 @@ def pages_of(folder: str) -> Callable[[], str]:
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "../../ARCHITECTURE.md": {"imports": architecture.imports_drawing},
-    "../README.md": {name: pages_of(name) for name in ("guides", "topics", "decisions")},
+    "../README.md": {name: pages_of(name) for name in ("topics", "decisions")},
     "wire.md": {
         "sent-frames": wire.sent_frames,
         "received-frames": wire.received_frames,

@@ -30,41 +30,18 @@ myst_heading_anchors = 6
 # Lexers for what the tests read in a block's first line: `yaml bad CH310`, `console`, `http`.
 suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 
-_SECTIONS = (
-    ("Learn", ["start/*"]),
-    (
-        "For the worried",
-        [
-            "guides/deployment",
-            "guides/troubleshooting",
-            "guides/tracing",
-            "guides/redis",
-            "topics/security",
-        ],
-    ),
-    ("Do", ["guides/*"]),
-    ("Look up", ["reference/*", "glossary"]),
-    ("Understand", ["topics/*"]),
-    (
-        "Shown by tests",
-        ["conformance", "durable-streams", "wire-tests", "threat-tests", "benchmarks"],
-    ),
-    ("Decisions", ["decisions/*"]),
-)
+_SECTION = re.compile(r"^\*\*([\w ]+)\*\*(.*?)(?=^\*\*|\Z)", re.MULTILINE | re.DOTALL)
+_PAGE = re.compile(r"\]\(([a-z][^)#\s]*)\.md\)")
+_REFERENCE = [f"reference/{path.stem}" for path in sorted((DOCS / "reference").glob("*.md"))]
 _OUTSIDE = re.compile(r"\]\(((?:\.\./)+[^)#\s]+\.md)(?:#[^)]*)?\)")
 
 
-def _contents() -> Iterator[str]:
-    seen: set[str] = set()
-    for caption, patterns in _SECTIONS:
-        found = [
-            str(path.relative_to(DOCS).with_suffix(""))
-            for pattern in patterns
-            for path in sorted(DOCS.glob(f"{pattern}.md"))
-        ]
-        # A page stands in the first section that names it.
-        pages = [page for page in dict.fromkeys(found) if page not in seen]
-        seen.update(pages)
+def _contents(front: str) -> Iterator[str]:
+    """The front page's lists of links, section by section, as tables of contents."""
+    for caption, listed in _SECTION.findall(front):
+        pages = list[str]()
+        for page in _PAGE.findall(listed):
+            pages += _REFERENCE if page == "reference/README" else [page]
         yield "\n".join(
             ["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""]
         )
@@ -81,9 +58,16 @@ def add_what_a_site_needs(_app: Sphinx, name: str, source: list[str]) -> None:
 
     source[0] = _OUTSIDE.sub(as_file, source[0])
     if name == root_doc:
-        source[0] += "\n".join(_contents())
+        source[0] += "\n".join(_contents(source[0]))
+
+
+def lead_to_the_front_page(app: Sphinx, _error: Exception | None) -> None:
+    """Web servers look for `index.html`; the front page is `README.html`, as in the repository."""
+    target = '<meta http-equiv="refresh" content="0; url=README.html">'
+    (app.outdir / "index.html").write_text(f"<!doctype html><title>channeld</title>{target}\n")
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", add_what_a_site_needs)
+    app.connect("build-finished", lead_to_the_front_page)

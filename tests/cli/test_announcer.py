@@ -74,6 +74,17 @@ def test_links_are_printed_again_where_channels_have_changed(
     assert "ws://127.0.0.1:4000/talk" in capsys.readouterr().out
 
 
+def test_a_secret_that_a_reload_generates_reaches_other_commands(tmp_path: Path) -> None:
+    says, secrets = announcer(tmp_path), {"A_KEY": "x"}
+    says.secrets = secrets
+    says.ready(["127.0.0.1:4000"])
+    secrets["A_SECRET"] = "y"
+    says.reloaded(plan_of(tmp_path))
+    found = dev_file.read(tmp_path)
+    assert found is not None
+    assert found.secrets == {"A_KEY": "x", "A_SECRET": "y"}
+
+
 def test_quiet_says_nothing_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with announcer(tmp_path, is_quiet=True) as says:
         says.ready(["127.0.0.1:4000"])

@@ -164,6 +164,13 @@ async def test_the_token_goes_where_the_authenticator_looks(
     assert server.asked[0].path == "/rooms/a"
 
 
+async def test_a_channel_that_requires_a_token_says_so(
+    configured: Callable[[str], Path], connect: Connect
+) -> None:
+    found = await connect("/rooms/a", "--wait", "1", cwd=configured(""))
+    assert found.err == "`chat` requires a token: add --user ann, or --token\n"
+
+
 async def test_a_token_of_ones_own(server: Server, connect: Connect) -> None:
     await connect(f"ws://127.0.0.1:{server.port}/chat", "--token", "mine", "--wait", "1")
     assert server.asked[0].path == "/chat?token=mine"

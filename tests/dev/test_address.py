@@ -50,6 +50,7 @@ def test_a_server_with_a_certificate_is_reached_over_tls() -> None:
         ("ws://x:0/", "not a WebSocket address"),
         ("ws://[::1/", "not a WebSocket address"),
         ("/chat", "which server"),
+        ("rooms/general", "write /rooms/general for a path"),
     ],
 )
 def test_what_is_no_address_says_so(given: str, words: str) -> None:

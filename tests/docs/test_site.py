@@ -37,6 +37,7 @@ def test_every_page_is_in_it_and_in_its_contents(site: Path) -> None:
         name = page.relative_to(docs).with_suffix(".html")
         assert (site / name).exists()
         assert name.name == "README.html" or f'href="{name}"' in contents
+    assert "url=README.html" in (site / "index.html").read_text()
 
 
 def test_it_can_be_searched_and_asks_no_other_host(site: Path) -> None:
