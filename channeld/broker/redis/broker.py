@@ -1,9 +1,9 @@
 """The broker for many nodes: Redis or Valkey between them, one supervised task in each.
 
-Every verb goes through one bounded queue, in order, and is sent in batches (`outlet.py`). No task waits for an answer. A session (`session.py`) ends at the first fault;
-a new one subscribes to all wanted topics, fills the gaps (`subscriptions.py`) and enters all presence again (`entries.py`).
-Between sessions a verb waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavailable`; nothing is
-ever sent twice.
+Every verb goes through one bounded queue, in order, and is sent in batches (`outlet.py`). No task waits for an answer. A session
+(`session.py`) ends at the first fault; the next one subscribes to all wanted topics, fills the gaps (`subscriptions.py`) and enters all
+presence again (`entries.py`). Between sessions, a verb waits in the queue for at most `HOLD` seconds and then fails with
+`BrokerUnavailable`. Nothing is ever sent twice.
 """
 
 import secrets
@@ -57,13 +57,13 @@ from channeld.timers import Clock
 
 T = TypeVar("T")
 
-# Verbs wait this long for a new session before they fail.
+# Seconds that verbs wait for a new session before they fail.
 HOLD = 1.0
 # The maximum size of history in one reply: it blocks Redis, and a node's loop, for about a millisecond.
 PAGE_BYTES, PAGE_FRAMES = 512 * 1024, 500
 ECHO = 1.0
-# How many echoes in a row may be taken by Redis and not come back. They are counted, not timed: after a stall, a node's echo is
-# among what waits to be read, and where there is much to send, it has not left yet.
+# How many echoes in a row may be accepted by Redis without coming back. They are counted, not timed: after a stall, the echo may be
+# among the bytes that are still to be read, or still be in the queue.
 _DEAF = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _FILL_AT_ONCE = 50
@@ -153,7 +153,7 @@ class RedisBroker(SingleCalls):
         now = self._clock.monotonic()
         came = self._server_clock.at(now - conflated.age) or 0.0
         entry.conflating = Conflating(conflated, came, partial(self._server_clock.note, now))
-        # Its slot is next to the history, even if the frame is not kept.
+        # The slot's key is derived from the history's, even if the frame is not kept.
         entry.history = self._names.history(topic)
         self._put(entry)
         return entry.answer
@@ -167,9 +167,8 @@ class RedisBroker(SingleCalls):
     def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
         """Subscribe to a topic. The answer arrives when Redis has confirmed; at once while Redis is unreachable."""
         if not is_numbered and self._numbered.get(topic.channel):
-            del self._numbered[
-                topic.channel
-            ]  # numbers that begin again are news to those who subscribe now
+            # If numbers begin again, those who subscribe now have to hear of it.
+            del self._numbered[topic.channel]
         subscription, fresh = self._inbox.want(topic, is_numbered=is_numbered)
         if self._current is None:
             return None
@@ -219,7 +218,7 @@ class RedisBroker(SingleCalls):
             self._inbox.starts(topic, page.top)
             if not has_more:
                 return page
-            # A replay's pages leave out what it does not show, up to its top: what came later is not part of it.
+            # Up to its top, a replay's pages leave out hidden frames. Later frames are not part of the replay.
             shown_from = page.top.offset if replayed else hidden
             last = page.frames[-1].position
             rest = partial(self._since, topic, last, keep, 0, shown_from, floor)
@@ -254,7 +253,7 @@ class RedisBroker(SingleCalls):
         if user and self._current is not None:
             roster = self._inbox.kept_roster(topic)
             if roster is not None and roster.needs_reading:
-                # The same call returns who is present, for the one who joins.
+                # The same call also returns who is present.
                 reading = self._reading(roster)
                 script.arguments = [*script.arguments, PAGE]
         script.read = partial(self._read_change, topic, told, reading)
@@ -369,7 +368,7 @@ class RedisBroker(SingleCalls):
             reason = "cancelled"
             try:
                 await self._session()
-            # Broad, as this is a supervisor: whatever ended this session, the next may work.
+            # Broad, because this is a supervisor: whatever ended this session, the next one may work.
             except* Exception as group:
                 reason = _first(group)
             finally:
@@ -377,7 +376,7 @@ class RedisBroker(SingleCalls):
             self._start()
             # Part of the pause is random, so that nodes do not reconnect in step.
             await trio.sleep(self._pause * (0.5 + secrets.randbelow(500) / 1000))
-            # A refused node waits for the others to stop; then clients wait for it.
+            # A refused node waits until the others stop, and then clients wait for this node.
             self._pause = min(self._pause * 2, ECHO if self.refusal else LONGEST_PAUSE)
 
     async def _expire(self) -> NoReturn:
@@ -478,7 +477,7 @@ class RedisBroker(SingleCalls):
     def _read_change(
         self, topic: Topic, told: Told, reading: RosterReading | None, reply: Reply
     ) -> None:
-        """Report whether its user was the first or the last; the change must be visible from now on."""
+        """Read the reply to a change: call `told` if its user came or left; from now on, the change must be visible."""
         is_turnout, *version = reply
         page = version.pop() if reading is not None else None
         if version:
@@ -508,7 +507,7 @@ class RedisBroker(SingleCalls):
 
     def _tell(self, topic: Topic, script: Script, told: Told = tell_nobody) -> Answer[Reply]:
         script.read = partial(self._read_change, topic, told, None)
-        # The record already says so: if Redis is not told, only a new session makes them agree.
+        # The record has changed already. If Redis is not told, only a new session makes the two agree.
         script.answer.on_failure = self._doubt_presence
         self._put(script, urgent=True)
         return script.answer

@@ -29,10 +29,10 @@ Location: TypeAlias = TCPLocation | UnixDomainSocketLocation
 
 Then: TypeAlias = Callable[[Reply], object]
 Turn: TypeAlias = tuple[Callable[[], object], Callable[[], object]]
-"""What begins and what ends the turn around a read."""
+"""Called before and after what one read brings is handled."""
 
 _NOTHING = object()
-# Its own annotation is of a tuple of one.
+# hiredis annotates it for a tuple of one element.
 _packed = cast("Callable[[tuple[Argument, ...]], bytes]", hiredis.pack_command)
 
 
@@ -278,7 +278,7 @@ class Connection:
             if type(reply) is push:
                 self.on_push(reply)
             elif self._told and type(reply) is NoLongerPrimary:
-                # It may answer what was told rather than the next call.
+                # It may be the answer to a subscription rather than to the next call.
                 self.fail(str(reply))
             elif self._waiting:
                 self._waiting.popleft()(reply)
@@ -306,7 +306,7 @@ class Connection:
             self._blocked.set()
 
     async def _watch(self) -> NoReturn:
-        # Looks are counted instead of the time: after a stall of this process, what waits to be read is read before the next.
+        # Counts looks instead of time: after a stall of this process, waiting answers are read before the next look.
         while True:
             await trio.sleep(self._timeout / _LOOKS)
             self._looks += 1

@@ -1,9 +1,8 @@
 """The commands of a session: for one server, or for a cluster node that holds one shard of our keys.
 
-In a cluster, publications must stay on the nodes of their slot (`SPUBLISH`, `SSUBSCRIBE`: Redis 7, any Valkey). While a
-slot moves, some of its keys are on one node and some on the other, and a script must not run on half of them. A node
-refuses a call (`TRYAGAIN`, `ASK`) if a named key is missing, but does not check keys that the script derives. So each call
-names a key that never exists.
+In a cluster, publications must stay on the nodes of their slot (`SPUBLISH`, `SSUBSCRIBE`: Redis 7, any Valkey). While a slot moves,
+some of its keys are on one node and some on another, and a script must not run with half of them. A node refuses a call (`TRYAGAIN`,
+`ASK`) if a named key is missing, but it does not check keys that the script derives. So each call names a key that never exists.
 """
 
 import hashlib

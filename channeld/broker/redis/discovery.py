@@ -17,11 +17,11 @@ from channeld.broker.redis.connection import Location
 from channeld.broker.redis.encoding import Names, slot_of
 from channeld.broker.redis.queue import Reply
 
-# Sends one command over a connection of its own: (where, credentials of the Sentinels or not, the words) -> the reply.
+# Sends one command over a connection of its own: (location, whether with the Sentinels' credentials, words) -> reply.
 Ask: TypeAlias = Callable[[Location, bool, tuple[bytes, ...]], Awaitable[Reply]]
 Finder: TypeAlias = Callable[[Ask], Awaitable[Location]]
 
-# coredis knows TLS by the scheme's name alone.
+# coredis recognises TLS only by the scheme's name.
 _VALKEY = {"valkey": "redis", "valkeys": "rediss"}
 _SENTINEL_PORT, _REDIS_PORT = 26_379, 6_379
 
@@ -34,8 +34,8 @@ class NotFound(Exception):
 class Target:
     """A parsed URL: how to find the primary, the prefix of our keys, and how to connect.
 
-    `pool` has the class and the options of connections to a server, `url` is what they were read from;
-    `sentinel_options` are those for connections to a Sentinel, if different.
+    `pool` has the class and the options of connections to a server, parsed from `url`; `sentinel_options` are the options of
+    connections to a Sentinel, if different.
     """
 
     find: Finder
@@ -136,7 +136,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
                 why = f": {error}"
                 continue
             nodes = [_node(entry[2], node) for entry in ranges]
-            # All configured nodes may be gone one day, so also ask the nodes that they named.
+            # All configured nodes may be gone one day, so the nodes that they name are asked as well.
             known[:] = dict.fromkeys([*hosts, *nodes])
             for entry, owner in zip(ranges, nodes, strict=True):
                 if entry[0] <= slot <= entry[1]:
@@ -147,7 +147,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
 
 
 def _node(entry: Sequence[Reply], asked: TCPLocation) -> TCPLocation:
-    # A node that does not know its own address leaves it out: it is the one that was asked.
+    # A node that does not know its own address leaves it out: it is the node that was asked.
     return TCPLocation(entry[0].decode() if entry[0] else asked.host, int(entry[1]))
 
 

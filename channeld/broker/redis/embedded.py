@@ -25,7 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # A sockaddr_un holds 108 bytes, on some systems 104.
 _LONGEST_PATH = 100
 
-# The shell becomes Valkey. Its child reads from the pipe; at the pipe's end, without a word, the owner is dead.
+# The shell becomes Valkey. Its child reads from the pipe. If the pipe ends without a line, the owner is dead.
 _GUARDED = (
     'folder=$1; shift; exec 3<&0; (read -r _ <&3 || { kill $$; rm -rf "$folder"; }) & '
     'exec "$@" </dev/null 3<&-'
@@ -101,7 +101,7 @@ class EmbeddedValkey:
             "maxmemory-policy": "noeviction",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        # A group of its own: Ctrl-C is for the server that drains and still needs this one.
+        # A process group of its own: Ctrl-C is for the server, which still needs Valkey while it drains.
         return await trio.lowlevel.open_process(
             ["/bin/sh", "-c", _GUARDED, "valkey", str(self._folder), str(self._binary), *words],
             stdin=subprocess.PIPE,
@@ -132,7 +132,7 @@ class EmbeddedValkey:
 
 
 def _killed_by(status: int | None) -> str:
-    """The signal that ended it, if one did; the last line of its log is then unrelated."""
+    """The signal that ended it, if one did; the last line of its log is unrelated then."""
     if status is None or status >= 0:
         return ""
     try:

@@ -26,7 +26,7 @@ STAMP = 13
 _HEAD = struct.Struct(">2sBIIH")
 _PART = struct.Struct(">HI")
 _MAGIC = b"C1"
-# With the node that made it, and the keys that it cleared, behind.
+# Followed by the node that made it, and the keys that it cleared.
 _CLEARING = b"C2"
 _SIZE = struct.Struct(">I")
 _CHANGE = struct.Struct(">2scBIIIHII")
@@ -49,7 +49,7 @@ def topic_key(topic: Topic) -> str:
 
 
 def fresh_letters() -> str:
-    """Twelve letters that tell what begins now from all that began before. They need not be secret."""
+    """Twelve letters that identify something that begins now. They need not be secret."""
     return f"{random.getrandbits(48):012x}"
 
 
@@ -61,7 +61,7 @@ class Names:
     def __init__(self, prefix: str) -> None:
         self.base = prefix
         self.state = f"{prefix}:state"
-        # A join asks for its topic's half a dozen times.
+        # A join needs those of its topic half a dozen times.
         self.channel: Callable[[Topic], bytes] = lru_cache(maxsize=16_384)(self._channel)
         self.mark: Callable[[str], str] = lru_cache(maxsize=1024)(self._mark)
 
@@ -100,7 +100,7 @@ class Names:
         """The keys of a history: the list of frames, the hash with epoch and top, and the channel's mark."""
         key = topic_key(topic)
         if topic.kind == "node":
-            # What nodes keep for each other is found whatever the layout (`find` in `scripts.py`).
+            # Messages that nodes keep for each other are found whatever the layout (`find` in `scripts.py`).
             key = f"node:{key}"
         return f"{self.base}:h:{key}", f"{self.base}:m:{key}", self.mark(topic.channel)
 
@@ -119,7 +119,7 @@ def _hash_tag(key: str) -> str:
 def unpack(message: bytes, node: str = "") -> list[Publication] | None:
     """The publications in an envelope (`head` in `scripts.py` begins it), or None for anything else.
 
-    Keys cleared by this `node` itself are ignored: what waits there now is newer.
+    Keys cleared by this `node` itself are ignored, because the frames that wait there now are newer.
     """
     try:
         magic, epoch_size, high, low, count = _HEAD.unpack_from(message)
@@ -145,12 +145,12 @@ def unpack(message: bytes, node: str = "") -> list[Publication] | None:
                 publications = [attrs.evolve(one, clears=tuple(cleared)) for one in publications]
     except (struct.error, ValueError):
         return None
-    # Sizes that lie end beyond the message or before its end.
+    # With wrong sizes, the end is not that of the message.
     return publications if publications and at == len(message) else None
 
 
 def pack(publications: Sequence[tuple[str | None, bytes]]) -> bytes:
-    """The envelope of publications that are not kept: of each the connection to leave out, and the payload."""
+    """The envelope of publications that are not kept: for each the connection to skip, and the payload."""
     parts = [_HEAD.pack(_MAGIC, 0, 0, 0, len(publications))]
     for skip, payload in publications:
         name = (skip or "").encode()
@@ -170,17 +170,16 @@ def _texts(packed: bytes) -> list[str]:
         at += _SIZE.size + size
         texts.append(packed[at - size : at].decode())
     if at != len(packed):
-        raise ValueError("a size that lies")
+        raise ValueError("a wrong size")
     return texts
 
 
 @attrs.define
 class NumberedChange:
-    """A change of a topic's presence: with kind `count`, only the number of live connections has changed.
+    """A change of a topic's presence; with the event `count`, only the number of live connections has changed.
 
-    `is_end`: nobody is left, and the next change has number 1 of another epoch.
-
-    The version's offset is 0 if Redis was out of memory: then only the fact of a change is known.
+    `is_end`: nobody is left, and the next change has number 1 of another epoch. The version's offset is 0 if Redis was out of memory:
+    the order of the change is not known.
     """
 
     version: Position
@@ -226,7 +225,7 @@ class Epochs:
     __slots__ = ("_before", "_current")
 
     def __init__(self, current: bytes, before: bytes) -> None:
-        """Read what scripts return: the epoch, and `epoch=offset;` for each one before, newest first."""
+        """Parse what scripts return: the epoch, and `epoch=offset;` for each earlier one, newest first."""
         self._current = current.decode()
         self._before: list[tuple[str, int]] = []
         for entry in before.decode().split(";"):

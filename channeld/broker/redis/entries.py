@@ -63,7 +63,7 @@ class Entries:
             TypeError: the user, the connection or the info is not JSON.
         """
         entry = _Entry(encode(dict(info)))
-        # First the call, which raises for what JSON cannot say: such a thing must not be in the record.
+        # The call first: it raises for what is not JSON, which must not get into the record.
         script = self._enter(topic, user, connection, entry)
         self._entries[topic, user, connection] = entry
         return script
@@ -88,7 +88,7 @@ class Entries:
         return self._leave(topic, user, connection)
 
     def differences(self, told: dict[_Key, bool]) -> Iterator[tuple[_Key, bool, Script]]:
-        """What Redis has to hear when it knows `told` (alive or lingering): whether the call enters, and the call."""
+        """The calls that Redis needs if it knows `told` (alive or lingering); for each its key, and whether it enters."""
         for key, entry in self._entries.items():
             if told.get(key) is not entry.alive:
                 yield key, True, self._enter(*key, entry)
@@ -97,7 +97,7 @@ class Entries:
                 yield key, False, self._leave(*key)
 
     def heirlooms(self, now: float) -> dict[int, list[str]]:
-        """What lingers, packed, by the whole seconds that are left of its time."""
+        """The lingering entries, packed, by the seconds that they still linger, rounded up."""
         found: dict[int, list[str]] = {}
         for key, entry in self._entries.items():
             if not entry.alive and entry.ends > now:
@@ -133,11 +133,11 @@ class Leases:
     on_versions: Callable[[str, frozenset[str]], None]
     _spread: Spread = ALONE
     _run_id: str = attrs.field(default="", init=False)
-    # Whether the session before this one was with the same run of the server, so that its numbers go on.
+    # Whether the previous session was with the same run of the server, so that numbers continue.
     is_same_run: bool = attrs.field(default=False, init=False)
 
     async def vouch(self, session: Session) -> str:
-        """Say how this node spreads the prefix, under a new lease. Why the server refuses it; empty when it agrees."""
+        """Tell the server how this node spreads the prefix, under a new lease; returns why it refuses, or an empty text."""
         self.entries.before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
         return await self._agreed(session, self.entries.before)
 
@@ -163,7 +163,7 @@ class Leases:
         arguments += (fresh_gen, before)
         was_reaped = await session.call("arrive", keys, arguments)
         self._run_id = run_id
-        # Until nothing changed while it was being told: the last look and the end have no checkpoint between.
+        # Repeated until nothing changed meanwhile; there is no checkpoint between the last look and the end.
         told: dict[_Key, bool] = {}
         await self._tell(session, told, back=bool(was_reaped))
         if before:
@@ -185,7 +185,7 @@ class Leases:
                 state, *ended = await session.call("renew", (self._names.base,), arguments)
                 refusal = await self._agreed(session, "")
             except RedisError:
-                # Out of memory, for one: nobody's lease is renewed then, and nobody is undone.
+                # For example out of memory: then no lease is renewed, and no node must be reaped.
                 steady = 0
                 continue
             if state < 0:
@@ -197,7 +197,7 @@ class Leases:
                 await self._reap(session, lease.decode())
 
     async def depart(self, session: Session, now: float) -> None:
-        """Give the lease up; what it still holds is undone by the others: at once, or when what lingers has had its time."""
+        """Give up the lease. Other nodes undo what it still holds: lingering entries when their time is over, others at once."""
         for seconds, packed in sorted(self.entries.heirlooms(now).items()):
             heir = secrets.token_hex(8)
             arguments = (self.entries.lease, heir, seconds * 1000)
@@ -253,12 +253,12 @@ def _unread(reply: Reply) -> Reply:
 
 
 def read_version(epoch: bytes, version: int) -> Position:
-    """The version of a presence, as scripts give it."""
+    """The version of a presence, as scripts return it."""
     return Position(epoch.decode(), version)
 
 
 def read_last(reply: Reply) -> tuple[int, list[_Lost]]:
-    """How many entries are left to undo, and whose last ones were undone at which version, out of the `reap` script's reply."""
+    """Parse the reply of `reap`: how many entries are left, and the users who are gone, each with the version of that change."""
     left, *rows = reply
     lost = []
     for packed, epoch, version in zip(rows[::3], rows[1::3], rows[2::3], strict=True):

@@ -1,9 +1,9 @@
 """How a prefix is distributed over one server, several servers, or the shards of a cluster, and where a topic is.
 
-The home of a topic is the shard that gives it the highest score (rendezvous hashing, Thaler and Ravishankar 1998): when a
-shard is added, only the topics move that it becomes home to. The score depends only on the shard's name: a server's host
-and port, or the tag of a cluster's shard. Tags are spread evenly over the slots; a cluster with twice as many shards has
-the same tags and as many between them.
+The home of a topic is the shard with the highest score for it (rendezvous hashing, Thaler and Ravishankar 1998): if a shard is added,
+only the topics that get it as their home move. The score depends only on the topic and the shard's name, which is a server's host and
+port or the tag of a cluster's shard. Tags are spread evenly over the slots; with twice as many shards, a cluster has the same tags and
+as many more between them.
 
 Servers remember how their prefix is distributed, because nodes with different layouts would not hear each other.
 """
@@ -36,14 +36,14 @@ class Shard:
 class Spread:
     """How a node spreads its prefix, as servers remember it; empty if it is not spread.
 
-    A `fixed` one is never replaced. Any other is replaced once all nodes that use it are gone.
+    A `fixed` spread is never replaced. Any other is replaced once all nodes that use it are gone.
     """
 
     text: str = ""
     is_fixed: bool = False
 
     def refusal(self, stored: str) -> str:
-        """Why a node that spreads it so must stay away from a server that remembers another."""
+        """Why a server that remembers another spread refuses a node with this one."""
         if self.is_fixed:
             return (
                 f"the keys of this prefix are in {stored or 'one piece'}, and this node has {self.text}: "
@@ -59,7 +59,7 @@ class Spread:
 
 
 ALONE: Final = Spread()
-"""That of a node with one server."""
+"""The spread of a node with one server."""
 
 
 def _number(text: str) -> int:
@@ -67,7 +67,7 @@ def _number(text: str) -> int:
 
 
 def _score(topic: int, shard: int) -> int:
-    # The finalizer of SplitMix64: each bit of either decides over each bit of the score.
+    # The finalizer of SplitMix64: each input bit affects each bit of the score.
     mixed = (topic ^ shard) * 0xBF58476D1CE4E5B9 & _MASK
     mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & _MASK
     return mixed ^ (mixed >> 31)
@@ -82,10 +82,10 @@ class Layout:
     """The shards of a prefix.
 
     Attributes:
-        shards: all of them; the order is of no importance for where a topic is.
-        carriers: the numbers of the two that carry what nodes say to each other.
-        readers: the numbers of those where something may lie that was kept between nodes.
-        spread: what the servers remember; `guard` is the number of the one whose word is heard first, if there is one.
+        shards: all of them; their order does not affect where a topic is.
+        carriers: the numbers of the two shards that carry messages between nodes.
+        readers: the numbers of the shards where kept messages between nodes may be.
+        spread: what the servers remember; `guard` is the number of the shard that is asked first, if there is one.
     """
 
     shards: tuple[Shard, ...]
@@ -107,7 +107,7 @@ class Layout:
 
 
 def of_servers(urls: Sequence[str], prefix: str) -> Layout:
-    """That of several servers, each a shard."""
+    """The layout of several servers, each a shard."""
     shards = tuple(Shard(server_of(url), url, prefix) for url in urls)
     topic = _number("node")
     ranks = sorted(
@@ -120,16 +120,16 @@ def of_servers(urls: Sequence[str], prefix: str) -> Layout:
 
 
 def of_cluster(url: str, prefix: str, count: int) -> Layout:
-    """That of a cluster in `count` shards, each a part of the keys that lies in one slot."""
+    """The layout of a cluster in `count` shards, each of which has its keys in one slot."""
     shards = tuple(Shard(tag, url, f"{prefix}:{{{tag}}}") for tag in _tags(count))
-    # Half of the slots apart: on one primary together only where it has over half of them.
+    # Half of the slots apart, so that both are on one primary only if it has more than half of the slots.
     carriers = (0, count // 2)[: min(2, count)]
     return Layout(shards, carriers, carriers, Spread(f"{count} shards", is_fixed=True), guard=0)
 
 
 @cache
 def _tags(count: int) -> tuple[str, ...]:
-    """The shortest hash tags of slots that are evenly spread, the first of each in the order of the alphabet."""
+    """The hash tags of evenly spread slots: for each slot the shortest one, the first in alphabetical order."""
     wanted = [number * SLOTS // count for number in range(count)]
     left, found = set(wanted), dict[int, str]()
     for tag in _words():

@@ -1,11 +1,16 @@
-"""The newest frame of each key inside Redis, as fragments of Lua: a history that is *mixed*, and a publication with its place.
+"""The newest frame of each key inside Redis, as fragments of Lua: histories that are *mixed*, and publications with a `Placing`.
 
-A history is mixed from its first publication with a `Placing` on. Then frames in a row say their offset themselves: in the
-list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), how many `r` there were up to it, payload. Next to it are `h:k` (key to stamp, digest of the owner,
-payload), `h:y` (keys by offset), `h:w` (digest of the owner and key, in order) and `h:c:…` (a slot in which frames wait). The
-meta has `x`, the marks: the floor (the last offset of what is gone for its age or the size), the latest offset in the row, how many `r` there
-were, and the latest offset of a key (when either has expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not
-raise the floor. What knows of all this is made in `keyed()`, so that a plain history does not pay for it.
+A history becomes mixed with its first publication that has a `Placing`. From then on:
+
+- The list `h` (the *row*) holds for each frame its stamp, its offset, `r` (shown in a replay) or `h` (hidden from it), the number of `r`
+  up to it, and the payload.
+- `h:k` maps a key to the stamp, the digest of the owner and the payload; `h:y` has the keys by offset; `h:w` has owner digest plus key,
+  in order; `h:c:…` is a slot in which frames wait.
+- The meta has `x`, the *marks*: the floor (the last offset that was dropped because of age or size), the latest offset in the row, the
+  number of `r`, and the latest offset of a key. The latest offsets tell what was dropped if the row or the keys expire as a whole.
+
+Frames that were replaced or cleared do not raise the floor. All functions for mixed histories are made in `keyed()`, so that a plain
+history does not pay for them.
 """
 
 DROP = """
@@ -21,8 +26,8 @@ local function drop(list, key)
 end
 """
 
-# A slot's time and what waits in it, of all nodes: `due`, when the frame came that went out last (`last`) and to which node
-# (`by`); when the waiting one came (`came`) and to which (`of`), with its `skip`, `owner` and `payload`.
+# A slot over all nodes, as a hash: `due` is the end of its interval; `last` and `by` are the time and node at which the frame arrived that
+# was published last; `came` and `of` are those of the waiting frame, next to its `skip`, `owner` and `payload`.
 GATE = """
 local function gate_of(list, slot)
   return list .. ':c:' .. redis.sha1hex(slot)
@@ -33,7 +38,7 @@ local function empty(gate)
 end
 """
 
-# What somebody takes along who has left: nobody misses it, and an emptied set of keys must not look like an expired one.
+# Removes what belongs to a user who has left. It does not count as missed, so an emptied set of keys must not look like an expired one.
 TAKE_ALONG = (
     DROP
     + GATE
@@ -52,13 +57,13 @@ TAKE_ALONG = (
 """
 )
 
-# `lapse` raises the floor over what has expired as a whole, which has to be seen before another frame comes.
-# `settle` drops what is over the size or too old, and returns the floor. `collect` returns frames from an offset on, up or down,
-# as the list of a plain history has them, the offset of each, and whether there are more than go into a reply. `latest`: how many of
-# those that a replay shows there are, up to a number, and the offset before them.
+# `lapse` raises the floor over a row or keys that expired as a whole; call it before adding a frame. `settle` drops what exceeds the size
+# or is too old, and returns the floor. `collect` returns frames from an offset, upwards or downwards, in the format of a plain history's
+# list, their offsets, and whether there are more than fit into a reply. `latest` returns how many of the latest frames that a replay
+# shows there are, at most a given number, and the offset before them.
 MIXED = (
     """
-local left = math.huge  -- bytes of frames that the reply has room for
+local left = math.huge  -- bytes of frames that still fit into the reply
 
 local function keyed()
 """
@@ -119,7 +124,7 @@ local function mark(list, meta, size, ttl, marks)
   note(meta, marks)
 end
 
--- The first place in a row from `low` on, before `high`, whose frame `holds`, as do those behind it; `high` without one.
+-- The first index from `low` to `high` - 1 whose frame satisfies `holds`, as all later ones do; `high` if there is none.
 local function search(list, low, high, holds)
   while low < high do
     local middle = math.floor((low + high) / 2)
@@ -128,7 +133,7 @@ local function search(list, low, high, holds)
   return low
 end
 
--- The same behind `low`, in doubled steps: it is near, or there is much to leave out.
+-- The same after `low`, in doubling steps: the index is near, or many frames are skipped.
 local function skip(list, low, high, holds)
   local far = 1
   while low + far < high and not holds(redis.call('LINDEX', list, low + far)) do low, far = low + far, 2 * far end
@@ -150,7 +155,7 @@ local function latest(list, most)
   local function key(number)
     return tonumber(redis.call('ZREVRANGE', list .. ':y', number - 1, number - 1, 'WITHSCORES')[2] or 0)
   end
-  -- How many of them are in the row: one more would be older than a key that is left out.
+  -- Find how many of the latest frames are in the row: one more of the row would be older than a key's frame that is left out.
   local low, high = math.max(0, most - keys), math.min(most, rows)
   while low < high do
     local middle = math.ceil((low + high) / 2)
@@ -159,7 +164,7 @@ local function latest(list, most)
   return most, math.min(low > 0 and row(low) or math.huge, low < most and key(most - low) or math.huge) - 1
 end
 
--- Those up to `hidden` only if a replay shows them.
+-- Frames up to the offset `hidden` are included only if a replay shows them.
 local function collect(list, from, step, most, hidden)
   local length, bound = redis.call('LLEN', list), step > 0 and from or from - 1
   local low = search(list, 0, length, function(kept) return offset_of(kept) > bound end)
@@ -198,9 +203,9 @@ end
 """
 )
 
-# KEYS: state, list, meta, mark. ARGV after the first two: channel, size (0: not kept), ttl (ms), skip, payload, the frame's key or
-# '', its owner or '', 1 if a replay shows it, the node it came to, how long what it clears may wait (ms), how many keys it
-# clears, and these.
+# KEYS: state, list, meta, mark. ARGV after the first two: 3 channel, 4 size (0: not kept), 5 ttl (ms), 6 skip, 7 payload, 8 the frame's key
+# or '', 9 its owner or '', 10 whether a replay shows it (1), 11 the node of its sender, 12 how long frames that it clears may wait (ms),
+# 13 how many keys it clears, then those keys.
 _PLACED = """
 local of_keys = keyed()
 local NOBODY, drop, gate_of, empty = of_keys.NOBODY, of_keys.drop, of_keys.gate_of, of_keys.empty
@@ -225,7 +230,7 @@ local function outlive(name, life)
   if redis.call('PTTL', name) < life then redis.call('PEXPIRE', name, life) end
 end
 
--- What came to another node before this moment, and is still on its way, is nothing any more.
+-- From now on, discard frames of the slot that arrived at another node before this moment.
 local function shut(slot)
   local gate = gate_of(list, slot)
   empty(gate)
@@ -281,8 +286,9 @@ end
 
 PLACE = _PLACED + "return deliver(ARGV[6], ARGV[7], ARGV[9])\n"
 
-# As `PLACE`, with the slot, its time and the frame's age (both ms), 1 for at once, and when it came by this clock (0: not known), behind the keys. Without a payload: what
-# waits. Returns as `PLACE` does, in how many ms to ask again (-1000: never), and the time (µs).
+# Like `PLACE`, with five more arguments after the keys: the slot, its interval and the frame's age (both ms), 1 for at once, and the frame's
+# arrival by this clock (0: unknown). Without a payload, it publishes the waiting frame. Returns what `PLACE` does, the milliseconds after
+# which to ask again (-1000: never), and the time (µs).
 CONFLATE = (
     _PLACED
     + """
@@ -293,10 +299,10 @@ local gate = gate_of(list, slot)
 local known = redis.call('HMGET', gate, 'due', 'last', 'by', 'came', 'of', 'skip', 'owner', 'payload')
 local due, last, by, came = tonumber(known[1] or 0), tonumber(known[2] or 0), known[3], tonumber(known[4] or 0)
 local of, skip, owner, payload = known[5], known[6], known[7], known[8]
--- Finer than `now`: of two nodes' frames one may be a fraction of a millisecond later.
+-- More precise than `now`: two nodes' frames may be a fraction of a millisecond apart.
 local mine, is_new = told > 0 and math.min(told, micros / 1000) or now - age, false
 
--- One node's frames are in its own order, whatever the way took them.
+-- Frames of one node keep their order, however long they were under way.
 if ARGV[7] ~= '' and (mine >= last or by == node) and (not payload or mine >= came or of == node) then
   came, of, skip, owner, payload, is_new = mine, node, ARGV[6], ARGV[9], ARGV[7], true
 end
@@ -324,7 +330,7 @@ return out
 """
 )
 
-# KEYS: state, list, meta, mark. ARGV: the keys whose frames go; without any, all go. Returns how many there were.
+# KEYS: state, list, meta, mark. ARGV: the keys whose frames are removed; without any, all frames. Returns how many there were.
 CLEAR = """
 local list, meta, count = KEYS[2], KEYS[3], 0
 local epoch, top, _, _, marks = find(meta, KEYS[4])

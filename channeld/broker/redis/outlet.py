@@ -1,6 +1,6 @@
-"""When Redis is told: at the end of the turn that asked, first of subscriptions, then one batch of the queue at a time.
+"""Decides when to send to Redis: at the end of the turn that asks, subscriptions first, then one batch of the queue at a time.
 
-What comes while a batch is under way makes the next one. So a lone publication leaves at once, and under load many go together.
+Entries that arrive while a batch is under way form the next one. So a single publication leaves at once, and under load many go together.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ TOPS_OUTLIVE = 86_400
 
 @attrs.define(eq=False)
 class Outlet:
-    """Sends what waits in the queue while there is a session; `state` is the key of what all topics share."""
+    """Sends the queue's entries while there is a session; `state` is the key that all topics share."""
 
     outgoing: Outgoing
     _state: str
@@ -27,18 +27,18 @@ class Outlet:
     session: Session | None = attrs.field(default=None, init=False)
     _is_sending: bool = attrs.field(default=False, init=False)
     _is_stirred: bool = attrs.field(default=False, init=False)
-    # Channels that are to be subscribed to, or not any more, when the turn ends.
+    # Channels to subscribe to (True) or unsubscribe from when the turn ends.
     _asked: list[tuple[bool, bytes]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.outgoing.on_filled = self.stir
 
     def begin(self, session: Session) -> None:
-        """There is a session; what was asked of the one before it is no more."""
+        """A session begins; requests to the previous one are dropped."""
         self.session, self._asked = session, []
 
     def open(self) -> None:
-        """The session has been told what is wanted: now what waits may follow."""
+        """The session has been sent all subscriptions: now send what waits."""
         self._is_sending = False
         self._send()
 
@@ -49,13 +49,13 @@ class Outlet:
         self.session = None
 
     def ask(self, channel: bytes, *, is_wanted: bool) -> None:
-        """Subscribe to a channel, or no more; nothing without a session."""
+        """Subscribe to a channel or unsubscribe from it; does nothing without a session."""
         if self.session is not None:
             self._asked.append((is_wanted, channel))
             self.stir()
 
     def stir(self) -> None:
-        """Something is to be sent: with all else that this turn brings."""
+        """Send at the end of the turn, together with all that the turn brings."""
         if not self._is_stirred:
             self._is_stirred = True
             self._when_turn_ends(self._turn_ended)

@@ -1,10 +1,10 @@
 """Presence and leases inside Redis, as Lua: who enters, leaves and is present, and which nodes are alive.
 
-A topic's presence is `pi` (user to info), `po` (user to order of arrival), `pt` (one item for each live connection: a list
-whose length is read in one step, and that shrinks even when memory is full), `pv` (epoch and version of the latest
-change), and for each user `pa` (all connections, each after its lease) and `pl` (those that live; the others linger).
-Every change increments the version and is published in the same step; the first and the last of anonymous connections
-count apart, and unpublished. `n` holds what one node's lease has entered, `leases` when each lease ends.
+A topic's presence is kept in `pi` (user to info), `po` (user to order of arrival), `pt` (a list with one item for each live connection,
+whose length is read in one step and which shrinks even when memory is full) and `pv` (epoch and version of the latest change). For each
+user there are `pa` (all connections, prefixed by their lease) and `pl` (the live ones; the others linger). Every change increments the
+version and is published in the same step. The first and the last anonymous connection have a count of their own, which is not published.
+`n` holds what one node's lease has entered, and `leases` holds the end of each lease.
 """
 
 from channeld.broker.redis.newest import TAKE_ALONG
@@ -14,9 +14,9 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 """
 
-# `tell` numbers a change and publishes it: `j` came, `l` left, `e` left as the last one of all, `u` other info, `n` only
-# another number of connections. When nobody is left the numbers end too; the next ones are of another epoch.
-# When memory is full a leave still happens; it has the version 0, and who hears of it reads the whole again.
+# `tell` numbers a change and publishes it: `j` joined, `l` left, `e` left as the last user, `u` other info, `n` only another number of
+# connections. When nobody is left, the numbers are deleted, and the next ones have another epoch. When memory is full, a leave still
+# happens: it has version 0, and nodes that hear of it read the whole presence again.
 _TELL = """
 local base = KEYS[1]
 
@@ -54,8 +54,8 @@ end
 """
 
 _PAGE = """
--- Epoch, version, where the next page begins ('' after the last; 'same': all is as known), then user, info and live
--- connections, in turn.
+-- Returns epoch, version, where the next page begins ('' after the last; 'same': nothing has changed), then for each user the name, the
+-- info and the number of live connections.
 local function page(topic, after, length, known, at)
   local v = redis.call('HMGET', key('v', topic), 'e', 'v')
   local epoch, version = v[1] or '', tonumber(v[2] or 0)
@@ -79,8 +79,8 @@ end
 _FORGET = (
     _TELL
     + """
--- Info that ends by naming the connection that goes (`hub/shown.py`), without the name: nobody else takes it back where a
--- node has died. Nothing for other info. It is a cut in the text, since cjson would change other values.
+-- If the info ends with the name of the connection that leaves (`hub/shown.py`), the info without that name: if a node has died, nobody
+-- else would remove the state. Nil for other info. It edits the text, because cjson would change other values.
 local function disown(info, connection)
   local last = '"by":"' .. connection .. '"}}'
   if string.sub(info, 1, 9) == '{"\\\\u0000"' and string.sub(info, -#last) == last then
@@ -88,7 +88,7 @@ local function disown(info, connection)
   end
 end
 
--- What somebody takes along who has left; few rooms keep such things.
+-- Removes what belongs to a user who has left; few rooms keep such frames.
 local function take_along(topic, user)
   local list, meta = base .. ':h:' .. topic, base .. ':m:' .. topic
   if redis.call('EXISTS', list .. ':w') == 0 then return end
@@ -127,10 +127,10 @@ end
 """
 )
 
-# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease it is taken over from or '', and, if
-# asked for, the length of the first page of those present.
-# The entry is the topic key and a JSON list of kind, channel, name, user, connection: enough to undo it for a node that
-# died. Returns whether the user was not there, then epoch and version if anything changed, and the page.
+# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease that it is taken over from or '', and the
+# length of the first page of users if that is wanted. The entry is the topic key and a JSON list of kind, channel, name, user and
+# connection, which suffices to undo it for a node that died. Returns whether the user was not present, then epoch and version if
+# anything changed, and the page.
 _ENTER = (
     _TELL
     + """
@@ -160,7 +160,7 @@ if kind then
   out = {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection, first and tonumber(ARGV[7]))}
 end
 if not ARGV[9] then return out end
--- Before the first change of all nobody was there, and that change itself is on its way.
+-- This is the first change, so nobody else is present, and the change itself has been published.
 if first and out[3] == 1 then
   out[4] = {out[2], 0, ''}
   return out
@@ -192,11 +192,10 @@ return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 """
 )
 
-# KEYS: base. ARGV: topic key, the order after which the page begins or '', its length, the epoch and version that are
-# known or ''.
+# KEYS: base. ARGV: topic key, the order of arrival after which the page begins or '', its length, the known epoch and version or ''.
 _PRESENT = _TELL + _PAGE + "return page(unpack(ARGV))\n"
 
-# KEYS: base. ARGV: topic key. Returns users and live connections.
+# KEYS: base. ARGV: topic key. Returns the numbers of users and of live connections.
 _COUNT = (
     _TELL
     + """
@@ -205,7 +204,7 @@ return {redis.call('ZCARD', key('o', ARGV[1])) - anonymous, redis.call('LLEN', k
 """
 )
 
-# KEYS: base. ARGV: a lease whose node stops, another that begins with this, its length (ms), entries that linger until it ends.
+# KEYS: base. ARGV: the lease of a node that stops, a new lease, its length (ms), entries that linger until the new lease ends.
 _BEQUEATH = (
     NOW
     + _TELL
@@ -226,8 +225,8 @@ return 0
 """
 )
 
-# KEYS: base. ARGV: the lease, how many entries to undo, who undoes it: one at a time, so that the order is one's. Returns how
-# many are left, then each entry that was a user's last, with epoch and version.
+# KEYS: base. ARGV: the lease, how many entries to undo, and the lease of the node that does so. One node at a time reaps a lease, so that
+# there is one order. Returns how many entries are left, then each entry that was its user's last one, with epoch and version.
 _REAP = (
     _FORGET
     + """
@@ -250,8 +249,7 @@ return out
 """
 )
 
-# KEYS: base. ARGV: lease, its length (ms). Returns -1: it is gone; 0: it had run out; 1: it was valid; then leases
-# that have ended.
+# KEYS: base. ARGV: lease, its length (ms). Returns -1 (it is gone), 0 (it had expired) or 1 (it was valid), then leases that have ended.
 _RENEW = (
     NOW
     + """
@@ -263,11 +261,10 @@ return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leas
 """
 )
 
-# How the prefix is spread, which nodes that are there have to agree on (`layout.py`). Where another layout was in force a topic
-# may have been elsewhere meanwhile: the `gen` gets another beginning, and histories from before are not found again.
-# Nodes of other versions are only told of, whatever they may do to what is stored.
-# KEYS: base, state. ARGV: lease, its length, the lease before or '', how it is spread, twelve letters, whether that is fixed, the version
-# that the node is of. Returns whether it is agreed to, what is remembered, and which other versions nodes are of.
+# All nodes must agree on how the prefix is spread (`layout.py`). While another layout was in force, a topic may have been elsewhere, so the
+# `gen` gets a new beginning and earlier histories are not used again. Nodes of other versions are only reported.
+# KEYS: base, state. ARGV: lease, its length, the lease before or '', the layout, twelve letters, whether the layout is fixed, the node's
+# version. Returns whether the layout is accepted, the stored layout, and the other versions among the nodes.
 _VOUCH = (
     NOW
     + """
@@ -294,8 +291,8 @@ return out
 """
 )
 
-# KEYS: base, state. ARGV: lease, its length, the server's run id, a fresh gen, the lease it had before. Returns whether
-# the earlier lease was reaped by another.
+# KEYS: base, state. ARGV: lease, its length, the server's run id, a new gen, the node's earlier lease. Returns whether another node has
+# reaped the earlier lease.
 _ARRIVE = (
     NOW
     + """
@@ -307,7 +304,7 @@ return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[5])
 """
 )
 
-# KEYS: base. ARGV: lease, version. Whatever it still holds is reaped by the others at once.
+# KEYS: base. ARGV: lease, version. The other nodes reap at once what the lease still holds.
 _DEPART = """
 redis.call('ZREM', KEYS[1] .. ':nodes', ARGV[1])
 redis.call('ZREM', KEYS[1] .. ':versions', ARGV[1] .. ARGV[2])

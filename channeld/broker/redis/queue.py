@@ -17,7 +17,7 @@ from channeld.telemetry import log
 
 T = TypeVar("T")
 Argument: TypeAlias = str | bytes | int | float
-# What RESP3 brings: bytes, integers and lists of them.
+# What RESP3 carries: bytes, integers and lists of them.
 Reply: TypeAlias = Any
 
 MOST_WAITING = 10_000
@@ -52,7 +52,7 @@ class Answer(Generic[T]):
         self._finish()
 
     def then(self, call: Callable[[Exception | None], object]) -> None:
-        """Call `call(error)`, with None for a value, when it is here."""
+        """Call `call(error)` when it is done; the error is None if there is a value."""
         if self.done:
             call(self._error)
         elif self._then is None:
@@ -86,9 +86,9 @@ class Answer(Generic[T]):
 
 @attrs.frozen
 class Conflating:
-    """How a publication is conflated; it is answered with its wait in seconds.
+    """How a publication is conflated; its answer is how long it waits, in seconds.
 
-    `came` is when it came to the node, by the server's clock; `told` gets the server's time.
+    `came` is its arrival at the node, by the server's clock; `told` gets the server's time.
     """
 
     conflated: Conflated
@@ -98,9 +98,9 @@ class Conflating:
 
 @attrs.define(eq=False)
 class Publish:
-    """One publication to send. `history` are the keys of its topic; `taken_at` is where its `once` is taken.
+    """One publication to send. `history` are its topic's keys, `taken_at` is the key at which its `once` is taken, `node` its sender's node.
 
-    One with a placing, and one that is `conflating`, shares no envelope; `node` is whose it is.
+    A publication with a placing or `conflating` has an envelope of its own.
     """
 
     channel: bytes
@@ -114,19 +114,19 @@ class Publish:
 
     @property
     def placing(self) -> Placing | None:
-        """How it relates to others, if it does."""
+        """How it relates to other frames, if it does."""
         if self.conflating is not None:
             return self.options.placing or Placing()
         return self.options.placing if self.options.keep is not None else None
 
     @property
     def size(self) -> int:
-        """Bytes, roughly."""
+        """Its approximate size in bytes."""
         return len(self.payload) + 100
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is to be done but to publish it."""
+        """Whether it only has to be published."""
         options = self.options
         return options.keep is None and options.once is None and self.conflating is None
 
@@ -195,23 +195,23 @@ class Outgoing:
         return batch
 
     def fail(self, error: BrokerUnavailable, *, bound_only: bool = False) -> None:
-        """Fail what waits: everything, or what belongs to the ended session."""
+        """Fail all waiting entries, or those that belong to the ended session."""
         waiting, self._waiting = self._waiting, deque[Publish | Script]()
         failed: list[Publish | Script] = []
         for entry in waiting:
             stays = bound_only and not (isinstance(entry, Script) and entry.bound)
             (self._waiting if stays else failed).append(entry)
         self._bytes = sum(entry.size for entry in self._waiting)
-        # Those who are told may ask again at once.
+        # Callbacks may queue new entries at once.
         for entry in failed:
             entry.answer.fail(error)
 
 
 def plain_runs(batch: Sequence[Publish | Script]) -> list[list[Publish]] | None:
-    """Publications that share envelopes, of a batch in which nothing is kept; None for any other.
+    """The runs of a batch of plain publications, each of which shares an envelope; None for any other batch.
 
-    These need no script, which costs Redis three times what `PUBLISH` does. Next to scripts they would overtake those that
-    are refused at first and sent again.
+    They need no script, which costs Redis three times as much as `PUBLISH`. Next to scripts, they would overtake those that are refused
+    at first and sent again.
     """
     for entry in batch:
         if isinstance(entry, Script) or not entry.is_plain:
@@ -228,7 +228,7 @@ def commands(
 
     Args:
         batch: the entries.
-        state: the key of what all topics share.
+        state: the key that all topics share.
         opening: the first arguments of `publish`.
     """
     result: list[Command] = []
@@ -273,7 +273,7 @@ def _call(script: Script) -> Command:
 
 
 def _fold(commands: list[Command]) -> None:
-    """Make one call of the last one, which enters, and of what the same join asked before it."""
+    """Combine the last command, an `enter`, with the earlier commands of the same join into one call."""
     if len(commands) < 2 or commands[-2].script != "since":
         return
     folded = [commands.pop(-2), commands.pop()]
@@ -353,7 +353,7 @@ def _place(entry: Publish, placing: Placing, state: str, opening: Sequence[Argum
 
 
 def _once(plain: Command, entry: Publish, once: Once) -> Command:
-    """A publication's command, made to take a key first."""
+    """A publication's command that takes a key first."""
 
     def resolve(reply: Reply) -> None:
         if reply[0] < 0:
@@ -374,7 +374,7 @@ def _bounds(keep: History | None) -> tuple[int, int]:
 
 
 def _answer(run: list[Publish], epoch: bytes, offset: int) -> None:
-    # `!` and the server's words: this run was refused (out of memory), the others were not.
+    # `!` and the server's message: this run was refused (out of memory), the others were not.
     if epoch.startswith(b"!"):
         for entry in run:
             entry.answer.fail(BrokerUnavailable())

@@ -1,10 +1,10 @@
 """This node's copy of who is present in a topic, maintained from the numbered changes that Redis publishes.
 
-A roster is read once, in pages, after the node has subscribed; changes that arrive meanwhile are held back. Pages may have
-different versions: what changed after the first page is among the held changes, and applying a change twice is harmless,
-since each contains its user's state. After that, every change must follow the last one. If one does not, or after a new
-session with Redis, the roster is read again, and members are sent the whole state. No network here: the broker sends what
-`question` says and passes the replies in.
+A roster is read once, in pages, after the node has subscribed; changes that arrive meanwhile are held. Pages may have different
+versions: everything that changed after the first page is among the held changes, and applying a change twice is harmless, because each
+contains its user's state. After that, every change must follow the last one. If one does not, or after a new session with Redis, the
+roster is read again, and members are sent the whole state. Nothing here uses the network: the broker sends what `question` says and
+passes in the replies.
 """
 
 from collections.abc import Callable, Generator
@@ -24,12 +24,12 @@ from channeld.broker.redis.encoding import NumberedChange, topic_key
 from channeld.broker.redis.queue import Answer, Argument, Reply, Script
 
 PAGE = 500
-# More than these while a roster is being read, and it is read again.
+# If more changes arrive while a roster is being read, it is read again.
 MOST_HELD = 10_000
 
 
 def read_page(reply: Reply) -> tuple[Position, bytes, list[PresenceEntry]]:
-    """Version, where the next page begins, and the users, out of the `present` script's reply."""
+    """Parse the reply of `present`: the version, where the next page begins, and the users."""
     epoch, version, after, *rows = reply
     triples = zip(rows[::3], rows[1::3], rows[2::3], strict=True)
     entries = [
@@ -45,7 +45,7 @@ class Roster:
     topic: Topic
     version: Position | None = None
     is_reading: bool = False
-    # Counted up with each reading: what an earlier one asked for is of no use to a later one.
+    # The number of readings so far: replies to an earlier one are ignored.
     readings: int = 0
     _entries: dict[str, PresenceEntry] = attrs.field(factory=dict, init=False)
     _floor: Position | None = attrs.field(default=None, init=False)
@@ -70,7 +70,7 @@ class Roster:
         version, floor = self.version, self._floor
         if self._is_torn or version is None:
             return False
-        # Epochs have names that grow with time, and one that is later has all of an earlier one behind it.
+        # Names of epochs grow with time, and a later epoch includes everything of an earlier one.
         return floor is None or (version.epoch, version.offset) >= (floor.epoch, floor.offset)
 
     def entries(self) -> list[PresenceEntry]:
@@ -82,14 +82,14 @@ class Roster:
         return self._entries.get(user)
 
     def require(self, epoch: bytes, version: int) -> None:
-        """Require this version, of a change by this node, in what is shown from now on."""
+        """From now on, show nothing older than this version, of a change by this node."""
         made = Position(epoch.decode(), version)
-        # The names of epochs begin with their time: in a later one is what there was before it.
+        # Names of epochs begin with their time, and a later epoch includes what was before it.
         if version and (self.version is None or self.version.epoch <= made.epoch):
             self._floor = made
 
     def tear(self, *, numbers_go_on: bool) -> None:
-        """A session has ended: the next change may not follow. With `numbers_go_on`, equal versions are the same."""
+        """A session has ended, so the next change may not follow. `numbers_go_on`: equal versions mean equal content."""
         self._known = self.version if numbers_go_on and not self._is_torn else None
         self._is_torn, self.is_reading, self._floor = True, False, None
         self._held.clear()
@@ -101,7 +101,7 @@ class Roster:
         self._wake()
 
     def begin(self) -> None:
-        """Read it, from the first page: all that this node has done by now is in it, whatever its numbers were."""
+        """Start to read from the first page, which includes all changes that this node has made by now."""
         self.is_reading, self._error, self._floor = True, None, None
         self.readings += 1
         self._read, self._read_from, self._after = {}, None, b""
@@ -112,7 +112,7 @@ class Roster:
         return (topic_key(self.topic), self._after, PAGE, known.epoch, known.offset)
 
     def answer(self, reply: Reply) -> list[PresenceChange | PresenceMissed]:
-        """A page has come: what is to be delivered now. `is_reading` says whether there is another page."""
+        """Take a page; returns the changes to deliver now. `is_reading` says whether there is another page."""
         version, after, entries = read_page(reply)
         if after == b"same":
             return self._finish(self._entries, version, is_same=True)
@@ -124,19 +124,19 @@ class Roster:
     def take(
         self, change: NumberedChange, *, is_live: bool = True
     ) -> list[PresenceChange | PresenceMissed]:
-        """What is to be delivered of a change: nothing if it is known, or if it shows that something was missed.
+        """Take a change; returns what to deliver: nothing if the change is known, or if it shows that changes were missed.
 
-        `is_live`: all that comes after it comes here as well.
+        `is_live`: all changes after it arrive here as well.
         """
         if is_live and self._is_first_of_all(change):
-            # Nobody was there before: it need not be read.
+            # Nobody was present before, so there is nothing to read.
             self._is_torn, self.version = False, Position(change.version.epoch, 0)
             self._held.clear()
         version = self.version
         if self._is_torn or version is None:
             self._held.append(change)
             if len(self._held) > MOST_HELD:
-                # Reading begins again, after all of these.
+                # Read again, from after all of these.
                 self._held.clear()
                 self.is_reading = False
             return []
@@ -170,7 +170,7 @@ class Roster:
         return delivered
 
     def _first_after(self, held: list[NumberedChange], epoch: str) -> int:
-        """Where in what was held the first change is that may come after what was read: before it are those of earlier epochs."""
+        """The index of the first held change that may follow what was read; those before it are of earlier epochs."""
         for at, change in enumerate(held):
             is_next = self._is_ended and change.version.offset == 1
             if is_next or change.version.epoch == epoch or not change.version.offset:
@@ -194,7 +194,7 @@ class Roster:
 
     def _wake(self) -> None:
         if self.is_current:
-            # Later versions have it as well, also those of another epoch.
+            # Later versions include it, also those of another epoch.
             self._floor = None
         if self.is_current or self._error is not None:
             changed, self._changed = self._changed, Answer()
@@ -249,7 +249,7 @@ class Listing:
 
 
 def present_page(base: str, topic: Topic, after: bytes) -> Script:
-    """The call for a page of those present in a topic, whatever is known of it; `after`: where it begins."""
+    """The call for a page of a topic's users, independent of a roster; `after`: where the page begins."""
     return Script("present", (base,), (topic_key(topic), after, PAGE, "", 0), read_page)
 
 
@@ -275,9 +275,9 @@ class RosterReading:
         self._put(script)
 
     def take(self, reply: Reply) -> None:
-        """A page has come."""
+        """Take a page."""
         if self._roster.readings != self._number or not self._roster.is_reading:
-            return  # it is read again, or nobody wants it any more
+            return  # the roster is being read again, or is no longer needed
         changes = self._roster.answer(reply)
         if self._roster.is_reading:
             self.ask()

@@ -1,17 +1,20 @@
 """Lua scripts for atomic steps inside Redis: keep and publish, read a history, keys, allowances; and their table.
 
-`state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`. A topic's history is a list `h` of
-stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset), `b` (the epochs before,
-newest first, each with its last offset) and `k`: letters that stand in its channel's mark `k` as well. The mark goes when
-frames of the channel go out without being kept, and the next one has other letters: a history without its mark has missed frames, and
-is not found again. Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a client at the top recovers; when
-`m` is gone too the next epoch is another. Frames that stand to others are in `newest.py`, presence and leases in `presence.py`.
+`state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`.
 
-A restart or a failover may have lost the latest frames, and nobody may be left who saw them. So the first frame that is
-kept under a new run opens an epoch (as Kafka's leader epochs do, KIP-101). Offsets go on, and what was not lost is still
-found under its earlier epoch; an offset beyond its end names a lost frame, not the one that has the number now.
+A topic's history is a list `h` of stamped frames, and a hash `m` with `e` (epoch), `g` (the `gen` under which it was opened), `o` (top
+offset), `b` (the epochs before, newest first, each with its last offset) and `k` (letters that its channel's mark `k` has as well). The
+mark is deleted when frames of the channel are published without being kept, and the next mark has other letters. So a history whose
+letters differ from the mark has missed frames and is not used again.
 
-Times are the server's. The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot, see `dialect.py`).
+Frames expire by their stamp and by the list's own expiry. `m` outlives them, so that a client at the top recovers. When `m` is gone as
+well, the next history has another epoch. Frames with a `Placing` are in `newest.py`, presence and leases in `presence.py`.
+
+A restart or a failover may lose the latest frames, and perhaps nobody who saw them is left. So the first frame kept under a new run
+opens a new epoch (like Kafka's leader epochs, KIP-101). Offsets continue, and frames that were not lost are still found under their
+earlier epoch. An offset beyond that epoch's end is a lost frame, not the one that has the number now.
+
+Times are the server's. The scripts derive names of keys, so all keys of a prefix are on one server (in a cluster: in one slot, see `dialect.py`).
 """
 
 import hashlib
@@ -21,8 +24,8 @@ from channeld import __version__
 from channeld.broker.redis.newest import CLEAR, CONFLATE, MIXED, PLACE
 from channeld.broker.redis.presence import NOW, PRESENCE
 
-# What a script does not need it does not make: a function costs Redis as much as a command does. `_FIND` is for all that look at a history's
-# meta, `_OPEN` makes one, `_TRIM` is for those that keep or read frames, and `_READ` for those that read them.
+# Each script defines only the functions that it needs, because defining one costs Redis as much as a command. `_FIND` reads a history's
+# meta, `_OPEN` also creates it, `_TRIM` is for scripts that keep or read frames, and `_READ` for those that read them.
 _FIND = (
     NOW
     + """
@@ -33,7 +36,8 @@ local function forget_all(list)
   redis.call('DEL', list, list .. ':k', list .. ':y', list .. ':w')
 end
 
--- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history; of one that is lost its epoch, sixth.
+-- Returns epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history. For a lost history, only
+-- the sixth result is set: its epoch.
 local function find(meta, mark)
   local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x', 'k')
   if not m[1] then return end
@@ -50,13 +54,13 @@ end
 )
 
 _MAKE = """
--- The letters of a channel's mark, which is made where there is none; nothing where there is no memory for one.
+-- The letters of a channel's mark, which is created if there is none; empty if there is no memory for it.
 local function marked(mark, letters)
   local known = redis.call('GET', mark)
   return known or (redis.pcall('SET', mark, letters).ok and letters or '')
 end
 
--- An epoch's name begins with its time, and never before that of the one before it: positions grow as text.
+-- An epoch's name begins with its time, which is always later than that of the epoch before it, so positions grow as text.
 local function name_of(candidate, epoch)
   local began = epoch and tonumber(string.sub(epoch, 1, 11), 16)
   return string.format('%011x', math.max(now, (began or 0) + 1)) .. string.sub(candidate, 1, 4)
@@ -104,20 +108,20 @@ end
 _READ = (
     _TRIM
     + """
--- The last offset that an epoch gave, or nothing for an epoch that is not known.
+-- The last offset of an epoch; nil for an unknown epoch.
 local function last_of(known, epoch, top, before)
   if known == epoch then return top end
   local _, at = string.find(';' .. before, ';' .. known .. '=', 1, true)
   return at and tonumber(string.match(before, '^%d+', at))
 end
 
--- The last offset of what is gone for its age or the size: who knows less has missed something.
+-- The last offset that was dropped because of age or size. A client with a smaller offset has missed frames.
 local function floor_of(list, size, ttl, top, marks)
   if marks then return keyed().settle(list, size, ttl, marks) end
   return top - trim(list, size, ttl)
 end
 
--- Frames of a plain history from a place in its list on, up or down; whether there are more than go into the reply.
+-- Frames of a plain history from an index of its list, upwards or downwards, and whether there are more than fit into the reply.
 local function walk(list, at, step, most)
   local frames, kept = {}, at >= 0 and redis.call('LINDEX', list, at)
   while kept and #frames < most and left > 0 do
@@ -128,7 +132,7 @@ local function walk(list, at, step, most)
   return frames, kept and 1 or 0
 end
 
--- The frames after an offset, the first one's offset, or each one's, and whether there are more.
+-- The frames after an offset, the offset of the first one (or of each), and whether there are more.
 local function after(list, floor, top, offset, marks, most, hidden)
   if offset >= top then return {}, 0, 0 end
   if marks then
@@ -141,7 +145,7 @@ end
 """
 )
 
-# ARGV begins with letters for a fresh epoch, and how long a top outlives its frames (ms).
+# ARGV begins with letters for a new epoch, and how long a top outlives its frames (ms).
 _KEEP = (
     _FIND
     + _MAKE
@@ -176,8 +180,8 @@ end
 """
 )
 
-# KEYS: state, then list, meta and mark of each run. ARGV after the first two, for each run: its channel, size (0: not kept), ttl
-# (ms), count, and skip and payload of each publication.
+# KEYS: state, then list, meta and mark of each run of publications. ARGV after the first two, for each run: its channel, size (0: not
+# kept), ttl (ms), count, and skip and payload of each publication.
 _PUBLISH = (
     _KEEP
     + """
@@ -221,8 +225,8 @@ return out
 """
 )
 
-# The last key is a sorted set of an owner's keys by when their time is over; the last arguments are a key, its time (ms)
-# and how many keys an owner may have. `taken` says whether somebody has it; else it is had from now on.
+# The last of KEYS is a sorted set of an owner's keys by expiry. The last of ARGV are a key, its lifetime (ms) and the maximum number of
+# keys of an owner. `taken` says whether the key was taken already; otherwise it is taken now.
 _TAKE = (
     NOW
     + """
@@ -238,28 +242,28 @@ end
 """
 )
 
-# As `publish`, of one publication, behind what `_TAKE` asks for.
+# Like `publish`, for one publication, followed by the arguments of `_TAKE`.
 _PUBLISH_ONCE = _TAKE + "if taken then return {-1} end\n" + _PUBLISH
 
 _PLACE_ONCE = _TAKE + "if taken then return {-1} end\n" + _KEEP + PLACE
 
 _TAKE_ONCE = _TAKE + "return taken and 0 or 1\n"
 
-# KEYS: an allowance. ARGV: the time that a token takes, and how far ahead of it one may be (both ms). The key is when the
-# allowance is full again (ms), and goes then. Returns 0, or in how many ms there is a token.
+# KEYS: an allowance. ARGV: the interval of a token, and how far ahead of that pace one may be (both ms). The key holds the time at which
+# the allowance is full again (ms), and expires then. Returns 0, or the milliseconds until there is a token.
 _SPEND = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local full, ahead = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[2])
--- A thousandth of a millisecond forgives what the text loses.
+-- Allow for the rounding of the text.
 if full - now > ahead + 0.001 then return math.max(1, math.ceil(full - now - ahead)) end
 full = math.max(full, now) + ARGV[1]
 redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', math.max(1, math.ceil(full - now)))
 return 0
 """
 
-# KEYS: the debts of an account, each by when it is paid (ms). ARGV: seconds that are left, as JSON, letters that make it
-# another than the rest, its life (ms), how many are kept. A debt is when it was left, the letters, the JSON.
+# KEYS: the debts of an account, by the time at which each is paid (ms). ARGV: the debt in seconds, as JSON; letters that make it unique;
+# its lifetime (ms); how many are kept. An entry is the time at which it was added, the letters and the JSON.
 _OWE = (
     NOW
     + """
@@ -271,7 +275,7 @@ return 0
 """
 )
 
-# KEYS: the debts. Returns how old the largest is (ms), and its JSON; nothing without one.
+# KEYS: the debts. Takes the largest one and returns its age (ms) and its JSON; empty if there is none.
 _REDEEM = (
     NOW
     + """
@@ -290,10 +294,11 @@ return (ends and tonumber(ends) > now) and 1 or 0
 """
 )
 
-# KEYS: state, list, meta, mark. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset, bytes and number
-# of frames that a reply has room for, how many frames to replay where nothing is known or something was missed, up to which offset
-# frames are left out that a replay does not show, and which floor is known: keys may be older than it. Returns epoch, top, whether nothing is missing, the frames, the epochs before, the
-# first frame's offset or a list of all, whether there are more, how many frames the replay has, and the floor.
+# KEYS: state, list, meta, mark. ARGV: 1 letters for a new epoch, 2 size, 3 ttl, 4 lifetime of the meta, 5 epoch or '', 6 offset, 7 and 8 the
+# bytes and the number of frames that fit into a reply, 9 how many frames to replay if the epoch is '' or frames were missed, 10 the offset
+# up to which frames are left out that a replay does not show, 11 the floor that the caller knows (frames of keys may be older).
+# Returns epoch, top, whether nothing is missing, the frames, the epochs before, the first frame's offset or a list of all offsets, whether
+# there are more, how many frames the replay has, and the floor.
 _SINCE = (
     _OPEN
     + """
@@ -322,7 +327,7 @@ return {epoch, top, (is_served or known == '') and 1 or 0, frames, before, at, h
 """
 )
 
-# KEYS and ARGV as above, up to the room in a reply; then the limit. Returns the same but for the last, and `more` is of earlier frames.
+# KEYS and ARGV 1 to 7 as above; then the limit. Returns the same up to whether there are more, which is about earlier frames.
 _BEFORE = (
     _OPEN
     + _READ
@@ -349,9 +354,9 @@ return {epoch, top, 1, frames, before, at and offsets or last - #found + 1, has_
 """
 )
 
-# KEYS: state, then list, meta and mark of each topic. ARGV: for each `t` (the top only) or `f` (fill), epoch, offset; then bytes and
-# number of frames that the reply has room for. An empty epoch in a fill: there was no history then, so all there is was missed. Makes
-# nothing; a missing history is ''. Returns of each what `since` does, but for the last.
+# KEYS: state, then list, meta and mark of each topic. ARGV: for each topic `t` (only the top) or `f` (fill), epoch, offset; then the bytes
+# and the number of frames that fit into the reply. An empty epoch in a fill means that there was no history before, so all of it was
+# missed. Creates nothing; the epoch of a missing history is ''. Returns for each topic what `since` does, up to whether there are more.
 _FILL = (
     _FIND
     + _READ
@@ -377,8 +382,8 @@ return out
 """
 )
 
-# All that a join asks at once. KEYS: those of `since`, base, and those of `redeem` if that is asked as well. ARGV: those of `since`, then
-# those of `enter`. Returns what each of them does.
+# The calls of a join in one. KEYS: those of `since`, base, and those of `redeem` if needed. ARGV: those of `since`, then those of `enter`.
+# Returns the result of each.
 _JOIN = (
     "local function since(KEYS, ARGV)\n"
     + _SINCE
@@ -395,7 +400,7 @@ return out
 )
 
 SCRIPTS = {
-    # KEYS: the marks of channels whose frames are not kept any more.
+    # KEYS: the marks of channels whose frames are no longer kept.
     "end_histories": "return redis.call('DEL', unpack(KEYS))\n",
     "publish": _PUBLISH,
     "publish_once": _PUBLISH_ONCE,
@@ -420,4 +425,4 @@ SCRIPTS = {
 VERSION: Final = (
     f"{__version__}+{hashlib.sha256(''.join(SCRIPTS.values()).encode()).hexdigest()[:8]}"
 )
-"""What nodes of one prefix have to have in common: the release, and what it does inside Redis."""
+"""What all nodes of a prefix must have in common: the release, and its scripts."""

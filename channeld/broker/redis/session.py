@@ -48,7 +48,7 @@ class Dialler:
         """Read the URL.
 
         Raises:
-            ValueError: it is none that is known.
+            ValueError: it has an unknown form.
         """
         self._target = target = read_url(url, prefix)
         self.names = target.names
@@ -115,11 +115,11 @@ class Dialler:
 
 
 async def _demand_primary(connection: Connection, location: Location) -> None:
-    """Refuse a replica, which accepts no writes; a name or Sentinel that leads to one will soon lead to a primary."""
+    """Refuse a replica, because it accepts no writes. A name or Sentinel that leads to one will soon lead to a primary."""
     try:
         role: Reply = await connection.ask("ROLE")
     except RedisError:
-        # Not allowed to this user; then the scripts' refusal says it.
+        # This user may not ask; on a replica the scripts will be refused.
         return
     if role[0] != b"master":
         raise NotFound(f"{location!r} is a replica")
@@ -131,10 +131,10 @@ class Session:
 
     connection: Connection
     dialect: Dialect = PLAIN
-    # Channels that were asked for no more, and how often, until that is acknowledged.
+    # Channels that were unsubscribed from, and how often, until that is acknowledged.
     _left: dict[bytes, int] = attrs.field(factory=dict, init=False)
-    # What was refused and not done, since when, for how long that is borne, and what is to be done after it: a slot moves, or
-    # the scripts were forgotten, all of them.
+    # Commands that were refused without being executed, because a slot moves or the server has lost its scripts; since when that goes
+    # on, for how long it is tolerated, and what to call when all are done.
     _again: list[Command] = attrs.field(factory=list, init=False)
     _forgot_scripts: bool = attrs.field(default=False, init=False)
     _refused_since: float | None = attrs.field(default=None, init=False)
@@ -255,7 +255,7 @@ class Session:
         self.connection.flush()
 
     def publish(self, runs: Sequence[Sequence[Publish]], then: Callable[[], object]) -> None:
-        """Publish without scripts, each run in an envelope; answer it when that is done, and call `then()` after the last."""
+        """Publish without scripts, each run in one envelope; answer each run when it is done, and call `then()` after the last."""
         for run in runs:
             envelope = pack([(entry.options.skip, entry.payload) for entry in run])
             words = (b"PUBLISH", run[0].channel, envelope)
@@ -289,7 +289,7 @@ class Session:
             self._then()
 
     async def send_again(self, patience: float) -> NoReturn:
-        """Send what was refused and not done, until that has gone on for `patience` seconds."""
+        """Send refused commands again, until that has gone on for `patience` seconds."""
         self._patience = patience
         while True:
             await self._refused_some.wait()
@@ -304,17 +304,17 @@ class Session:
             self.perform(commands, self._then)
 
     def give_up(self) -> None:
-        """Fail what waits to be sent again."""
+        """Fail the commands that wait to be sent again."""
         commands, self._again = self._again, []
         for command in commands:
             command.fail(BrokerUnavailable())
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
-        """Ask for channels, with the next `flush` or `perform`; each is acknowledged by a push. Nothing when the session has ended."""
+        """Subscribe to channels with the next `flush` or `perform`; each is acknowledged by a push. Does nothing after the session's end."""
         self._tell(self.dialect.subscribe, channels)
 
     def unsubscribe(self, channels: Sequence[bytes]) -> None:
-        """Ask for channels no more, with the next `flush` or `perform`. Nothing when the session has ended."""
+        """Unsubscribe from channels with the next `flush` or `perform`. Does nothing after the session's end."""
         for channel in channels:
             self._left[channel] = self._left.get(channel, 0) + 1
         self._tell(self.dialect.unsubscribe, channels)
@@ -333,7 +333,7 @@ class Session:
         of_unsubscribe = self.dialect.unsubscribe.lower()
 
         def take(push: list[Reply]) -> None:
-            # Those of pub/sub are three long; the third of an acknowledgement is a number, and not asked for.
+            # Pushes of pub/sub have three parts; the third of an acknowledgement is a number that is not needed.
             kind, channel, data = push
             if kind == of_message and channel != echo:
                 inbox.message(channel, data)

@@ -1,11 +1,10 @@
-"""Topics spread over several brokers, the shards: each topic has one home, which every node finds from its name alone.
+"""Topics spread over several brokers, the shards: each topic has one home, which every node finds from the topic's name alone.
 
-`layout.py` determines it. Each shard has its own session, health and leases; an unreachable shard causes
-`BrokerUnavailable` for its own topics only. A server that remembers another layout refuses the whole node, since topics
-would be elsewhere.
+`layout.py` determines it. Each shard has its own session, health and leases; an unreachable shard causes `BrokerUnavailable` for its
+own topics only. A server that remembers another layout refuses the whole node, because topics would be elsewhere.
 
-Topics between nodes (`kind` "node") must work as long as any shard does, also for a node that is cut off from one of them.
-So two shards carry them: messages go to both, nodes listen to both, and each is delivered once.
+Topics between nodes (`kind` "node") must work while any shard works, even for a node that is cut off from one of them. So two shards
+carry them: messages go to both, nodes listen to both, and each message is delivered once.
 
 An idempotency key is claimed at the home of the topic that is published to, in the same step. Lookups go to the home of its
 owner, which is updated afterwards: if a node dies in between, the topic's home still detects a repeated message.
@@ -54,10 +53,10 @@ T = TypeVar("T")
 Info: TypeAlias = Mapping[str, Json]
 
 _CONTROL: Final = "node"
-# When a node that is kept away may ask again, in seconds.
+# Seconds after which a refused node may ask again.
 _LATER: Final = 5.0
 _STARTED: Final = trio.TASK_STATUS_IGNORED
-# Frames between nodes that are remembered, so that the second copy is known for one.
+# Messages between nodes that are remembered, to recognise the second copy.
 _MOST_HEARD: Final = 20_000
 
 
@@ -82,7 +81,7 @@ class ShardedBroker:
             deliver: receives their deliveries.
 
         Raises:
-            ValueError: a URL is none that is known.
+            ValueError: a URL has an unknown form.
         """
         self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
         self.on_presence_lost: Callable[[Topic, str, Position], None] = lambda *_lost: None
@@ -95,7 +94,7 @@ class ShardedBroker:
         self._deliver = deliver
         self._layout = layout
         self._names = tuple(shard.name for shard in layout.shards)
-        # Where there is a guard its word holds for all: the others follow it.
+        # If there is a guard, its answer counts for all shards.
         loose = attrs.evolve(layout.spread, is_fixed=False)
         self._shards = [
             make(shard, layout.spread if at == layout.guard else loose, self._take)
@@ -113,8 +112,6 @@ class ShardedBroker:
         self._said = False
         self._is_admitted = True
         self._guard_answered = trio.Event()
-
-    # Where.
 
     def _at(self, topic: Topic) -> Networked:
         return self._carriers[0] if topic.kind == _CONTROL else self._home_of_topic(topic)
@@ -171,7 +168,7 @@ class ShardedBroker:
             raise AlreadyTaken
         published = await _settled(publish())
         with suppress(BrokerUnavailable):
-            # Nobody waits for it: the topic's home has the key.
+            # Not awaited: the topic's home has the key.
             owner.take(once)
         return published
 
@@ -179,7 +176,7 @@ class ShardedBroker:
         self, topic: Topic, payload: bytes, keep: History | None
     ) -> Later[Position | None]:
         answering = [shard for shard in self._carriers if shard.healthy]
-        # What is not kept is told from its copy by where else a connection to leave out would be named.
+        # The two copies of a message that is not kept have one name, in the field for the connection to skip.
         name = secrets.token_hex(8)
         laters: list[Later[Position | None]] = []
         for shard in answering or self._carriers:
@@ -211,11 +208,11 @@ class ShardedBroker:
         return self._home(once.owner).take(once)
 
     def spend(self, bucket: Bucket) -> Later[float]:
-        """Take one of an allowance, at its home."""
+        """Take a token of an allowance, at its home."""
         return self._home(bucket.key).spend(bucket)
 
     def owe(self, account: str, debt: Mapping[str, float]) -> Later[None]:
-        """Leave a debt at the home of its account."""
+        """Record a debt at the home of its account."""
         return self._home(account).owe(account, debt)
 
     def redeem(
@@ -237,25 +234,25 @@ class ShardedBroker:
             await later
 
     def unsubscribe(self, topic: Topic) -> None:
-        """Want it no more."""
+        """Unsubscribe."""
         for shard in self._carriers if topic.kind == _CONTROL else (self._at(topic),):
             shard.unsubscribe(topic)
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Whether rooms of a channel have a history: they are on all shards."""
+        """Set whether a channel's rooms, which are on all shards, have a history."""
         for shard in self._shards:
             shard.number(channel, is_numbered)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:
-        """What came after a position, from the topic's home."""
+        """The frames after a position, from the topic's home."""
         return self._asked(topic).since(topic, position, keep, replay)
 
     def before(
         self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Later[Page]:
-        """The latest frames before a position; of a topic between nodes, those of one shard after the other."""
+        """The latest frames before a position; for a topic between nodes, one shard after the other."""
         if topic.kind == _CONTROL:
             return self._before_everywhere(topic, position, limit, keep)
         return self._asked(topic).before(topic, position, limit, keep)
@@ -273,7 +270,7 @@ class ShardedBroker:
                 failed = error
                 continue
             if position is not None and not found.recovered:
-                continue  # it is a position at another shard
+                continue  # the position is another shard's
             page, position = found, None
             if page.frames:
                 break
@@ -283,7 +280,7 @@ class ShardedBroker:
         return Page(page.frames, page.top, page.recovered, page.more or not is_last)
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
-        """Take kept frames away, at the topic's home."""
+        """Remove kept frames, at the topic's home."""
         return self._at(topic).clear(topic, keys)
 
     def enter(
@@ -293,7 +290,7 @@ class ShardedBroker:
         return self._asked(topic).enter(topic, user, connection, info, told)
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
-        """Count it no more, but keep its user until `leave`."""
+        """Stop counting a connection, but keep its user until `leave`."""
         return self._at(topic).linger(topic, user, connection, seconds)
 
     def leave(
@@ -303,15 +300,15 @@ class ShardedBroker:
         return self._at(topic).leave(topic, user, connection, told)
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
-        """Who is there, as the topic's home knows it."""
+        """Who is present, according to the topic's home."""
         return self._asked(topic).present(topic)
 
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
-        """How one user is shown there."""
+        """One user's entry, as in `present`."""
         return self._asked(topic).entry(topic, user)
 
     def count(self, topic: Topic) -> Later[PresenceCount]:
-        """How many are there."""
+        """How many are present."""
         return self._asked(topic).count(topic)
 
     async def aclose(self) -> None:
@@ -321,17 +318,17 @@ class ShardedBroker:
                 shard.on_health = lambda _healthy, _reason: None
                 nursery.start_soon(shard.aclose)
 
-    # What it is told.
+    # Events of the shards.
 
     def _take(self, topic: Topic, delivered: Delivered) -> None:
         if topic.kind != _CONTROL or not self._is_copy(delivered):
             self._deliver(topic, delivered)
 
     def _is_copy(self, delivered: Delivered) -> bool:
-        """Whether it is the second copy of what was published on both servers."""
+        """Whether it is the second copy of a message that was published on both carriers."""
         if not isinstance(delivered, Publication):
             return False
-        # Out of a history it comes without the name.
+        # From a history it comes without a name.
         told_by = delivered.payload
         if delivered.position is None:
             if delivered.skip is None:
@@ -357,12 +354,12 @@ class ShardedBroker:
         elif number in self._away:
             seconds = round(trio.current_time() - self._away.pop(number), 3)
             log("broker_shard_recovered", shard=name, seconds=seconds)
-        # Messages of other nodes may have been missed there.
+        # Messages of other nodes may have been missed on that shard.
         if not self._tell(reason) and healthy and self._shards[number] in self._carriers:
             self.on_health(True, "")
 
     def _tell(self, reason: str) -> bool:
-        """Report whether it is up as a whole, if that has changed."""
+        """Report the health of the whole if it has changed."""
         if self.healthy == self._said:
             return False
         self._said = self.healthy
@@ -372,7 +369,7 @@ class ShardedBroker:
     # As a whole.
 
     def _admit(self) -> None:
-        """Record that a server accepted the layout, or refuses this node."""
+        """Record that a server accepted the layout or refused this node."""
         refused = any(shard.refusal for shard in self._shards)
         guard = self._layout.guard
         if guard is not None and not refused:
@@ -404,7 +401,7 @@ class ShardedBroker:
         return {name: shard.healthy for name, shard in zip(self._names, self._shards, strict=True)}
 
     def samples(self) -> Iterator[Sample]:
-        """What each shard measures: the longest round trip, and for each whether it answers."""
+        """Whether each shard answers, and the longest round trip."""
         longest: dict[str, float] = {}
         for name, shard in zip(self._names, self._shards, strict=True):
             yield Sample("channeld_broker_shard_up", int(shard.healthy), (name,))
@@ -418,7 +415,7 @@ class ShardedBroker:
         """Run all shards; starts after the first attempt of each.
 
         Raises:
-            BrokerFailed: the guard of the layout remembers another one.
+            BrokerFailed: the layout's guard remembers another layout.
         """
         for number, shard in enumerate(self._shards):
             shard.on_gap, shard.on_health = self.on_gap, partial(self._tell_health, number)

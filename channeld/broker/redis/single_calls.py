@@ -1,4 +1,4 @@
-"""Verbs of the broker that are one script call each and deliver nothing: keys, allowances, counts."""
+"""Verbs of the broker that are a single script call and deliver nothing: keys, allowances, counts."""
 
 import abc
 import math
@@ -30,7 +30,7 @@ class SingleCalls(abc.ABC):
         """
 
     def is_taken(self, once: Once) -> Answer[bool]:
-        """Whether somebody has the key."""
+        """Whether the key is taken."""
         keys = (self._names.once(once.owner),)
         script = Script("is_taken", keys, (once.key,), bool)
         self._put(script)
@@ -45,7 +45,7 @@ class SingleCalls(abc.ABC):
         return script.answer
 
     def spend(self, bucket: Bucket) -> Answer[float]:
-        """Take one from a shared allowance; 0, or the seconds until one is available."""
+        """Take a token of a shared allowance; 0, or the seconds until there is one."""
         arguments = (bucket.interval * 1000, bucket.slack * 1000)
         keys = (self._names.bucket(bucket.key),)
         script = Script("spend", keys, arguments, lambda reply: int(reply) / 1000)
@@ -53,7 +53,7 @@ class SingleCalls(abc.ABC):
         return script.answer
 
     def owe(self, account: str, debt: Mapping[str, float]) -> Answer[None]:
-        """Leave a connection's used-up allowances as a debt to the next one of its account."""
+        """Record what a connection has used up as a debt for the next connection of its account."""
         life = max(1, math.ceil(max(debt.values()) * 1000))
         arguments = (orjson.dumps(dict(debt)), secrets.token_hex(6), life, MOST_DEBTS)
         script = Script("owe", (self._names.debts(account),), arguments, lambda _reply: None)
@@ -63,7 +63,7 @@ class SingleCalls(abc.ABC):
     def redeem(
         self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
     ) -> Answer[Mapping[str, float]]:
-        """Take over the largest debt of an account, and tell it."""
+        """Take over the largest debt of an account, and call `told` with it."""
 
         def read(reply: Reply) -> Mapping[str, float]:
             debt = _read_debt(reply)

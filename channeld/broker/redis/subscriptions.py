@@ -1,9 +1,9 @@
 """Input from Redis: the wanted subscriptions, and for each topic with a history the last delivered position.
 
-Redis does not keep messages for disconnected subscribers, so after every (re)subscribe a topic's gap is read from its
-history. Until then the topic is *doubtful*: a publication that does not follow the last one is not delivered, since the
-fill contains it, in order. Deliveries are compared with the last position, so nothing is delivered twice. If the history
-cannot fill the gap, `on_gap` is called. No network here: the broker passes acknowledgements, messages and fills in.
+Redis does not keep messages for disconnected subscribers, so after every (re)subscribe a topic's gap is read from its history. Until then
+the topic is *doubtful*: a publication that does not follow the last one is not delivered, because the fill contains it, in order.
+Deliveries are compared with the last position, so nothing is delivered twice. If the history cannot fill the gap, `on_gap` is called.
+Nothing here uses the network: the broker passes in acknowledgements, messages and fills.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ from channeld.broker.redis.encoding import Epochs, Names, NumberedChange, unpack
 from channeld.broker.redis.queue import Answer, Argument, Reply
 from channeld.broker.redis.roster import Roster
 
-# Rooms keep frames, and nodes what is to be done by those that were cut off; the others need no look at a history.
+# Rooms keep frames, and nodes keep commands for nodes that were cut off. Other topics have no history.
 _WITH_HISTORY = frozenset({"room", "node"})
 
 
@@ -53,9 +53,7 @@ class Subscription:
 
 @attrs.define(eq=False)
 class Inbox:
-    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `node` is this one; `counts` are
-    statistics.
-    """
+    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `node` is this node; `counts` are statistics."""
 
     _names: Names
     _deliver: Deliver
@@ -101,7 +99,7 @@ class Inbox:
         """The roster of a wanted topic, which is read if needed; None if the topic is not wanted."""
         roster = self.kept_roster(topic)
         if roster is not None and roster.needs_reading:
-            # Behind what was subscribed to: nothing is missed that comes after what is read.
+            # Sent after the subscription, so that no change after the read state is missed.
             self.read_roster(roster)
         return roster
 
@@ -115,7 +113,7 @@ class Inbox:
         return subscription.roster
 
     def require(self, topic: Topic, epoch: bytes, version: int) -> None:
-        """This node has made this change of a topic's presence: who is shown what is kept of it must see it."""
+        """This node has made this change of a topic's presence: from now on, its roster must include the change."""
         subscription = self._wanted.get(self._names.channel(topic))
         if subscription is not None and subscription.roster is not None:
             subscription.roster.require(epoch, version)
@@ -132,8 +130,8 @@ class Inbox:
         return list(self._wanted)
 
     def disconnect(self) -> None:
-        """The session has ended: acknowledgements are dropped, subscriptions remembered."""
-        # Those who are told may ask for more at once.
+        """The session has ended: forget acknowledgements, remember subscriptions."""
+        # Callbacks may subscribe to more at once.
         for subscription in list(self._wanted.values()):
             subscription.ready.resolve(None)
             if subscription.roster is not None:
@@ -184,7 +182,7 @@ class Inbox:
             taken = roster.take(change, is_live=subscription.is_acknowledged)
             self.deliver_changes(roster, taken)
         elif change.event != "count":
-            # Nobody here has entered, so nobody has a state that this must follow: somebody watches.
+            # Without a roster, no member here has been sent a state that this must follow; somebody watches the topic.
             self._hand_over(
                 subscription.topic,
                 PresenceChange(change.event, change.user, change.info, change.skip),
@@ -251,7 +249,7 @@ class Inbox:
             is_wanted = self._wanted.get(subscription.channel) is subscription
             kept = Epochs(epoch, before).entries(frames, at)
             if is_wanted and has_more and subscription.doubtful:
-                # There is more than goes into a reply: this, and then the rest.
+                # There is more than fits into one reply: deliver this, then read the rest.
                 if kept:
                     self._catch_up(subscription, kept, kept[-1].position)
                 self._doubt(subscription)
@@ -269,7 +267,7 @@ class Inbox:
         if same and position.offset == last.offset + 1:
             subscription.last = position
             if subscription.doubtful:
-                # It follows directly: nothing was missed, whatever the fill finds.
+                # It follows directly, so nothing was missed, whatever the fill finds.
                 subscription.doubtful = False
                 self.doubtful.pop(subscription.channel, None)
             return True
@@ -301,7 +299,7 @@ class Inbox:
             subscription.last = top
             self.on_gap(subscription.topic, top if top.epoch else None)
         if subscription.seen > top.offset:
-            # It arrived and was held back while the history was being read: read again.
+            # A publication was held back while the history was being read: read again.
             subscription.doubtful = True
             self._doubt(subscription)
 
@@ -309,7 +307,7 @@ class Inbox:
         self, subscription: Subscription, kept: Sequence[HistoryEntry], top: Position
     ) -> None:
         for frame in kept:
-            # Some may have come by themselves meanwhile; what lies between has been replaced or cleared.
+            # Some frames may have arrived meanwhile; frames between were replaced or cleared.
             last = subscription.last
             if last is not None and frame.position.offset > last.offset:
                 subscription.last = frame.position
