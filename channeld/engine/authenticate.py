@@ -1,4 +1,4 @@
-"""Who a client is: asking the authenticators, saying no without a reason, and the frame that says yes."""
+"""Authentication: asks the authenticators who a client is, refuses without a reason, and confirms with a frame."""
 
 import math
 
@@ -21,7 +21,7 @@ from channeld.telemetry import log
 async def find_user(
     engine: Surroundings, channel: ChannelPlan, request: Request
 ) -> Grant | Denied | None:
-    """Ask the channel's authenticators in order; None when none of them found its token."""
+    """Ask the channel's authenticators in order; None if none of them found a token."""
     seconds = channel.limits.hook_timeout
     for auth in channel.auth:
         if auth.hook is not None:
@@ -39,7 +39,7 @@ async def find_user(
 async def ask(
     engine: Surroundings, channel: ChannelPlan, auth: AuthPlan, request: Request, token: str
 ) -> Grant | Denied | None:
-    """Ask one authenticator about a token, wherever it looks for it otherwise; a hook finds it in the request."""
+    """Ask one authenticator about a token, wherever it usually looks for tokens; a hook finds it in the request."""
     if auth.hook is not None:
         return await _ask_hook(engine, auth, auth.hook, channel.limits.hook_timeout, request)
     return await engine.verifiers[auth.name].verify(token, engine.runtime.clock.wall())
@@ -56,14 +56,14 @@ async def _ask_hook(
     except (BrokerUnavailable, HookFailed) as error:
         if hook.asks is None:
             raise
-        # A backend that cannot say who the client is has not said that it is nobody.
+        # The backend's failure does not mean that the client is not allowed.
         unknown = isinstance(error, BrokerUnavailable) and error.is_unknown
         return Denied(f"backend {hook.asks.name}: {error}", is_final=False, is_unknown=unknown)
     if user is None:
         return None
     wrong = _wrong_result(user)
     if wrong is not None:
-        # The hook's bug says nothing of the client.
+        # A bug of the hook is not the client's fault.
         ref = engine.runtime.random_id()
         log("hook_failed", hook=hook.name, ref=ref, reason=wrong)
         raise HookFailed(ref)
@@ -81,14 +81,14 @@ def _wrong_result(user: object) -> str | None:
 
 
 def _end_reason(engine: Surroundings, user: User) -> str | None:
-    """Why the end that a hook gave its user is refused."""
+    """Why the expiry that a hook gave its user is refused."""
     if user.expires is None:
         return None
     return "the user has expired" if user.expires <= engine.runtime.clock.wall() else None
 
 
 async def verify_message_token(session: Session, token: str) -> Grant | Denied:
-    """Verify a token out of an `authenticate` frame with the authenticators that take one there."""
+    """Verify the token of an `authenticate` frame with the authenticators that accept tokens there."""
     outcome: Grant | Denied = Denied("no authenticator takes a token by message")
     for auth in session.channel.auth:
         verifier = session.engine.verifiers.get(auth.name)
@@ -100,14 +100,14 @@ async def verify_message_token(session: Session, token: str) -> Grant | Denied:
 
 
 def deny(session: Session, reason: str, id: str | int | None = None) -> None:
-    """UNAUTHORIZED and 4401; the reason goes to the log only."""
+    """Refuse with UNAUTHORIZED and 4401; only the log has the reason."""
     log("auth_refused", **session.who, reason=reason)
     session.refuse(ErrorCode.UNAUTHORIZED, "Unauthorized", id)
     session.end(CloseCode.UNAUTHORIZED, "unauthorized")
 
 
 def turn_away(session: Session, denied: Denied, id: str | int | None = None) -> None:
-    """As `deny`; UNAVAILABLE and 1013 if it is not the client's fault, so that it reconnects."""
+    """Like `deny`, but with UNAVAILABLE and 1013 if it is not the client's fault, so that it reconnects."""
     if denied.is_final:
         return deny(session, denied.reason, id)
     log("auth_unavailable", **session.who, reason=denied.reason)

@@ -1,10 +1,10 @@
-"""What connections have used up of their rates, kept beyond their end: a client gains nothing by reconnecting.
+"""Remembers what connections have used up of their rates after they have ended, so that reconnecting gains a client nothing.
 
-An account is one user's on one channel, or (anonymous) one address's. All connections of a user share the rates of its
-message types while they live. What a connection had used up of its own limits is charged to the next one of the same
-account, until it would be full again; neighbours behind one address share nothing at the same time.
+An account belongs to a user on a channel or, for anonymous connections, to an address. Living connections of a user share the rates of
+message types. What a connection has used up of its own limits is charged to the next connection of the account, until the limit would be
+full again. Connections that are open at the same time do not share these limits: behind one address there may be many clients.
 
-Bounded: an account without a connection is forgotten when all is full again, and the oldest one above `MOST_IDLE`.
+Bounded: an account without connections is forgotten once everything is full again; above `MOST_IDLE`, the oldest is forgotten.
 """
 
 from typing import Final, TypeAlias
@@ -21,7 +21,7 @@ AccountKey: TypeAlias = tuple[str, str | None, str]
 
 @attrs.frozen(slots=True)
 class Debt:
-    """Arrival times as `limits.take` returns them: of all messages, of errors, of types (anonymous ones); a flood's likewise."""
+    """Arrival times as `limits.take` returns them: for all messages, errors, a flood, and types (anonymous connections only)."""
 
     messages: float = 0.0
     errors: float = 0.0
@@ -29,7 +29,7 @@ class Debt:
     types: dict[str, float] = attrs.field(factory=dict)
 
     def ends(self) -> float:
-        """When all of it would be full again."""
+        """When everything would be full again."""
         return max(self.messages, self.errors, self.flood, *self.types.values())
 
 
@@ -40,7 +40,7 @@ class _Account:
     debts: list[Debt] = attrs.field(factory=list)
 
     def is_full(self, now: float) -> bool:
-        """Whether nothing is lost when it is forgotten."""
+        """Whether it can be forgotten without loss."""
         self.debts = [debt for debt in self.debts if debt.ends() > now]
         return not (self.holders or self.debts or any(at > now for at in self.rates.values()))
 
@@ -70,7 +70,7 @@ class Budgets:
             self._forget(key, account, now)
 
     def charge(self, key: AccountKey, debt: Debt, now: float) -> None:
-        """A connection has ended, and had used up this much."""
+        """Charge an account with what an ended connection has used up."""
         if debt.ends() <= now:
             return
         debts = self._account(key).debts
@@ -81,7 +81,7 @@ class Budgets:
             self._sweep(now)
 
     def inherit(self, key: AccountKey, now: float) -> Debt | None:
-        """What a new connection begins with: the largest debt that nobody has taken over, or None."""
+        """Take the largest open debt, with which a new connection begins; None if there is none."""
         account = self._accounts.get(key)
         if account is None or not account.debts:
             return None
@@ -106,5 +106,5 @@ class Budgets:
         idle = [key for key, account in self._accounts.items() if not account.holders]
         for key in idle[: max(0, len(idle) - MOST_IDLE)]:
             del self._accounts[key]
-        # Each sweep is paid for by as many charges as it looks at.
+        # Sweeps are as rare as the table is large, so a charge costs constant time.
         self._sweep_at = max(FEWEST, 2 * len(self._accounts))

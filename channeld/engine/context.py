@@ -1,7 +1,7 @@
 """The contexts that hooks get: a session's verbs, checked, for sync and for async hooks.
 
-A frame that a hook sends goes through the same check as one from the control API (`publishing.check_event`). One that is
-refused raises `FrameRefused` in the hook. In a worker thread a sync hook's verbs are kept, and done when it returns.
+A hook's frame is checked like one from the control API (`publishing.check_event`); a refused frame raises `FrameRefused` in the hook. In
+a worker thread, a sync hook's verbs are collected and carried out when it returns.
 """
 
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
@@ -22,7 +22,7 @@ from channeld.telemetry import bound
 
 
 class AnswerOnce:
-    """The answer that a message with an `id` gets: from its hook or from the server, whichever is first."""
+    """The one answer to a message with an `id`: from its hook or from the server, whichever comes first."""
 
     __slots__ = ("id",)
 
@@ -30,7 +30,7 @@ class AnswerOnce:
         self.id = id
 
     def take(self) -> str | int | None:
-        """The `id`, for the one who answers; None for all who come later."""
+        """The `id` for the first caller, which answers; None for all later ones."""
         id, self.id = self.id, None
         return id
 
@@ -97,13 +97,13 @@ class _BaseContext:
 
     @staticmethod
     def _named(name: object) -> str:
-        # Without one `publish` reaches everybody.
+        # Without a name, `publish` would reach everybody.
         if type(name) is not str:
             raise TypeError(f"the name of a room or a user is a string, not {type(name).__name__}")
         return name
 
     def _here(self) -> Session:
-        """The session, for what only the server's own thread may do."""
+        """The session, for verbs that only the server's own thread may call."""
         session = self._session
         if not session.engine.runtime.is_own_thread():
             raise RuntimeError(
@@ -153,7 +153,7 @@ class _BaseContext:
 
 
 class AsyncContext(_BaseContext):
-    """What an async hook gets (`channeld.Context`)."""
+    """The context of async hooks (`channeld.Context`)."""
 
     __slots__ = ()
 
@@ -204,7 +204,7 @@ class AsyncContext(_BaseContext):
     async def _publish(
         self, channel: str | None, frame: Mapping[str, CheckedJson], **to: str
     ) -> None:
-        # `Pending`, so that the verbs may also be used in a task that the hook started.
+        # `Pending`, so that verbs also work in a task that the hook started.
         await Pending(resolved(self._published(channel, frame, **to)))
 
 
@@ -218,7 +218,7 @@ def _crossing(verb: str) -> Any:
 
 
 class AsyncioContext(_BaseContext):
-    """What a hook on the asyncio loop gets (`channeld.Context`): each verb crosses to the engine's own loop and back."""
+    """The context of hooks on the asyncio loop (`channeld.Context`): each verb crosses to the engine's loop and back."""
 
     _loop = "asyncio"
     __slots__ = ("context",)
@@ -242,9 +242,9 @@ class AsyncioContext(_BaseContext):
 
 
 class InlineContext(_BaseContext):
-    """What a sync hook gets (`channeld.SyncContext`). With `later` its verbs are kept there, not done.
+    """The context of sync hooks (`channeld.SyncContext`). With `later`, its verbs are collected there instead of being carried out.
 
-    `loop` is what the file's async hooks run on: its state and its server are this hook's.
+    `loop` is the loop of the file's async hooks, whose state and server this hook shares.
     """
 
     __slots__ = ("_later", "_loop")
@@ -298,7 +298,7 @@ class InlineContext(_BaseContext):
         self._do(lambda: self._session.perform(publish()))
 
     def settle(self) -> None:
-        """The hook has returned from its thread: do what it asked for, and keep nothing that comes later."""
+        """The hook has returned from its thread: carry out its verbs; later ones are carried out at once."""
         verbs, self._later = self._later or [], None
         for verb in verbs:
             verb()

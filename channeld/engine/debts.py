@@ -1,8 +1,8 @@
-"""What a connection has used up of its limits and of rates of its own is left to the next one of its account when it ends.
+"""When a connection ends, what it has used up of its limits and of its own rates is charged to its account's next connection.
 
-Where nodes share a broker it is left there, so that the next connection finds it on whichever node: of the limits it is asked
-when a connection begins, which does not wait for the answer; of rates before the first message that has one. What could
-not be left there stays on this node, in `Budgets`.
+If nodes share a broker, the debt is kept there, so that the next connection finds it on any node: a new connection asks for the debt of
+limits when it begins, without waiting for the answer, and for that of rates before its first message with a rate. What cannot be kept
+there stays on this node, in `Budgets`.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ LIMITS: Final = ("messages", "errors", "flood")
 
 
 def account_of(session: Session) -> str:
-    """Whose connections take over from each other: a user's, or those of an address without one, on one channel."""
+    """The account as text: a user's on a channel or, for an anonymous connection, an address's."""
     channel, user, address = session.account
     return f"{channel}\0u{user}" if user is not None else f"{channel}\0a{address}"
 
 
 def limits_of(session: Session) -> str:
-    """The same for what is left of `limits`, which is asked at another time than what is left of rates."""
+    """The same for the debt of limits, which is asked for at another time than that of rates."""
     return f"\0{account_of(session)}"
 
 
 def take_over_debt(session: Session) -> None:
-    """Begin with what the account has used up of its limits."""
+    """Charge a new connection with what its account has used up of its limits."""
     engine = session.engine
     debt = engine.budgets.inherit(session.account, session.opened_at)
     if debt is not None:
@@ -58,7 +58,7 @@ def _take_over_from_nodes(session: Session, left: Mapping[str, float]) -> None:
 
 
 def _begin_with(session: Session, debt: Debt, now: float) -> None:
-    # What it has used up itself, before this was known, comes on top.
+    # Added to what the connection itself has used up before the debt was known.
     session.message_arrival = max(session.message_arrival, now) + max(0.0, debt.messages - now)
     if debt.errors > now:
         aside = session.own_aside()
@@ -68,7 +68,7 @@ def _begin_with(session: Session, debt: Debt, now: float) -> None:
 
 
 def leave_debt(session: Session, now: float) -> None:
-    """Leave to the account what the connection has used up of its limits."""
+    """Charge the account with what an ended connection has used up."""
     budgets, types = session.engine.budgets, session.type_arrivals or {}
     if session.user_id is not None and session.type_arrivals is not None:
         budgets.release(session.account, now)
@@ -91,7 +91,7 @@ def _leave_limits(session: Session, debt: Debt, now: float) -> None:
 
 
 def _owe(session: Session, account: str, arrivals: Mapping[str, float], now: float) -> bool:
-    """Leave what is not full again at the broker; False: there is nothing to leave, or it could not be left."""
+    """Record a debt at the broker; False if there is none, or if the broker could not take it."""
     left = {name: arrival - now for name, arrival in arrivals.items() if arrival > now}
     broker = session.engine.shared
     if broker is None or not left:

@@ -47,12 +47,12 @@ from channeld.protocol.frames import Json
 from channeld.telemetry.tracing import Tracing
 
 MakeSession: TypeAlias = Callable[[Surroundings, Match, Request, Peer], Receiver]
-"""What `connect` makes: a `Receiver`, or one that also does something else with what comes (a shadow)."""
+"""Makes the session of a connection: a `Receiver`, or one that also passes on what it receives (a shadow)."""
 
 AT_ONCE: Final = 0.199
-"""Seconds within which anyone who is sent to another node is asked to come there."""
+"""Seconds within which clients are asked to reconnect to another node."""
 GOODBYE_WAITS: Final = 1.0
-"""Seconds that a connection about to be closed waits at most for publications that are under way."""
+"""Seconds that a connection waits before it is closed, at most, for publications that are under way."""
 
 
 class Engine:
@@ -63,9 +63,9 @@ class Engine:
         make_broker: gets the hub's `deliver`.
         fanout: delivers one frame to many recipients.
         runtime: clocks, timers, tasks.
-        tracing: makes spans; None: there are none.
+        tracing: makes spans; None: no tracing.
         key_sets: one for each authenticator with `jwks`, by name.
-        find_user: finds out who the client of a handshake is (tests admit one without a token).
+        find_user: identifies the client of a handshake (tests admit clients without a token).
     """
 
     def __init__(  # noqa: PLR0913 - what an engine is made of
@@ -81,7 +81,7 @@ class Engine:
     ) -> None:
         self.runtime = runtime
         self.find_user = find_user
-        self.states: dict[str, object] = {}  # what the lifespan of each loop gave
+        self.states: dict[str, object] = {}  # what the lifespan of each loop yielded
         self.servers: Mapping[str, Server] = {}
         self.observer: Observer | None = None
         self.tracing = tracing
@@ -90,10 +90,9 @@ class Engine:
         )
         self.sessions: dict[str, Session] = {}
         self.over_http: set[OverHttp] = set()
-        self._drain: tuple[float, float] | None = (
-            None  # the moments of the last goodbye and of the end
-        )
-        self.leaving = 0  # connections that have ended, but not for everybody yet
+        # The times of a drain's last goodbye and of its end.
+        self._drain: tuple[float, float] | None = None
+        self.leaving = 0  # connections that have ended, but whose end is still being reported
         self.timing = Timing(runtime.clock)
         self.budgets = Budgets()
         self.backends: Backends = NoBackends()
@@ -102,7 +101,7 @@ class Engine:
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()
-        # The allowances that all nodes share, and which of them the broker has said are used up.
+        # The broker, if nodes share allowances through it, and the allowances that it reported as used up.
         broker = self.hub.broker
         self.shared = broker if isinstance(broker, Networked) else None
         self.spent = Allowances()
@@ -158,7 +157,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------- for hooks
 
     def state_of(self, loop: str) -> object:
-        """What the lifespan of a loop yielded, or the only one there is; None without one."""
+        """What the lifespan of a loop yielded, or the only lifespan; None without any."""
         if loop in self.states or len(self.states) != 1:
             return self.states.get(loop)
         return next(iter(self.states.values()))
@@ -168,7 +167,7 @@ class Engine:
         return self.servers[loop]
 
     def revoke(self, revocation: Revocation) -> int:
-        """Put a revocation in force on this node, close the connections and reads that it refuses (4401), and return how many there were.
+        """Put a revocation in force on this node and close the connections and reads that it refuses (4401); returns how many.
 
         Raises:
             RevocationsFull: too many are in force.
@@ -215,7 +214,7 @@ class Engine:
         return await publishing.history(self.hub, plan, room, limit, before)
 
     def clear(self, plan: ChannelPlan, room: str, key: str | None = None) -> Later[int]:
-        """Remove the kept frames of a room, or those of one key whatever their type; returns how many there were."""
+        """Remove the kept frames of a room, or those of one key of any type; returns how many there were."""
         if plan.history is None:
             return 0
         topic = Topic("room", plan.name, room)
@@ -233,7 +232,7 @@ class Engine:
         return session is not None and await showing.show_for(session, room, state)
 
     async def join(self, connection_id: str, room: str) -> None:
-        """Put a connection of this node into a room, and tell the client by `subscribed`. Does nothing if the connection has ended.
+        """Put a connection of this node into a room, and send it `subscribed`. Does nothing if the connection has ended.
 
         Raises:
             ValueError: it is not a valid room name.
@@ -294,12 +293,12 @@ class Engine:
     # --------------------------------------------------------------------------------------- reload and drain
 
     def reload(self, plan: Plan, key_sets: Mapping[str, KeySet]) -> int:
-        """Take a new plan. Connections whose channel is gone, or has another path, other params or other auth, are sent away (1012).
+        """Put a new plan in force. Connections whose channel is gone or has another path, other params or other auth are closed (1012).
 
-        The others are moved into the rooms and the presence that the new plan gives them.
+        The others are moved into the rooms and the presence of the new plan.
 
         Returns:
-            How many connections were sent away.
+            How many connections were closed.
         """
         self._take_verifiers(plan, key_sets)
         for name, channel in plan.channels.items():
@@ -326,7 +325,7 @@ class Engine:
         return sent_away
 
     def _let_go(self) -> None:
-        # What a rate or `conflate` holds back goes first: under the new plan, newer frames might overtake it.
+        # Held messages are sent first, because under the new plan newer frames might overtake them.
         for session in list(self.sessions.values()):
             rest = start(steps.flush(session)) if session.aside.held is not None else None
             if rest is not None:
@@ -334,16 +333,16 @@ class Engine:
         self.hub.conflation.flush_all()
 
     def drain(self, seconds: float) -> None:
-        """Send every connection away, spread over `seconds`, and tell each when to come back.
+        """Close all connections, spread over `seconds`, and tell each client when to reconnect.
 
-        If another node is ready, that is at once, since the goodbyes are spread already. If none is, it is a random moment within
-        the time that is left.
+        If another node is ready, clients reconnect at once, because the closing is spread already. Otherwise each gets a random time
+        within what is left.
         """
         now, timers = self.runtime.clock.monotonic(), self.runtime.timers
         self._drain = now + seconds * 0.8, now + seconds
         sessions = list(self.sessions.values())
         for number, session in enumerate(sessions):
-            # The last one leaves in time for its Close frame to be answered.
+            # The last connection is closed early enough for its Close frame to be answered.
             delay = seconds * 0.8 * number / len(sessions)
             goodbye = partial(self._send_away, session, now + seconds)
             if delay > 0:
@@ -352,19 +351,19 @@ class Engine:
                 goodbye(now)
 
     def time_to_part(self) -> float:
-        """How many seconds a goodbye may wait for what is in flight; during a drain the Close frame must still be answered in time."""
+        """Seconds that closing may wait for publications in flight; during a drain, the Close frame must still be answered in time."""
         if self._drain is None:
             return GOODBYE_WAITS
         return min(GOODBYE_WAITS, max(0.0, self._drain[1] - self.runtime.clock.monotonic()) / 2)
 
     def time_to_finish(self, limits: Limits) -> float:
-        """How many seconds the goodbye of a restart may wait for a hook: as long as that may run, or until the last goodbye of a drain."""
+        """Seconds that closing for a restart may wait for a hook: as long as the hook may run, or until a drain's last goodbye."""
         if self._drain is None:
             return limits.hook_timeout + GOODBYE_WAITS
         return max(self.time_to_part(), self._drain[0] - self.runtime.clock.monotonic())
 
     def _send_away_late(self, session: Session, last: float, end: float) -> None:
-        # A connection that was being made when the drain began leaves before the last one, in time for its Close frame.
+        # A connection that was made while the drain began is closed before the last one, in time for its Close frame.
         now = self.runtime.clock.monotonic()
         delay = max(0.0, last - now) * 0.9 * self.runtime.random()
         self.runtime.timers.at(now + delay, partial(self._send_away, session, end))
@@ -385,7 +384,7 @@ def _may_read_on(read: OverHttp, new: ChannelPlan | None) -> bool:
 
 
 def _is_revoked(session: Session | OverHttp, revocation: Revocation) -> bool:
-    # Asked in this order so that the claims of hardly anyone have to be read.
+    # In this order, so that claims rarely have to be parsed.
     if session.user_id is None:
         return False
     if revocation.token_id is None:

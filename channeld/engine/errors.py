@@ -1,4 +1,4 @@
-"""What went wrong with a client's frame, and the one place that turns it into an error frame and a count."""
+"""The failures of a client's frame, and the one place that turns them into error frames and counts."""
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.ports import BackendUnavailable
@@ -13,7 +13,7 @@ from channeld.telemetry import log
 
 
 class Forbidden(Exception):
-    """What the client asked for is not allowed; it stays connected."""
+    """The client may not do what it asked for; it stays connected."""
 
     def __init__(self, message: str, room: str | None = None) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class Forbidden(Exception):
 
 
 def check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
-    """Check that the sender's claims meet the message's `require`; the log says which entry they lack.
+    """Check that the sender's claims meet the message's `require`; the log has the entry that is not met.
 
     Raises:
         Forbidden: they do not.
@@ -34,7 +34,7 @@ def check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
 
 
 class Overtaken(Exception):
-    """A reload came while a message waited: its type is gone (no violations), or what its schema says now is violated."""
+    """A reload came while a message waited: its type is gone (no violations), or the new schema refuses it."""
 
     def __init__(self, violations: list[Violation]) -> None:
         super().__init__("a reload changed the message's type")
@@ -42,7 +42,7 @@ class Overtaken(Exception):
 
 
 class HookFailed(Exception):
-    """A hook raised or took too long. `ref` is the id that the log line carries."""
+    """A hook raised or took too long. `ref` is the reference in the log line."""
 
     def __init__(self, ref: str) -> None:
         super().__init__(ref)
@@ -55,9 +55,9 @@ def refuse_for(
     id: str | int | None,
     counters: MessageCounters | None = None,
 ) -> None:
-    """Answer with the error frame for an exception; call it where the exception is being handled.
+    """Answer with the error frame for an exception; call it in the exception's handler.
 
-    Anything unknown is a bug of ours: it is logged with its traceback, the client gets INTERNAL_ERROR.
+    Any unknown exception is a server bug: it is logged with its traceback, and the client gets INTERNAL_ERROR.
     """
     counters = counters or MessageCounters()
     if isinstance(error, Forbidden):

@@ -1,8 +1,8 @@
-"""Messages of a type that says `over: latest`: the newest of each room and key waits until the rate lets it go.
+"""Holds messages of types with `over: latest`: the newest of each room and key waits until its rate allows it.
 
-A session holds at most `MOST`. What is held goes when its type's allowance lets it, in the order in which the first of
-its key came, or at once when the connection ends. A key `once` goes with its message, and is taken when that is routed, or
-when a newer message takes its place.
+A session holds at most `MOST` messages. They are routed when the type's allowance permits, in the order in which the first message of
+each key arrived, or at once when the connection ends. The `once` key of a message is taken when the message is routed or when a newer
+one replaces it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,14 +20,14 @@ from channeld.protocol.names import Topic
 from channeld.timers import Timer
 
 MOST: Final = 64
-"""How many messages one connection may have held; a further one is refused."""
+"""Messages that one connection may hold; further ones are refused."""
 
 Slot: TypeAlias = tuple[str, Topic | None, str]
 Deliver: TypeAlias = Callable[[Session, MessagePlan, Frame, Once | None], Awaitable[None]]
 
 
 class Holding:
-    """What one session holds. `deliver` handles a message whose time has come."""
+    """The held messages of one session. `deliver` handles a message whose time has come."""
 
     def __init__(self, session: Session, deliver: Deliver) -> None:
         self._session = session
@@ -37,22 +37,22 @@ class Holding:
         self._asked: set[str] = set()
 
     async def replace(self, slot: Slot, newer: Waiting) -> bool:
-        """Put a newer message in the place of one that is held; False where none is.
+        """Replace a held message with a newer one; False if none is held.
 
         Raises:
-            BrokerUnavailable: the older one's key could not be taken. The newer one is held all the same.
+            BrokerUnavailable: the older message's key could not be taken. The newer message is held nevertheless.
         """
         if slot not in self._held:
             return False
         once = self._held[slot][2]
         self._held[slot] = newer
         if once is not None and once != newer[2]:
-            # Sent again, the older one must not take the newer one's place.
+            # If the older message is sent again, it must not replace the newer one.
             await resolved(self._session.engine.hub.broker.take(once))
         return True
 
     def hold(self, slot: Slot, held: Waiting, at: float) -> bool:
-        """Hold a message until `at`, monotonic seconds; False where no more can be held."""
+        """Hold a message until `at` (monotonic seconds); False if no more can be held."""
         if len(self._held) >= MOST:
             return False
         self._held[slot] = held
@@ -61,14 +61,14 @@ class Holding:
         return True
 
     def forget(self, topic: Topic, key: str) -> None:
-        """What is held for a topic under a key (its delivered type and its own) was cleared. Idempotent."""
+        """Drop the message held for a topic under a key (its delivered type and its own key). Idempotent."""
         for slot, (message, _, _) in list(self._held.items()):
             newest = message.newest
             if newest is not None and slot[1] == topic and newest.named(slot[2]) == key:
                 self._take(slot)
 
     async def flush(self) -> None:
-        """Handle everything that is held, whatever the rates say."""
+        """Handle all held messages, regardless of rates."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -95,7 +95,7 @@ class Holding:
         slot = slots[0]
         message = self._held[slot][0]
         if rates.is_shared(self._session, message):
-            # No other is asked for until this one is answered.
+            # Until the broker answers, no other message of the type is asked for.
             self._asked.add(type)
             return self._session.engine.runtime.spawn(self._ask(slot, message, now))
         wait = rates.take_allowance(self._session, message, slot[1], now)

@@ -1,9 +1,9 @@
-"""Messages of a connection that the broker has not answered yet: they wait for it side by side, and are answered in order.
+"""A connection's messages that the broker has not confirmed yet: many at a time, answered in order.
 
-A message that only has to be published is given to the broker at once, and the next one is taken: what a client sends in
-a row leaves in one batch. Its answer waits here for those before it, and so does any other answer that is given meanwhile
-(a refusal). What needs more than that waits until nothing is in flight (`receive.py`), so a connection's frames still are
-answered in the order in which they came. At most `MOST` are in flight; then the client has to wait.
+A message that only has to be published is given to the broker at once, and the next one is received, so consecutive messages leave in
+one batch. Its answer waits here for those before it, as do other answers that are given meanwhile, such as refusals. Messages that need
+more than publishing wait until nothing is in flight (`receive.py`). So a connection's frames are answered in the order of their arrival.
+At most `MOST` messages are in flight; then nothing more is received.
 """
 
 from collections.abc import Callable
@@ -48,17 +48,17 @@ class InFlight:
         return len(self._entries)
 
     def __bool__(self) -> bool:
-        # As Python would by the length; what mypyc compiled is always true without this.
+        # Python would use the length, but mypyc's classes are always true without this.
         return bool(self._entries)
 
     def add(self, promise: Promise, finish: Finish) -> None:
-        """Call `finish(error)`, which must not raise, when the promise is kept and nothing is in flight before it."""
+        """Call `finish(error)`, which must not raise, when the promise is kept and everything before it has been answered."""
         entry = _Unanswered(finish)
         self._entries.append(entry)
         promise.then(partial(self._answered, entry))
 
     def holds(self, answer: bytes) -> bool:
-        """Whether an answer is kept here since others come before it."""
+        """Whether an answer is kept here because others come before it."""
         if self._is_settling or not self._entries:
             return False
         self._entries.append(answer)

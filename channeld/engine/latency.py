@@ -1,4 +1,4 @@
-"""How long frames and hooks take: one frame in sixteen is measured, so that the others pay a countdown; every hook is."""
+"""Measures how long frames and hooks take: every hook, and one frame in sixteen, so that the others cost only a countdown."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -16,7 +16,7 @@ class Timing:
     """One per engine.
 
     Attributes:
-        until_next: counted down by every frame; the one that brings it to nothing says `receive`.
+        until_next: counted down by every frame; the frame that brings it to zero calls `receive`.
         handling: from a frame's arrival to its last delivery being queued.
         hooks: by the hook's name.
     """
@@ -44,7 +44,7 @@ class Timing:
     def taken_over(
         self, finish: Callable[[Exception | None], object]
     ) -> Callable[[Exception | None], object]:
-        """The same, for a frame that is finished later while others are received: measured as well, where this one is."""
+        """Wrap `finish` of a frame that is answered later, while others are received, so that it is measured if it is the chosen one."""
         began = self._take()
         if began is None:
             return finish
@@ -64,7 +64,7 @@ class Timing:
         self.handling.observe(self._clock.monotonic() - now)
 
     def hook(self, name: str) -> Histogram:
-        """A hook's own."""
+        """A hook's histogram."""
         known = self.hooks.get(name)
         if known is None:
             known = self.hooks[name] = Histogram()

@@ -1,6 +1,6 @@
-"""The two ends of a session's life: admission, the watch over its token, and the close.
+"""A session's admission, the watch over its token, and its close.
 
-After everything that may wait, the state is checked again: the connection may have ended meanwhile.
+After everything that may wait, the state is checked again, because the connection may have ended.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from channeld.protocol.places import since_of
 from channeld.telemetry import log
 
 EXPIRING = 60.0
-"""Seconds before a token's end at which its holder is told."""
+"""Seconds before a token's expiry at which its holder is told."""
 
 
 async def contained(
@@ -63,7 +63,7 @@ async def open_session(session: Session, now: float) -> None:
 
 def _takes_message(session: Session) -> bool:
     if session.request is not None and session.request.transport != "websocket":
-        return False  # its first frame would only come after it was admitted
+        return False  # such a client can send only after it was admitted
     verifiers = session.engine.verifiers
     return any(
         (verifier := verifiers.get(auth.name)) is not None and "message" in verifier.token_from
@@ -123,7 +123,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
 
 
 async def _attach(session: Session) -> list[Later[None]]:
-    """Let it hear; what is to be waited for until it hears other nodes."""
+    """Attach the session to the hub; returns what to wait for until it hears other nodes."""
     engine, channel, user = session.engine, session.channel, session.user_id
     take_over_debt(session)
     most = channel.limits.connections_per_user
@@ -133,7 +133,7 @@ async def _attach(session: Session) -> list[Later[None]]:
     if session.transport != "websocket":
         engine.over_http.add(session)
     if most is not None and user is not None:
-        # Only after it can be found itself: if two come at once on two nodes, each then sees the other.
+        # Only now that the session itself can be found: if two connect at once on two nodes, each then sees the other.
         engine.cluster.replace_oldest(channel.name, user, most)
     return heard
 
@@ -173,7 +173,7 @@ async def _join_rooms(session: Session, wanted: list[str], heard: list[Later[Non
     presence = channel.presence
     if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
         await rooms.enter(session, Topic("channel", channel.name, ""), presence)
-    # Asked for before the rooms, so that it rarely takes longer.
+    # Requested before the rooms, so it rarely takes longer than these.
     for later in heard:
         await resolved(later)
 
@@ -182,7 +182,7 @@ async def _join_rooms(session: Session, wanted: list[str], heard: list[Later[Non
 
 
 def meets_require(session: Session, id: str | int | None, words: str) -> bool:
-    """Whether its claims satisfy the channel's `require`; if not, it is told with `words` and closed."""
+    """Whether the claims satisfy the channel's `require`; if not, the client is told `words` and the session is closed."""
     claim = unmet(session.channel.require, session)
     if claim is None:
         return True
@@ -193,7 +193,7 @@ def meets_require(session: Session, id: str | int | None, words: str) -> bool:
 
 
 def take_grant(session: Session, grant: Grant) -> None:
-    """Take over who the client is, and until when that holds."""
+    """Set who the client is, and until when."""
     session.user_id = grant.user.id
     session.claims = grant.user.claims
     session.expires, session.leeway = grant.expires, grant.leeway
@@ -201,7 +201,7 @@ def take_grant(session: Session, grant: Grant) -> None:
 
 
 def _watch_token(session: Session) -> None:
-    """Set the session's timer to the next step towards its token's end."""
+    """Set the session's timer to the next event of its token: the warning, or the expiry."""
     if session.timer is not None:
         session.timer.cancel()
         session.timer = None
@@ -216,7 +216,7 @@ def _set_timer(session: Session, deadline: float) -> None:
 
 
 def on_timer(session: Session, now: float) -> None:
-    """Authentication took too long, a token is about to end, or it has ended."""
+    """Authentication took too long, or a token expires soon or now."""
     session.timer = None
     if session.state is State.AUTHENTICATING:
         return deny(session, "no authenticate frame in time")
@@ -258,7 +258,7 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
     await rooms.leave_most(session)
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
-        # This node has forgotten everything; the broker puts the rest right when it is back.
+        # This node has forgotten the session; the broker corrects the rest when it is reachable again.
         await engine.hub.drop(session, channel.name, channel.presence, session.away)
     if engine.observer is not None:
         for room in inside:
@@ -267,6 +267,6 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
     seconds = round(now - session.opened_at, 3)
     log("connection_closed", **session.who, code=int(code), reason=reason, seconds=seconds)
     if session.connect_called and channel.close is not None:
-        # A failure has been logged where it happened, and there is nobody left to tell.
+        # A failure was logged where it happened, and there is no client left to tell.
         with contextlib.suppress(Reject, HookFailed):
             await call_hook(session, channel.close, int(code), reason)

@@ -1,7 +1,7 @@
 """Token buckets without allocation: one float each, by the generic cell rate algorithm (ITU-T I.371).
 
-The float is the *theoretical arrival time*: when the bucket would be full again. A token is there while that time is no
-further than `rate.slack` ahead of now.
+The float is the *theoretical arrival time*: when the bucket would be full again. There is a token while that time is at most
+`rate.slack` ahead of now.
 """
 
 from typing import Final, TypeAlias
@@ -12,12 +12,12 @@ REFUSED = -1.0
 
 FLOOD_SECONDS: Final = 10.0
 _FACTOR: Final = 10
-# A second's messages may come in one burst, and the next ones this much late.
+# Seconds of messages that may arrive in one burst, and how late the next ones may be.
 _BURST_S, _LATE_S = 1.0, 0.25
 _LEAST_S = 1.0
 
 MOST_BUCKETS: Final = 100_000
-"""How many buckets are remembered; of more, the one that was used longest ago is full again."""
+"""Buckets that are remembered; above this, the least recently used one counts as full."""
 
 BucketKey: TypeAlias = tuple[str, ...]
 
@@ -35,7 +35,7 @@ def take(arrival: float, now: float, rate: Rate) -> float:
     """
     if arrival < now:
         return now + rate.interval
-    # A nanosecond forgives what floats lose when a client is exactly on time.
+    # A nanosecond of tolerance, because floats are inexact for a client that is exactly on time.
     if arrival - now > rate.slack + 1e-9:
         return REFUSED
     return arrival + rate.interval
@@ -52,12 +52,12 @@ def retry_until(moment: float, now: float) -> float:
 
 
 class Flood:
-    """A client that goes on at ten times its rate for ten seconds, told from one that is only over it.
+    """Detects a client that sends ten times its rate for ten seconds, as opposed to one that is only over its rate.
 
-    `size` counts the refused messages of the flood that goes on, if one does.
+    `size` counts the refused messages of the current flood, if there is one.
 
-    Who comes back after a flood has as many seconds less for the next one as it went on for; they are forgiven at a second
-    each second, and one is always left.
+    After a flood, a client has fewer seconds for the next one, by the flood's length. The deduction shrinks by a second each second, and
+    at least one second is always left.
     """
 
     __slots__ = ("_began", "_repaid_at", "_until", "size")
@@ -68,27 +68,27 @@ class Flood:
         self.size = 0
 
     def repaid_at(self) -> float:
-        """When a connection that comes after this one has the whole time again."""
+        """When a later connection has all ten seconds again."""
         return max(self._repaid_at, self._until + (self._until - self._began))
 
     def grows(self, now: float, rate: Rate) -> bool:
-        """One more message is refused.
+        """Count a refused message.
 
         Returns:
-            Whether the flood has gone on for `FLOOD_SECONDS`.
+            Whether the flood has lasted for `FLOOD_SECONDS`.
         """
         if now > self._until + _LATE_S:
             self._until = now
             self._began = now - min(max(0.0, self._repaid_at - now), FLOOD_SECONDS - _LEAST_S)
             self.size = 0
         self.size += 1
-        # As in a token bucket: at ten times the rate, what is refused keeps it up with now; less of it falls behind.
+        # Like a token bucket: at ten times the rate, refused messages keep `_until` up with now; with fewer, it falls behind.
         self._until = min(self._until + rate.interval / (_FACTOR - 1), now + _BURST_S)
         return now - self._began >= FLOOD_SECONDS
 
 
 class Allowances:
-    """Buckets by what shares them. One that is full again is as good as none, and is forgotten in time."""
+    """Buckets by key. A full bucket is the same as none, and is forgotten eventually."""
 
     def __init__(self, most: int = MOST_BUCKETS) -> None:
         self._most = most
@@ -99,16 +99,16 @@ class Allowances:
         return len(self._arrivals)
 
     def take(self, key: BucketKey, now: float, rate: Rate) -> float:
-        """Take one of a bucket.
+        """Take a token of a bucket.
 
         Returns:
-            0 if there was one, else the seconds until there is.
+            0 if there was one, else the seconds until there is one.
         """
         before = self._arrivals.get(key, 0.0)
         arrival = take(before, now, rate)
         if arrival == REFUSED:
             return retry_after(before, now, rate)
-        # The order of the table is that of use.
+        # Moved to the end: the table is in the order of last use.
         self._arrivals.pop(key, None)
         self._arrivals[key] = arrival
         if len(self._arrivals) > self._sweep_at:
@@ -116,19 +116,19 @@ class Allowances:
         return 0.0
 
     def left(self, key: BucketKey, now: float) -> float:
-        """Seconds until a bucket that was closed is open again; 0 if it is."""
+        """Seconds until a closed bucket is open again; 0 if it is open."""
         ends = self._arrivals.get(key, 0.0)
         return retry_until(ends, now) if ends > now else 0.0
 
     def close(self, key: BucketKey, now: float, until: float) -> None:
-        """Nothing is left in a bucket until then."""
+        """Empty a bucket until then."""
         self._arrivals.pop(key, None)
         self._arrivals[key] = until
         if len(self._arrivals) > self._sweep_at:
             self._sweep(now)
 
     def _sweep(self, now: float) -> None:
-        # Done as often as the table doubles, so that a message pays for two of its own.
+        # Done when the table has doubled, so the cost per message is constant.
         self._arrivals = {key: end for key, end in self._arrivals.items() if end > now}
         while len(self._arrivals) > self._most:
             del self._arrivals[next(iter(self._arrivals))]

@@ -128,7 +128,7 @@ class BackendUnavailable(BrokerUnavailable):
 
 
 class Backends(Protocol):
-    """The HTTP servers that hooks are sent to."""
+    """The HTTP servers that answer hooks."""
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
         """POST a request, signed, and read the answer within that many seconds, or the backend's `timeout` if that is less.
@@ -138,11 +138,11 @@ class Backends(Protocol):
         """
 
     def note_bad(self, hook: str, reason: str) -> None:
-        """Count an answer to a hook (named as in the log) that made no sense; it has been logged already."""
+        """Count a malformed answer to a hook (named as in the log), which has been logged."""
 
 
 class NoBackends:
-    """Stands in where no backend can be reached, as in tests: every call finds it away."""
+    """Stands in where backends cannot be called, as in tests: every call fails."""
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
         """Refuse.
@@ -153,7 +153,7 @@ class NoBackends:
         raise BackendUnavailable(f"backend {remote.name} cannot be reached from here")
 
     def note_bad(self, hook: str, reason: str) -> None:
-        """Nobody has answered."""
+        """Never called: nobody answers."""
 
 
 class Observed(Protocol):
@@ -177,11 +177,11 @@ class Observed(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it comes from."""
+        """Its client's address."""
 
     @property
     def away(self) -> float | None:
-        """Seconds after which it was asked to come back, where it was sent away to do that."""
+        """Seconds after which it was asked to reconnect, if it was closed for that."""
 
 
 class Observer(Protocol):
@@ -203,7 +203,7 @@ class Observer(Protocol):
         """A connection has left a room, or did not get into it."""
 
     def room_changed(self, topic: Topic, is_occupied: bool, version: Position) -> None:
-        """The broker corrected the members of a room, because a node died or was cut off; the topic is of kind `occupied`."""
+        """The broker corrected a room's members because a node died or was cut off; the topic is of kind `occupied`."""
 
 
 class OtherNodes(Protocol):
@@ -215,7 +215,7 @@ class OtherNodes(Protocol):
 
     @property
     def is_another_ready(self) -> bool:
-        """Whether a client that is sent away now will find another node ready."""
+        """Whether another node is ready for clients that are closed now."""
 
     async def online(self, channel: str, user: str) -> bool:
         """Whether a user has a connection on a channel, on any node.
@@ -263,7 +263,7 @@ class Held(Protocol):
 
 
 class OverHttp(Protocol):
-    """A connection or a read that was admitted over plain HTTP: it is counted, and can be sent away."""
+    """A connection or a read over plain HTTP: it is counted, and can be closed."""
 
     channel: ChannelPlan
     transport: str
@@ -312,25 +312,25 @@ class Surroundings(Protocol):
         """A connection has ended. Idempotent."""
 
     def time_to_part(self) -> float:
-        """Seconds that a goodbye may wait for what is in flight."""
+        """Seconds that closing may wait for publications in flight."""
 
     def time_to_finish(self, limits: Limits) -> float:
-        """Seconds that the goodbye of a restart may wait for the frame that is being handled."""
+        """Seconds that closing for a restart may wait for the frame that is being handled."""
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
-        """Make room for one more connection of a user on this node."""
+        """Close a user's oldest connections on this node, so that one more makes `most`."""
 
     def online(self, channel: str, user: str) -> Later[bool]:
         """Whether a user has a connection on a channel, on any node."""
 
     async def show(self, connection_id: str, room: str | None, state: object) -> bool:
-        """Show a presence state of the user of a connection of this node, as a hook or the control API may."""
+        """Set a presence state of the user of a connection of this node, for a hook or the control API."""
 
     async def join(self, connection_id: str, room: str) -> None:
-        """Put a connection of this node into a room, as a hook or the control API may."""
+        """Put a connection of this node into a room, for a hook or the control API."""
 
     async def leave(self, connection_id: str, room: str, reason: str | None = None) -> None:
-        """Take a connection of this node out of a room and tell it so."""
+        """Take a connection of this node out of a room and tell its client."""
 
 
 FindUser: TypeAlias = Callable[

@@ -1,7 +1,7 @@
 """Frames from hooks and the control API: checked, published, and read back from a room's history.
 
-This is one of the three places that let a frame out. Frames of the server's side are checked here, a client's message by
-its own schema (`receive.py`), and what a message emits by the schema of its event (`routing.py`).
+This is one of the three places that let a frame out. Frames of hooks and the API are checked here, a client's message by its own schema
+(`receive.py`), and the frame that a message emits by its event's schema (`routing.py`).
 """
 
 import math
@@ -76,7 +76,7 @@ def publish(
 def check_publication(
     plan: Plan, channel: str, frame: object, room: str | None
 ) -> tuple[ChannelPlan | None, Frame]:
-    """Check all of a publication that can be checked before it is made.
+    """Check a publication as far as possible before it is made.
 
     Returns:
         Its channel (None for `*`), and the frame as it will be sent.
@@ -113,7 +113,7 @@ def _publish_to_room(
     placing = placed(hub, event.newest, topic, key, None)
     keep = plan.history if event.kept or placing.clears else None
     options = PublishOptions(keep, skip, once, placing)
-    # With `once`, the caller wants to know that it was published, so it cannot wait.
+    # With `once`, the caller wants to know that the frame was published, so the frame cannot wait.
     conflated = conflated_by(event.newest, key, at_once=once is not None)
     if conflated is None:
         return hub.publish(topic, payload, options)
@@ -127,9 +127,9 @@ async def _no_position(later: Awaitable[object]) -> None:
 
 
 def kept_under(plan: Plan, key: str) -> list[str]:
-    """The keys in a history that a key stands for: one for each type whose newest frame is kept.
+    """The keys of histories for a key of frames: one for each type whose newest frame is kept.
 
-    A frame of a type without `key` is about the type itself.
+    A type without `key` has one newest frame, whose key is the type.
     """
     kept: dict[str, None] = {}
     for channel in plan.channels.values():
@@ -145,7 +145,7 @@ def kept_under(plan: Plan, key: str) -> list[str]:
 
 
 def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | None) -> Placing:
-    """How a frame about `key` relates to others. Frames that it clears stop waiting."""
+    """How a frame about `key` relates to others. Frames that it clears no longer wait."""
     cleared = tuple(f"{type}\0{key}" for type in newest.clears)
     hub.clear(topic, cleared)
     return Placing(
@@ -158,7 +158,7 @@ def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | Non
 
 
 def conflated_by(newest: NewestPlan, key: str, *, at_once: bool = False) -> Conflated | None:
-    """How a frame about `key` waits; None if frames of its type do not."""
+    """How a frame about `key` waits; None if frames of its type do not wait."""
     if not newest.conflate:
         return None
     return Conflated(newest.named(key), newest.conflate, at_once=at_once)
@@ -210,10 +210,10 @@ def check_event(plan: ChannelPlan, frame: object) -> Frame:
 
 
 def check_foreign(plan: Plan, own: ChannelPlan, channel: str, frame: Frame) -> None:
-    """Check a message that is routed to other channels against what they declare.
+    """Check a message that is routed to other channels against their declarations.
 
     Raises:
-        FrameRefused: one of those channels does not declare it, or refuses it.
+        FrameRefused: one of those channels does not declare the frame, or refuses it.
     """
     for name, other in plan.channels.items():
         if other is not own and channel in (name, "*"):
@@ -250,15 +250,15 @@ async def history(
     before: Position | None = None,
     most: float = math.inf,
 ) -> HistoryPage:
-    """The latest frames of a room, or the latest before a position; nothing where none is kept.
+    """The latest frames of a room, or the latest before a position; empty if the channel has no history.
 
     Args:
-        hub: its broker keeps them.
-        plan: of the room's channel.
-        room: its name.
-        limit: how many frames.
-        before: the position before which they lie.
-        most: how many bytes they may have together; there is always at least one frame.
+        hub: has the broker that keeps the frames.
+        plan: the plan of the room's channel.
+        room: the room's name.
+        limit: maximum number of frames.
+        before: return only frames before this position.
+        most: maximum size in bytes; there is always at least one frame.
     """
     if plan.history is None:
         return HistoryPage([], more=False)
@@ -269,7 +269,7 @@ async def history(
     while more:
         page = await resolved(hub.broker.before(topic, before, limit - len(payloads), keep))
         for kept in reversed(page.frames):
-            # Each is copied here: no more of them than are sent.
+            # Adding the position copies a frame, so stop at the size limit.
             payload = with_position(kept.payload, kept.position)
             size += len(payload)
             if payloads and size > most:

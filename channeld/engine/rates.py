@@ -1,9 +1,10 @@
-"""A message type's rate: whose allowance it takes from, and what is said to a message that finds none left.
+"""A message type's rate: which allowance a message takes from, and the answer if none is left.
 
-On one node a user's and a connection's are with the session, and outlive it in `Budgets`; an address's and a room's are in
-the engine's `Allowances`. What nodes share is counted by the broker, which is asked before anything else is done with the
-message. Until the time that it said, a node refuses by itself: a flood does not reach the broker. While that is away, each
-node counts alone. What a connection used up of rates of its own is left to the next one of its account (`debts.py`).
+On one node, allowances of users and connections belong to the session and survive it in `Budgets`; those of addresses and rooms are in
+the engine's `Allowances`. Allowances that nodes share are counted by the broker, which is asked before anything else is done with a
+message. Once it has refused, this node refuses by itself until the time that the broker named, so a flood does not reach the broker.
+While the broker is unreachable, each node counts alone. What a connection has used up of its own rates is charged to the account's next
+connection (`debts.py`).
 """
 
 from contextlib import suppress
@@ -20,10 +21,10 @@ from channeld.protocol.names import Topic
 
 
 def take_allowance(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
-    """Take one of a type's allowance.
+    """Take a token of a type's allowance.
 
     Returns:
-        0 if there was one, or the type has no rate; else the seconds until there is.
+        0 if there was one, or the type has no rate; else the seconds until there is one.
     """
     rate = message.rate
     if rate is None:
@@ -41,7 +42,7 @@ def take_allowance(session: Session, message: MessagePlan, room: Topic | None, n
 
 
 def is_shared(session: Session, message: MessagePlan) -> bool:
-    """Whether other nodes take from the same allowance."""
+    """Whether the nodes share the allowance."""
     rate, engine = message.rate, session.engine
     if rate is None or engine.shared is None or not message.is_rate_asked:
         return False
@@ -51,10 +52,10 @@ def is_shared(session: Session, message: MessagePlan) -> bool:
 
 
 async def admit(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
-    """Take one of a type's allowance, where nodes share it: of all nodes together.
+    """Take a token of a type's allowance, from the broker if nodes share it.
 
     Returns:
-        0 if there was one, else the seconds until there is.
+        0 if there was one, else the seconds until there is one.
     """
     rate, broker = message.rate, session.engine.shared
     if rate is None or broker is None or not message.is_rate_asked:
@@ -77,7 +78,7 @@ async def admit(session: Session, message: MessagePlan, room: Topic | None, now:
 
 
 async def _take_over(session: Session, rate: MessageRate, broker: Networked, now: float) -> None:
-    """Begin with what an earlier connection of the account has used up, on whichever node; asked once a connection."""
+    """Charge the connection, once, with what earlier ones of the account have used up on any node."""
     is_own = session.user_id is not None and rate.per == "connection"
     if (session.aside.own_arrivals if is_own else session.type_arrivals) is not None:
         return
@@ -99,7 +100,7 @@ def _key_of(
 
 
 def may_send(session: Session, message: MessagePlan, id: str | int | None, now: float) -> bool:
-    """Whether a type that refuses or drops what is over its rate may be sent; if not, it has been answered."""
+    """Whether a message is within its type's rate; if not, it has been answered."""
     wait = take_allowance(session, message, None, now)
     if not wait:
         return True
@@ -108,7 +109,7 @@ def may_send(session: Session, message: MessagePlan, id: str | int | None, now: 
 
 
 def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: float) -> None:
-    """Answer a message that is over its rate, and is not held."""
+    """Answer a message that exceeds its rate and is not held."""
     if message.rate is not None and message.rate.over == "drop":
         message.counted(session.transport).dropped += 1
         if id is not None:
@@ -120,7 +121,7 @@ def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: f
 
 
 def _arrivals(session: Session, rate: MessageRate) -> dict[str, float]:
-    """A user's own and its connections', or an anonymous connection's; kept beyond their end by `Budgets`."""
+    """Arrival times by type: of an anonymous connection or, with `per: connection`, a user's connection; else of all the user's connections."""
     if session.user_id is not None and rate.per == "connection":
         arrivals = session.aside.own_arrivals
         if arrivals is None:

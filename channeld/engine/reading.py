@@ -1,6 +1,6 @@
-"""A client that only reads a room: judged as any other, hooks included, and then a member of nothing.
+"""A client that only reads a room, over plain HTTP: admitted like any other, including hooks, but not a member of the room.
 
-It is not in presence, nobody is notified, and it cannot send frames: a read over plain HTTP is one of these.
+It is not in presence, nobody is told about it, and it cannot send frames.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from channeld.plan.plan import Match
 
 
 class _Refusals:
-    """The peer of a reader: keeps why it was refused."""
+    """The peer of a reader: remembers why it was refused."""
 
     def __init__(self) -> None:
         self.error: Mapping[str, object] | None = None
@@ -30,15 +30,15 @@ class _Refusals:
         self.then: Callable[[], object] = lambda: None
 
     def send(self, frame: bytes) -> None:
-        """Keep an error; nothing else is for a reader."""
+        """Remember an error frame; ignore all others."""
         if frame.startswith(b'{"type":"error"'):
             self.error = orjson.loads(frame)
 
     def ready(self) -> None:
-        """Nothing is kept for it."""
+        """Nothing ever waits."""
 
     def close(self, code: int, reason: str = "") -> None:
-        """Keep the first, and notify the reader."""
+        """Remember the first close, and notify the reader."""
         self.ending = self.ending or (code, reason)
         self.then()
 
@@ -48,7 +48,7 @@ class Reading:
 
     Attributes:
         room: the room that is read, once `open` has accepted the client.
-        refusal: else the close code and reason that a connection would have got, and its last `error` frame.
+        refusal: otherwise the close code and reason that a connection would get, and its last `error` frame.
     """
 
     def __init__(self, engine: Surroundings, match: Match, request: Request) -> None:
@@ -63,18 +63,18 @@ class Reading:
         return None if ending is None else (*ending, self._peer.error)
 
     def when_refused(self, call: Callable[[], object]) -> None:
-        """Be called when an accepted client must stop reading: its token has expired or was revoked."""
+        """Call `call()` when an accepted client must stop reading, because its token has expired or was revoked."""
         self._peer.then = call
 
     async def open(self) -> None:
-        """Judge the client: who it is, what the channel requires, its room, the connect hook."""
+        """Admit or refuse the client: authentication, the channel's requirements, its room, the connect hook."""
         session = self._session
         session.opened_at = session.engine.runtime.clock.monotonic()
         session.state = State.OPENING
         await Pending(contained(session, self._admit(), None))
 
     async def close(self) -> None:
-        """The read is over: call the close hook. Call it once, whatever came of `open`."""
+        """End the read and call the close hook. Call it once, whatever the result of `open`."""
         session = self._session
         session.state = State.CLOSED
         session.engine.over_http.discard(session)

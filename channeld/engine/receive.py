@@ -24,13 +24,12 @@ from channeld.protocol.reserved import RESERVED_CLIENT
 
 ABSENT: Final = object()
 
-# While a client floods, its larger messages are not looked into any more, not even for the `id` that the answer would
-# repeat.
+# While a client floods, larger messages are no longer parsed, not even for the `id` of the answer.
 SMALL: Final = 4096
 
 
 class Receiver(Session):
-    """The session of a connection, complete with the side that receives. Made by `Engine.connect`."""
+    """A complete session: adds the receiving side. Made by `Engine.connect`."""
 
     __slots__ = ()
 
@@ -85,7 +84,7 @@ class Receiver(Session):
         return self._receive_message(message, frame, id, now)
 
     def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
-        """Handle what a returning client had asked for before; refusals are not counted as its errors this time."""
+        """Repeat a request from before a client's reconnect; a refusal does not count as an error of the client."""
         aside = self.own_aside()
         arrival, aside.error_arrival = aside.error_arrival, 0.0
         pending = self.receive(text, now)
@@ -101,7 +100,7 @@ class Receiver(Session):
     def _handle(
         self, kind: str, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | Continuation | None:
-        # Looked up again, because there may have been a reload while it waited.
+        # Looked up again, because there may have been a reload while the frame waited.
         message = self.channel.messages.get(kind)
         if message is None:
             return self._receive_control(kind, frame, id, now)
@@ -116,7 +115,7 @@ class Receiver(Session):
         await self._go_on(handle)
 
     async def _receive_when_settled(self, handle: Callable[[], Awaitable[None] | None]) -> None:
-        """A reload moves the connection to other rooms: what comes meanwhile is handled there."""
+        """Handle a frame after a reload has moved the connection to its new rooms."""
         await settled(self)
         await self._go_on(handle)
 
@@ -126,7 +125,7 @@ class Receiver(Session):
             await pending
 
     def _take_up(self, coroutine: Coroutine[object, object, None]) -> Pending[None] | None:
-        """Start to handle a frame; while it waits it is `under_way`."""
+        """Start to handle a frame; it is `under_way` while it waits."""
         rest = start(coroutine)
         if rest is None:
             return None
@@ -142,11 +141,11 @@ class Receiver(Session):
             under_way.set()
 
     def settled(self) -> Pending[None] | None:
-        """Wait until every message handled so far has been answered; None if that is already so."""
+        """Wait until every message received so far has been answered; None if all have been."""
         return Pending(self.in_flight.idle()) if self.in_flight else None
 
     def _turn_away(self, text: bytes, now: float) -> None:
-        """Refuse a message over `limits.messages`, more cheaply than it was to send."""
+        """Refuse a message over `limits.messages`, at less cost than sending it."""
         rate = self.channel.limits.messages
         aside = self.own_aside()
         flood = aside.flood = aside.flood or Flood()
@@ -207,7 +206,7 @@ class Receiver(Session):
         if self.respond is not None or not isinstance(pending, Continuation):
             return pending
         if self.in_flight is None:
-            # What answers a POST never gets here, so answers go to the peer.
+            # Messages of a POST never get here, so answers go to the peer.
             self.in_flight = InFlight(self.peer.send, self.engine.runtime.make_event)
         self.in_flight.add(pending.promise, self.engine.timing.taken_over(pending.finish))
         return None

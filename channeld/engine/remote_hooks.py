@@ -1,8 +1,8 @@
 """Hooks that a backend answers over HTTP: what it is asked, and what its answer means.
 
-How a request gets there is the affair of `channeld.engine.ports.Backends`. An answer is taken apart here, in the words of
-the hooks API: it is a mapping with the keys of `_ANSWERS`, those that its kind of hook may use. Anything else has failed:
-it is logged with a `ref`, the backend and the field, and nothing of it is done.
+`channeld.engine.ports.Backends` sends the requests. An answer is parsed here, in the terms of the hooks API: it is an object with the keys
+of `_ANSWERS` for its kind of hook. Any other answer counts as a failure: it is logged with a `ref`, the backend and the field, and nothing
+of it is done.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -40,11 +40,11 @@ _USER: Final = frozenset({"id", "claims", "expires"})
 _MOST_LOGGED: Final = 300
 """Characters of a reason: an answer may hold a megabyte, and names its own keys."""
 _AT_ONCE: Final = 50
-"""Publications that are made before others have a turn."""
+"""Publications that are made before other tasks get a turn."""
 
 
 class _BadAnswer(Exception):
-    """An answer that means nothing; the message names the field."""
+    """A malformed answer; the message names the field."""
 
 
 @attrs.frozen(slots=True)
@@ -63,15 +63,15 @@ async def ask_about_session(
     args: Sequence[object],
     problem_of: Callable[[object], str | None] | None = None,
 ) -> tuple[Any, Callable[[], Awaitable[None]]]:
-    """Ask a backend what it says of a connection. `problem_of` says why a message cannot be routed.
+    """Ask a backend about a connection. `problem_of` says why a message cannot be routed.
 
     Returns:
-        The message to route instead (or None), and what is to be published afterwards.
+        The message to route instead (or None), and a function that publishes what the backend wants published.
 
     Raises:
         Reject: the backend's own.
         BrokerUnavailable: it could not be asked, or did not answer in time.
-        HookFailed: it answered what means nothing; that is logged.
+        HookFailed: its answer was malformed; that is logged.
     """
     engine, seconds = session.engine, session.channel.limits.hook_timeout
     body = encode(_about(session, remote, args))
@@ -83,7 +83,7 @@ async def ask_about_session(
         await _reply(context, said)
     except BrokerUnavailable as error:
         if remote.kind in _TOLD:
-            # It cannot refuse, and there is nobody left to tell.
+            # Such a hook cannot refuse anything, and there is no client to tell.
             _failed(engine, hook, remote, str(error), session)
         elif not _is_accepted(remote):
             unknown = error.is_unknown
@@ -178,7 +178,7 @@ def _about(session: Session, remote: RemoteHook, args: Sequence[object]) -> Fram
 
 
 def _token_names(session: Session) -> set[str]:
-    """The names in the query under which a token may stand."""
+    """The names of query parameters that may hold a token."""
     names = {"token"}
     for auth in session.channel.auth:
         verifier = session.engine.verifiers.get(auth.name)
@@ -190,7 +190,7 @@ def _token_names(session: Session) -> set[str]:
 
 
 def _request(request: Request, remote: RemoteHook, hidden: Collection[str] = ()) -> Frame:
-    """The handshake: of its headers those that the backend's `headers` name, of its query what is not hidden."""
+    """The handshake: the headers named in the backend's `headers`, and the query without the hidden names."""
     asked: Frame = {
         "path": request.path,
         "query": {name: value for name, value in request.query.items() if name not in hidden},
@@ -300,7 +300,7 @@ def _publication(one: object, where: str) -> _Published:
 
 
 def _refuse_others(fields: Mapping[str, CheckedJson], known: Collection[str], where: str) -> None:
-    """A key that means nothing there is a misspelt one, or one of another place."""
+    """Refuse unknown keys: they are misspelt, or belong elsewhere."""
     for key, value in fields.items():
         if key not in known and value is not None:
             raise _BadAnswer(f"`{where}.{key}` means nothing here")

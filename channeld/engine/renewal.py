@@ -1,9 +1,8 @@
 """Re-checking the rights of a live connection, because of a new token or a reload.
 
-Rooms that `rooms.join` and `rooms.subscribe` no longer allow are left, and those that `rooms.join` now gives are joined; the
-client is told by `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay as they are. If a
-reload turned `history` on or off, `subscribed` comes again, with or without a `pos`; if it turned `presence` off, the last
-`state` is empty.
+The connection leaves rooms that `rooms.join` and `rooms.subscribe` no longer allow, and joins those that `rooms.join` now gives; the client
+gets `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay. If a reload turned `history` on or off, the
+client gets `subscribed` again, with or without a `pos`; if it turned `presence` off, the last `state` is empty.
 """
 
 from channeld.auth.authenticator import Denied, Grant
@@ -21,13 +20,13 @@ from channeld.telemetry import log
 
 
 def may_subscribe(session: Session, room: str) -> bool:
-    """Whether `rooms.subscribe.allow` has the room; its hook is not asked."""
+    """Whether `rooms.subscribe.allow` permits the room; its hook is not asked."""
     subscribe = session.channel.subscribe
     return subscribe is not None and subscribe.allows(session, room)
 
 
 async def renew(session: Session, token: str, id: str | int | None) -> None:
-    """Take a new token of a live connection; if it is another user's, the connection ends."""
+    """Accept a new token for a live connection; a token of another user ends the connection."""
     found = await verify_renewal(session, token)
     await rooms.rest_after(session, len(token))
     if not session.is_in(State.OPEN):
@@ -43,13 +42,13 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     try:
         await _revise(session, session.channel, "renewed", asks_hook=True)
     except BrokerUnavailable:
-        # The frame has been answered; and it may still be in a room that its new claims do not give.
+        # The frame has been answered, but the connection may still be in a room that its new claims do not allow.
         session.disconnect(CloseCode.TRY_AGAIN_LATER, "try again later", reconnect=True)
     return None
 
 
 async def verify_renewal(session: Session, token: str) -> Grant | Denied:
-    """Ask every authenticator of the channel, wherever it takes the tokens of handshakes from."""
+    """Verify a token with every authenticator of the channel, wherever it looks for tokens in handshakes."""
     engine, channel = session.engine, session.channel
     outcome = Denied("no authenticator takes this token")
     request = Request(
@@ -71,15 +70,15 @@ async def verify_renewal(session: Session, token: str) -> Grant | Denied:
 async def revise(session: Session, before: ChannelPlan) -> None:
     """Apply a reload to a connection whose channel's plan was `before`; its frames wait meanwhile. Never raises.
 
-    It is started for all connections before anything else is handled, so that none of them misses what another one sends
-    from its new room, as long as the broker answers at once.
+    It is started for all connections before anything else is handled. As long as the broker answers at once, no connection misses what
+    another one sends from its new room.
     """
     async with turn(session):
         if not session.is_in(State.OPEN):
             return
         try:
             await _revise(session, before, "reloaded", asks_hook=False)
-        except Exception as error:  # what cannot be put right here starts over
+        except Exception as error:  # the client has to reconnect
             if not isinstance(error, BrokerUnavailable):
                 log("task_failed", task="revise", exception=error)
             session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
@@ -123,7 +122,7 @@ async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
 async def _revise_presence(
     session: Session, before: PresencePlan | None, stayed: list[Topic]
 ) -> None:
-    """Count it where the new plan says, and no longer where the old one did; `stayed` are the rooms that it did not just join."""
+    """Update presence from the old plan to the new one; `stayed` are the rooms that the connection did not just join."""
     now, hub = session.channel.presence, session.engine.hub
     everyone = Topic("channel", session.channel.name, "")
     if before is not None and (now is None or now.scope != before.scope):

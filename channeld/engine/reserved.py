@@ -1,7 +1,7 @@
 """What the protocol's own frames do: authenticate, subscribe, unsubscribe, presence, history.
 
-Their shapes are those of the table in `channeld.protocol.reserved`, checked like a declared message's. (`ping` is
-answered in `receive.py`.)
+Their schemas come from the table in `channeld.protocol.reserved` and are checked like those of declared messages. (`ping` is answered
+in `receive.py`.)
 """
 
 from collections.abc import Mapping
@@ -79,9 +79,9 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
             if hook is not None:
                 await call_hook(session, hook, room)
         if not session.is_in(State.OPEN):
-            return None  # it was closed meanwhile: nobody is to hear that it came
+            return None  # it was closed in the meantime: nobody must be told that it joined
         if session.channel is not channel and not may_subscribe(session, room):
-            # There was a reload meanwhile, or the token was renewed.
+            # There was a reload, or the token was renewed.
             raise Forbidden("You may not join this room", room)
         session.note_origin(room, Origin.SUBSCRIBED)
     try:
@@ -93,11 +93,11 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
 
 
 def _full(session: Session, subscribe: SubscribePlan) -> tuple[str, int] | None:
-    """Why a connection may not be in one room more, and how many it may be in; None: it may."""
+    """Why a connection may not be in another room, and the limit; None if it may."""
     most, inside = session.channel.limits.rooms_per_connection, len(session.rooms)
     if inside >= most:
         return f"A connection may be in {most} rooms", most
-    # Where it is in fewer rooms than that they need not be counted.
+    # With fewer rooms in all, those it subscribed to need not be counted.
     max = subscribe.max
     if max is not None and inside >= max and session.rooms_of(Origin.SUBSCRIBED) >= max:
         return f"A connection may subscribe to {max} rooms", max

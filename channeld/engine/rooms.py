@@ -18,22 +18,22 @@ from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_plain, is_room_name, room_name
 
 AT_ONCE: Final = 100
-"""Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
+"""Rooms that one connection joins or leaves in a turn; with presence they take about a millisecond."""
 
 JOINS_AT_ONCE: Final = 20
-"""Rooms of one connection that the broker is asked for before the first answer is waited for; a part of `AT_ONCE`."""
+"""Rooms that one connection requests from the broker before it waits for the first answer; divides `AT_ONCE`."""
 
 FRAMES_AT_ONCE: Final = 500
-"""Frames of a history that are sent in one turn: they take about a millisecond."""
+"""Frames of a history that are sent in a turn; they take about a millisecond."""
 
 LARGE: Final = 8 * 1024
-"""Bytes of a token or an answer that take 0.1 ms and more to verify, or to put together and send."""
+"""Size of a token or an answer, in bytes, from which it takes 0.1 ms or more to verify, or to encode and send."""
 
 _NOTHING: Final[Info] = {}
 
 
 def wanted(session: Session) -> list[str] | None:
-    """The rooms that `rooms.join` gives a connection now; None if one has no valid name, and then the connection is closed."""
+    """The rooms that `rooms.join` gives a connection now; None if a name is invalid, which closes the connection."""
     rendered = [template(session, {}) for template in session.channel.join]
     most = session.channel.limits.rooms_per_connection
     names: dict[str, None] = {}
@@ -59,8 +59,8 @@ def wanted(session: Session) -> list[str] | None:
 def _named(rendered: list[object]) -> Iterator[str]:
     for room in rendered:
         if isinstance(room, list):
-            # Entries of a token's list that cannot be names are skipped, so that the valid ones still work.
-            # First without those that are cheap to skip: a token may have thousands.
+            # Entries of a token's list that are not room names are skipped, so that the valid ones still work. The cheap check
+            # comes first, because a token may have thousands.
             plain = filter(is_plain, dict.fromkeys(room))
             yield from filter(is_room_name, map(room_name, plain))
         elif room is not MISSING:
@@ -68,7 +68,7 @@ def _named(rendered: list[object]) -> Iterator[str]:
 
 
 async def put(session: Session, room: str) -> None:
-    """Put a connection into a room for a hook or the control API, and tell the client by `subscribed`.
+    """Put a connection into a room for a hook or the control API, and send it `subscribed`.
 
     Raises:
         ValueError: it is not a valid room name.
@@ -81,7 +81,7 @@ async def put(session: Session, room: str) -> None:
     session.note_origin(room, Origin.PUT)
     await join(session, room, None, asked=True)
     if session.is_in(State.CLOSED):
-        # It ended while the broker was asked, and nobody else would take it out again.
+        # The connection ended while the broker was asked, and nobody else would take it out.
         await leave(session, room)
 
 
@@ -94,7 +94,7 @@ async def join(
     id: str | int | None = None,
     by_client: bool = False,
 ) -> None:
-    """Put a connection into a room: confirm it if `asked`, then send what it missed and who is there.
+    """Put a connection into a room: confirm it if `asked`, then send missed frames and presence.
 
     Raises:
         BrokerUnavailable: it is not in the room.
@@ -118,7 +118,7 @@ async def join(
             catching = await hub.join_with_history(session, topic, channel.history, position, info)
             frame = _subscribed(topic, channel.history, catching.page, since)
     finally:
-        # It may have ended meanwhile.
+        # The connection may have ended in the meantime.
         if observer is not None and room in session.rooms:
             observer.joined(session, topic)
         elif observer is not None:
@@ -129,14 +129,14 @@ async def join(
     if is_in:
         await _tell(session, topic, catching, shows=info is not None, asked=asked)
     elif by_client:
-        # A hook or the control API took it out while the broker was asked: that is what the client hears last.
+        # A hook or the control API took it out while the broker was asked: that is the last thing the client is told.
         session.send({"type": "unsubscribed", "room": room})
 
 
 async def _tell(
     session: Session, topic: Topic, catching: Catching | None, *, shows: bool, asked: bool
 ) -> None:
-    """Tell one that has joined what it missed and, where the room `shows` that, who is there."""
+    """Send a new member the frames that it missed and, if `shows`, who is present."""
     try:
         if catching is not None:
             await _catch_up(session, topic, catching)
@@ -148,10 +148,10 @@ async def _tell(
 
 
 async def join_all(session: Session, names: Sequence[str], since: Mapping[str, str]) -> None:
-    """Put a connection that opens into rooms: all are asked for at once, and told of one after the other.
+    """Put an opening connection into rooms: all are requested at once, and the client is told of one after the other.
 
     Raises:
-        BrokerUnavailable: it is not in one of them, nor in those after it.
+        BrokerUnavailable: one of them failed; the connection is not in that room or in those after it.
     """
     asked = session.channel.history is not None
     joining: list[Pending[None]] = []
@@ -169,7 +169,7 @@ async def join_all(session: Session, names: Sequence[str], since: Mapping[str, s
 
 
 async def _put_out(session: Session, topic: Topic, *, is_told: bool) -> None:
-    """It cannot be told all that is to be told to one in the room: so it is not."""
+    """Take a connection out of a room because it could not be sent everything that a new member has to get."""
     with suppress(BrokerUnavailable):
         await session.engine.hub.leave(session, topic, session.channel.presence)
     if session.engine.observer is not None:
@@ -188,7 +188,7 @@ def _subscribed(topic: Topic, keep: History, page: Page, since: str | None) -> F
 
 
 async def _catch_up(session: Session, topic: Topic, catching: Catching) -> None:
-    """Send what it missed, page by page, as fast as it is taken."""
+    """Send missed frames, page by page, as fast as the client reads."""
     has_more = True
     while has_more:
         for done, kept in enumerate(catching.page.frames):
@@ -202,7 +202,7 @@ async def _catch_up(session: Session, topic: Topic, catching: Catching) -> None:
         if catching.is_left:
             return
         if has_more and not catching.page.recovered:
-            # Dropped before it had taken so much.
+            # Frames were dropped from the history before the client had read that far.
             pos = str(catching.page.top)
             lost = {"type": "subscribed", "room": topic.name, "pos": pos, "recovered": False}
             session.send(lost)
@@ -210,21 +210,21 @@ async def _catch_up(session: Session, topic: Topic, catching: Catching) -> None:
 
 
 async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
-    """Count a connection in a topic's presence, and tell it who is there."""
+    """Count a connection in a topic's presence, and send it who is present."""
     await update(session, topic, plan)
     await _show_state(session, topic)
 
 
 async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
-    """Update how a connection's user is shown in a topic's presence, from the current plan and claims."""
+    """Update a user's info in a topic's presence, from the current plan and claims."""
     await session.engine.hub.enter_presence(session, topic, _info(session, plan))
 
 
 def _info(session: Session, plan: PresencePlan) -> Info:
     info = plan.info(session, {}) if session.user_id is not None else _NOTHING
-    # Who cannot be shown must not be counted, or everybody's list would fail.
+    # Info that is not JSON must not be counted: everybody's list would fail.
     encode(dict(info))
-    # Most channels show nothing: that is one mapping for all.
+    # Most channels show no info; all their users share one mapping.
     return info or _NOTHING
 
 
@@ -238,21 +238,21 @@ async def _show_state(session: Session, topic: Topic) -> None:
 
 
 async def share_turn(session: Session, done: int, at_once: int = AT_ONCE) -> None:
-    """Give others a turn once this connection has `done` as many things (joins, say) as one turn allows."""
+    """Give other tasks a turn whenever this connection has `done` as many things, such as joins, as a turn allows."""
     if done and not done % at_once:
         await yield_to_task()
         await session.engine.runtime.give_way()
 
 
 async def rest_after(session: Session, size: int) -> None:
-    """Let others have a turn after a large token or answer, of `size` bytes, however many more are asked for."""
+    """Give other tasks a turn after a large token or answer, of `size` bytes."""
     if size > LARGE:
         await yield_to_task()
         await session.engine.runtime.give_way()
 
 
 async def leave_most(session: Session) -> None:
-    """Take a connection that has ended out of its rooms, except for the last few, which can be left in a single turn."""
+    """Take an ended connection out of its rooms, except for the last few, which can be left in one turn."""
     channel, engine = session.channel, session.engine
     while len(session.rooms) > AT_ONCE:
         for topic in list(islice(session.rooms.values(), AT_ONCE)):
@@ -272,7 +272,7 @@ async def leave(
     id: str | int | None = None,
     by_client: bool = False,
 ) -> None:
-    """Take a connection out of a room and tell it so; nothing if it is not in it."""
+    """Take a connection out of a room and tell its client. Does nothing if it is not in the room."""
     topic = session.rooms.get(room)
     if topic is None:
         return
@@ -290,13 +290,15 @@ async def leave(
     if channel.on_unsubscribe is not None:
         try:
             await call_hook(session, channel.on_unsubscribe, room)
-        except Exception as error:  # it has no say, and the client's frame has been answered
+        except (
+            Exception
+        ) as error:  # the hook cannot refuse, and the client's frame has been answered
             refuse_for(session, error, None)
 
 
 @asynccontextmanager
 async def turn(session: Session) -> AsyncIterator[None]:
-    """Wait for those who came before; those who come later wait until the block ends."""
+    """Wait for earlier callers; later ones wait until the block ends."""
     mine = session.engine.runtime.make_event()
     queue = session.turns = session.turns or []
     queue.append(mine)
@@ -314,6 +316,6 @@ async def turn(session: Session) -> AsyncIterator[None]:
 
 
 async def settled(session: Session) -> None:
-    """Wait until nobody changes the rooms any more."""
+    """Wait until no change of the rooms is under way."""
     async with turn(session):
         pass

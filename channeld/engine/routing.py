@@ -1,7 +1,7 @@
 """From an accepted message to publications: requirements, the hook, the emitted frame, and its targets.
 
-A message with one target, no hook and no `require` takes `route_one`: no coroutine, no list. Everything else takes
-`deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
+A message with one target, no hook and no `require` takes `route_one`, without a coroutine or a list. All others take `deliver_message`. All
+targets are worked out before the first is published, so if one is refused, nothing is published.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,7 +28,7 @@ from channeld.telemetry import log
 
 
 class BadEmit(Exception):
-    """What a message emits violates the schema of its event: a mistake in a hook or in the configuration."""
+    """The frame that a message emits violates its event's schema: a mistake in a hook or in the configuration."""
 
 
 # Not frozen, as `PublishOptions`.
@@ -61,7 +61,7 @@ def route_one(
 def finish_later(
     session: Session, message: MessagePlan, later: Awaitable[object], id: str | int | None
 ) -> Pending[None] | Continuation:
-    """Go on when the broker, which did not answer at once, does."""
+    """Finish a message when the broker, which did not answer at once, does."""
     if hasattr(later, "then"):
         return Continuation(cast("Promise", later), partial(_finish, session, message, id))
     return Pending(_wait_and_finish(session, message, later, id))
@@ -138,7 +138,7 @@ async def deliver_message(
 ) -> None:
     """Check what the message requires, call its hook, publish to every target, acknowledge.
 
-    A key `once` is taken with the first publication. If it has been taken meanwhile, nothing is published.
+    A `once` key is taken with the first publication. If it is taken already, nothing is published.
     """
     answer = AnswerOnce(id)
     try:
@@ -168,7 +168,7 @@ async def deliver_message(
 
 
 async def planned_now(session: Session, message: MessagePlan, frame: Frame) -> MessagePlan:
-    """What a message that may have waited is by the plan in force; after a reload the connection is in its new rooms first.
+    """The current plan of a message that may have waited; after a reload, the connection moves into its new rooms first.
 
     Raises:
         Overtaken: a reload removed the type, or its new schema refuses the message.
@@ -192,7 +192,7 @@ async def _call_message_hook(
     answer: AnswerOnce,
     afterwards: list[Callable[[], Awaitable[None]]],
 ) -> Frame:
-    # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
+    # The hook gets a copy: only what it returns is routed, after a check by the schema.
     shown = {"type": message.type, **_copy(frame)}
     problem_of = partial(_reason_against, message)
     result = await call_hook(
@@ -217,7 +217,7 @@ async def _call_message_hook(
 
 
 def _reason_against(message: MessagePlan, result: object) -> str | None:
-    """Why what a hook returned cannot replace the message, worded for the hook's author; empty if it can."""
+    """Why a hook's result cannot replace the message, worded for the hook's author; None if it can."""
     if not isinstance(result, Mapping):
         return f"the result is of type {type(result).__name__}, not a mapping or None"
     kind = result.get("type", message.type)
@@ -264,7 +264,7 @@ def room_of(session: Session, message: MessagePlan, frame: Frame) -> Topic | Non
 
 
 def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
-    # What `ctx.room` and `{room}` are: the room that the route names, or the channel's one `join` room.
+    # For `ctx.room` and `{room}`: the room that the route names, or the channel's one `join` room.
     session.room = session.home
     for target in message.targets:
         if target.take_room(session, frame):
@@ -274,7 +274,7 @@ def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
 async def _publish_all(
     session: Session, message: MessagePlan, frame: Frame, once: Once | None
 ) -> bool:
-    """Publish to every target; True if something has to wait for its time."""
+    """Publish to every target; True if a frame waits because of `conflate`."""
     publications = [
         publication
         for target in message.targets
@@ -289,7 +289,7 @@ async def _publish_all(
                 is_held |= await _publish(session, publication.topic, publication, once)
                 once = None
             except BrokerUnavailable as error:
-                # It reached some of its targets, so sending it again may deliver it twice.
+                # If some targets have been reached, sending the message again may deliver it twice.
                 unknown = is_routed or error.is_unknown
                 raise BrokerUnavailable(error.retry_after, is_unknown=unknown) from None
         is_routed = True
@@ -301,7 +301,7 @@ async def _publish_all(
 async def _publish(
     session: Session, topic: Topic, publication: _Publication, once: Once | None
 ) -> bool:
-    """Publish to one topic; True if the frame waits, and goes out by itself when its time comes."""
+    """Publish to one topic; True if the frame waits. It then goes out by itself."""
     hub, payload, options = session.engine.hub, publication.payload, publication.options
     conflated = publication.conflated
     if once is not None:
@@ -389,6 +389,6 @@ def emitted(
     if room is not None:
         out["room"] = room
     if session.channel.history is not None or room is not None:
-        # Clients read it as the place in the room's history; the broker adds the true one.
+        # Clients take `pos` for the position in the room's history, which the broker adds.
         out.pop("pos", None)
     return encode(out)

@@ -7,7 +7,8 @@
     OPEN             every frame                                         ENDING, CLOSED
     ENDING           nothing: a Close frame is on its way                CLOSED
 
-`receive.py` handles what comes from the client, in a subclass. The modules in between use this one, and it knows none of them. A session is also the `Scope` in which templates are rendered.
+`receive.py` handles what comes from the client, in a subclass. The modules in between use this one; it knows none of them. A session is
+also the `Scope` in which templates are rendered.
 """
 
 import enum
@@ -33,7 +34,7 @@ from channeld.schema.violations import Violation
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-# Not counted against a client: errors of the server's own, and those that have a limit of their own.
+# Not counted against a client: the server's own errors, and those that have their own limit.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
 
 
@@ -70,21 +71,21 @@ Claims: TypeAlias = Mapping[str, Json]
 NO_FIELDS: Final[Mapping[str, object]] = {}
 
 MOST_REFUSALS: Final = 5
-"""Of a connection's error frames that are remembered."""
+"""How many of a connection's error frames are remembered."""
 
 
 class Aside:
-    """What only few sessions ever need. The others share one that says so, instead of 8 bytes of their own for each.
+    """State that few sessions need. All others share one empty object instead of 8 bytes for each field.
 
     Attributes:
-        refusals: the last few error frames, as (Unix seconds, code), for operators who ask what is wrong with a client.
-        origins: of the rooms that it is in for a reason other than `rooms.join`.
-        away: after how many seconds it was asked to come back, if it was sent away.
-        store: what hooks keep for it.
+        refusals: the last few error frames, as (Unix seconds, code), for operators who look into a client's problems.
+        origins: why it is in rooms for a reason other than `rooms.join`.
+        away: seconds after which the client was asked to reconnect.
+        store: what hooks store for it.
         chores: verbs of sync hooks that wait.
-        threads: one entry for each hook that still runs in a worker thread for it.
-        own_arrivals: a user's connection's own, of types that say `per: connection`.
-        told: deprecated types that it has been told about.
+        threads: one entry for each of its hooks that still runs in a worker thread.
+        own_arrivals: for a user's connection, arrival times of types with `per: connection`.
+        told: deprecated types that the client has been told about.
     """
 
     __slots__ = (
@@ -124,7 +125,7 @@ class Session(InRooms):
         super().__init__()
         self.engine = engine
         self.channel = channel = match.channel
-        # A dict of its own would be 184 bytes; `channel` knows the names. And a tuple of one would be 48.
+        # Without the names, which `channel` has: a dict would take 184 bytes. A single value is not in a tuple, which would take 48.
         values = tuple([match.params[name] for name in channel.param_names])
         self._params: Json | tuple[Json, ...] = values[0] if len(values) == 1 else values
         self.query = _query_of(channel, request)
@@ -134,31 +135,31 @@ class Session(InRooms):
         self.transport = request.transport
         self.respond: Callable[[bytes], None] | None = None
         self.in_flight: InFlight | None = None
-        # Happens when the frame that is being handled, and had to wait, has been.
+        # Set once the frame that is being handled, and had to wait, is done.
         self.under_way: Event | None = None
-        # Who changes its rooms, and those who wait for that.
+        # The current change of its rooms, and those that wait for it.
         self.turns: list[Event] | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
-        # As JSON from when it is open until they are asked for: a dict and its values take three times as much and more.
+        # JSON once the session is open, until they are needed: a dict and its values take at least three times as much memory.
         self._claims: Claims | bytes = NO_CLAIMS
         self.expires: float | None = None
-        # Of its token: all share one number, which each one's `ends` would not be.
+        # The token's leeway. All sessions share this number, which they could not if it were added to `expires`.
         self.leeway: float | None = None
-        # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
+        # `home` is the channel's one `join` room, `room` the room that a frame is being routed to.
         self.home: str | None = None
         self.room: str | None = None
         self.state = State.NEW
         self.timer: Timer | None = None
         self.connect_called = False
         self.message_arrival = 0.0
-        # A user's is shared by all its connections on the channel (`budgets.py`).
+        # Shared by all connections of a user on the channel (`budgets.py`).
         self.type_arrivals: dict[str, float] | None = None
         self.opened_at = 0.0
         self.aside: Aside = _NOTHING_ASIDE
 
     def own_aside(self) -> Aside:
-        """Its own `aside`, to be written to."""
+        """Its own `aside`, for writing."""
         if self.aside is _NOTHING_ASIDE:
             self.aside = Aside()
         return self.aside
@@ -177,13 +178,13 @@ class Session(InRooms):
 
     @property
     def ends(self) -> float | None:
-        """When it ends with its token (Unix seconds); None: it does not."""
+        """When the session ends because of its token (Unix seconds); None if it does not."""
         expires, leeway = self.expires, self.leeway
         return None if expires is None or leeway is None else expires + leeway
 
     @property
     def claims(self) -> Claims:
-        """The claims of its user."""
+        """Its user's claims."""
         claims = self._claims
         if isinstance(claims, bytes):
             claims = self._claims = cast("Claims", read_claims(claims))
@@ -194,12 +195,12 @@ class Session(InRooms):
         self._claims = claims
 
     def fold_claims(self, payload: bytes | None) -> None:
-        """Keep the claims as the JSON that they were read from, if they were, until they are asked for again."""
+        """Keep the claims as the JSON that they were read from, if any, until they are needed again."""
         if payload is not None:
             self._claims = payload
 
     def may_claim(self, text: str) -> bool:
-        """Whether a text may be among its claims; if not, they need not be read."""
+        """Whether the claims may contain a text; if not, they need not be parsed."""
         claims = self._claims
         if not isinstance(claims, bytes) or b"\\" in claims:
             return True
@@ -207,7 +208,7 @@ class Session(InRooms):
 
     @property
     def params(self) -> Mapping[str, Json]:
-        """Those of its path, made for each that asks."""
+        """The parameters of its path, in a new dict."""
         names, values = self.channel.param_names, self._params
         if isinstance(values, tuple):
             return dict(zip(names, values, strict=True))
@@ -219,13 +220,13 @@ class Session(InRooms):
         return self.channel.limits
 
     def note_origin(self, room: str, origin: Origin) -> None:
-        """Record that it is put into a room for a reason other than `rooms.join`."""
+        """Record why it is in a room, if not because of `rooms.join`."""
         aside = self.own_aside()
         aside.origins = aside.origins or {}
         aside.origins[room] = origin
 
     def rooms_of(self, origin: Origin) -> int:
-        """The number of rooms that it is in for this reason."""
+        """The number of rooms in which it is for this reason."""
         known = self.aside.origins or {}
         return sum(known[room] is origin and room in self.rooms for room in known)
 
@@ -246,7 +247,7 @@ class Session(InRooms):
 
     @property
     def account(self) -> AccountKey:
-        """The account that is charged for what it uses up."""
+        """The account that is charged with what it uses up."""
         return (self.channel.name, self.user_id, "" if self.user_id is not None else self.address)
 
     # -------------------------------------------------------------------------------------------------- answers
@@ -256,10 +257,10 @@ class Session(InRooms):
         self.peer.send(encode(frame))
 
     def answer(self, frame: Frame, id: str | int | None, *, by_client: bool = True) -> None:
-        """Send the answer to a frame, with its `id` where it had one.
+        """Send the answer to a frame, with its `id` if it has one.
 
-        What was not begun `by_client` only looks like one: it waits for no answers, since frames of the room follow it, and
-        a client that sends by POST gets it on its stream.
+        A frame that was not requested `by_client` only looks like an answer: it does not wait for earlier answers, because frames of the
+        room follow it, and a client that sends by POST gets it on its stream.
         """
         if id is not None:
             frame["id"] = id
@@ -269,7 +270,7 @@ class Session(InRooms):
             self.send(frame)
 
     def give(self, answer: bytes) -> None:
-        """Send an answer, as JSON, after those that are still to come."""
+        """Send an answer, as JSON, after the answers to earlier frames."""
         if self.in_flight is None or not self.in_flight.holds(answer):
             (self.respond or self.peer.send)(answer)
 
@@ -288,7 +289,7 @@ class Session(InRooms):
 
         A field with the name of one of the frame's own is left out.
         """
-        # What is in flight is answered even if the connection is about to be closed.
+        # Messages in flight are answered even if the connection is about to be closed.
         if self.state is State.CLOSED or (self.state is State.ENDING and not self.in_flight):
             return
         frame: Frame = {"type": "error", "code": code, "message": message}
@@ -333,7 +334,7 @@ class Session(InRooms):
         self.refuse_message([Violation("/id", text, "type")], None)
 
     def fail(self, id: str | int | None, ref: str | None = None) -> None:
-        """Send INTERNAL_ERROR. Without a `ref` it is a bug of our own, and is logged here."""
+        """Send INTERNAL_ERROR. Without a `ref` it is a server bug, which is logged here."""
         if ref is None:
             ref = self.engine.runtime.random_id()
             log("internal_error", ref=ref, connection=self.connection_id, exc_info=True)
@@ -341,7 +342,7 @@ class Session(InRooms):
         self.refuse(ErrorCode.INTERNAL_ERROR, text, id, {"ref": ref})
 
     def retire(self) -> None:
-        """Close because the connection has reached `server.connection_age`; the client comes back within a second."""
+        """Close because the connection has reached `server.connection_age`; the client reconnects within a second."""
         retry_after = round(self.engine.runtime.random() * 0.999, 3)
         reason = "this connection is old enough"
         self.disconnect(CloseCode.SERVICE_RESTART, reason, reconnect=True, retry_after=retry_after)
@@ -351,8 +352,8 @@ class Session(InRooms):
     ) -> None:
         """Close for a reason of the server's own, after a `disconnect` frame that names it.
 
-        Publications under way are answered first, for at most a second, unless the client has stopped reading. Before a
-        restart (1012) so is a frame whose hook runs.
+        Publications under way are answered first, within a second, unless the client has stopped reading. Before a restart (1012), a frame
+        whose hook is running is answered as well.
         """
         if self.state in (State.ENDING, State.CLOSED):
             return
@@ -368,7 +369,7 @@ class Session(InRooms):
         if is_busy and code == CloseCode.SERVICE_RESTART:
             self.engine.runtime.spawn(self._part(frame, code, reason))
         elif self.in_flight and code != CloseCode.TOO_SLOW:
-            # Nothing more is read meanwhile.
+            # Nothing more is received.
             self.state = State.ENDING
             self.engine.runtime.spawn(self._part(frame, code, reason))
         else:
@@ -381,7 +382,7 @@ class Session(InRooms):
             with suppress(TimeoutError):
                 await runtime.within(engine.time_to_finish(self.channel.limits), self._finish)
             if self.state is not State.OPEN:
-                return  # it has ended meanwhile, for another reason
+                return  # it has ended for another reason
             self.state = State.ENDING
         if self.in_flight:
             with suppress(TimeoutError):
@@ -393,16 +394,16 @@ class Session(InRooms):
     async def _finish(self) -> None:
         while self.under_way is not None:
             await self.under_way.wait()
-            # What was read along with it is taken up in the turns after it.
+            # Frames that were read together with it are received in the next turns.
             for _ in range(3):
                 await self.engine.runtime.give_way()
 
     def too_slow(self) -> None:
-        """Close because too much waits behind a recovery that the client does not read."""
+        """Close because too much waits for the client behind a recovery."""
         self.disconnect(CloseCode.TOO_SLOW, "too slow", reconnect=True)
 
     def end(self, code: int, reason: str = "") -> None:
-        """Close the connection. Whatever the client still sends is not read."""
+        """Close the connection. Further messages of the client are ignored."""
         if self.state is not State.CLOSED:
             self.state = State.ENDING
         self.peer.close(int(code), reason)
@@ -410,7 +411,7 @@ class Session(InRooms):
     # -------------------------------------------------------------------------------------------------- verbs
 
     def perform(self, verb: Coroutine[object, object, None]) -> None:
-        """Run a verb of a sync hook: at once as far as it can, or behind those that still wait, so that they keep their order.
+        """Run a verb of a sync hook at once as far as possible, or after the verbs that still wait, so that they keep their order.
 
         Raises:
             Exception: what it raised before it had to wait.

@@ -1,4 +1,4 @@
-"""A user's presence state: set at once, or held until the channel's rate lets it; of what is held the newest counts."""
+"""A user's presence state: set at once, or held until the channel's rate allows it. Only the newest held state counts."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -16,13 +16,13 @@ from channeld.protocol.frames import Json
 async def show(
     session: Session, topic: Topic, plan: PresencePlan, state: Mapping[str, Json] | None
 ) -> bool:
-    """Show a user's state to the others in a topic; None takes it away.
+    """Set a user's state in a topic's presence, or remove it (None).
 
     Returns:
-        Whether it was told at once; else it is held.
+        Whether it was set at once; otherwise it is held.
 
     Raises:
-        BrokerUnavailable: it was not told.
+        BrokerUnavailable: it was not set.
     """
     held = session.aside.held_state
     if held is None:
@@ -42,7 +42,7 @@ async def show(
 
 
 def check_state(plan: ChannelPlan, room: str | None, state: object) -> Topic:
-    """Check a state that a hook wants to show; the topic in whose presence it stands.
+    """Check a state that a hook wants to set; returns the topic of the presence.
 
     Raises:
         FrameRefused: the channel has no presence state, or its schema refuses it.
@@ -63,7 +63,7 @@ def check_state(plan: ChannelPlan, room: str | None, state: object) -> Topic:
 
 
 async def show_for(session: Session, room: str | None, state: object) -> bool:
-    """Show a user's state as a hook wants it: at once, and in place of what is held. Whether the user is there to be shown.
+    """Set a user's state for a hook: at once, and instead of a held one. Returns whether the user is present.
 
     Raises:
         FrameRefused: the channel has no such state.
@@ -94,7 +94,7 @@ def _tell(session: Session, held: HeldStates, plan: PresencePlan, now: float) ->
 
 
 def _is_shown(session: Session, topic: Topic, state: Mapping[str, Json] | None) -> bool:
-    """Whether a state that was held may still be shown: there may have been a reload meanwhile."""
+    """Whether a held state may still be set: there may have been a reload."""
     try:
         return check_state(session.channel, topic.name or None, state) == topic
     except FrameRefused:
@@ -105,11 +105,11 @@ async def _contained(session: Session, topic: Topic, state: Mapping[str, Json] |
     try:
         await session.engine.hub.presence.show(topic, session, state)
     except BrokerUnavailable:
-        return  # nobody waits for an answer, and the next one will say what is so then
+        return  # nobody waits for an answer, and the next state replaces this one
 
 
 def drop_held(session: Session) -> None:
-    """The connection has ended: what it held is told to nobody."""
+    """The connection has ended: drop its held states."""
     held = session.aside.held_state
     if held is not None and held.timer is not None:
         held.timer.cancel()

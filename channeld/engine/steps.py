@@ -1,7 +1,7 @@
-"""The way of a message whose type has options that the plain way knows nothing of: `once`, and rates that look deeper.
+"""Handles messages of types with `once`, or with a rate that needs the room, the key or the broker; `receive.py` handles all others.
 
-The order is that of the language: rate, `once`, schema, `require`, hook, route. A rate that is counted by room, or that
-holds the newest, has to know the room and the key, so it is asked after the schema; what it refuses has taken no key.
+The order is that of the language: rate, `once`, schema, `require`, hook, route. A rate that counts by room or holds the newest message
+needs the room and the key, so it comes after the schema; a message that it refuses has taken no `once` key.
 """
 
 from channeld.broker.once import Once
@@ -33,7 +33,7 @@ async def take_message(
 
 
 async def flush(session: Session) -> None:
-    """The connection has ended, or its plan is about to change: handle what it still holds."""
+    """Handle the messages that a session still holds: it has ended, or its plan is about to change."""
     held = session.aside.held
     if held is not None:
         await held.flush()
@@ -63,7 +63,7 @@ async def _take(
 
 
 def _owner(session: Session) -> str:
-    # An anonymous connection is nobody that could come back.
+    # An anonymous client cannot be recognised when it reconnects.
     who = f"u{session.user_id}" if session.user_id is not None else f"c{session.connection_id}"
     return f"{session.channel.name}\0{who}"
 
@@ -76,7 +76,7 @@ async def _admits(
     now: float,
     once: Once | None,
 ) -> bool:
-    """Whether the rate lets a message go on now; if not, it is held or answered."""
+    """Whether the rate allows a message now; if not, the message is held or answered."""
     check_require(session, message, frame)
     room = room_of(session, message, frame)
     if message.rate is None or message.rate.over != "latest":
@@ -109,6 +109,6 @@ async def _deliver_held(
         repeated = once is not None and await resolved(session.engine.hub.broker.is_taken(once))
     except Exception as error:  # answered with its error frame
         return refuse_for(session, error, None, message.counted(session.transport))
-    if repeated:  # it came again on another connection, and was routed there
+    if repeated:  # it was sent again on another connection and routed there
         return acknowledge(session, message, None, "repeated")
     return await deliver_message(session, message, frame, None, once)
