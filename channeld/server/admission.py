@@ -17,6 +17,7 @@ from channeld.server.head import Malformed, read_head
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, StreamClient
 from channeld.server.transports import CALLS, TRANSPORTS
+from channeld.server.transports.call import Call
 from channeld.server.transports.transport import Respond, Transport
 from channeld.telemetry import log
 
@@ -53,7 +54,7 @@ class Answerer(Protocol):
     def streams(self) -> MutableMapping[str, StreamClient]:
         """This node's connections that read events, by their secrets."""
 
-    async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
+    async def answer(self, call: Call, body: bytes, respond: Respond) -> None:
         """Answer a call whose body is whole. Never raises for what a client sent."""
 
 

@@ -14,11 +14,10 @@ from channeld.engine.errors import HookFailed
 from channeld.later import Pending
 from channeld.protocol.codes import CloseCode
 from channeld.server.exchange import answer
-from channeld.server.handshake import Accept
 from channeld.server.ports import StreamClient
 from channeld.server.reads import Refused, Waits, read
-from channeld.server.transports.call import CallAgreement, Post, Preflight
-from channeld.server.transports.transport import Agreement, Respond
+from channeld.server.transports.call import Call, Post, Preflight
+from channeld.server.transports.transport import Respond
 from channeld.server.transports.web import problem_of
 
 MOST_FRAMES: Final = 100
@@ -41,14 +40,6 @@ _CODES: Final = {
 }
 
 
-class _Wrong(Exception):
-    def __init__(self, status: int, detail: str, **more: object) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.more = more
-
-
 @attrs.define(eq=False)
 class Calls:
     """One per server. `streams` are this node's connections that read events, by their secrets; `waits` its long-polls."""
@@ -58,10 +49,9 @@ class Calls:
     forward: Forward | None = None
     waits: Waits = attrs.field(factory=Waits)
 
-    async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
+    async def answer(self, call: Call, body: bytes, respond: Respond) -> None:
         """Answer a call whose body is complete. Never raises, whatever the client sent."""
-        agreement = call.agreement
-        fields = agreement.fields if isinstance(agreement, CallAgreement) else ()
+        fields = call.agreement.fields
         try:
             if isinstance(call.transport, Preflight):
                 respond(answer(204, b"", "", *fields, *_METHODS))
@@ -71,22 +61,18 @@ class Calls:
                     answer(200, b'{"frames":[%b]}' % b",".join(frames), "application/json", *fields)
                 )
             else:
-                await self._read(call, agreement, respond)
+                await self._read(call, respond)
         except Refused as refused:
-            respond(_problem(call, refused.status, refused.detail))
-        except _Wrong as wrong:
-            respond(_problem(call, wrong.status, wrong.detail, **wrong.more))
+            respond(_problem(call, refused.status, refused.detail, **refused.more))
         except BrokerUnavailable as error:
             more = {"outcome": "unknown"} if error.is_unknown else {}
             respond(_problem(call, 503, "The broker is unreachable; try again", **more))
 
-    async def _read(self, call: Accept, agreement: Agreement, respond: Respond) -> None:
-        if not isinstance(agreement, CallAgreement):
-            return
-        why = await read(self.engine, self.waits, call, agreement.fields, agreement.method, respond)
+    async def _read(self, call: Call, respond: Respond) -> None:
+        why = await read(self.engine, self.waits, call, respond)
         if why is not None:
             code, reason, error = why
-            data = problem_of(code, reason, error, *agreement.fields)[1]
+            data = problem_of(code, reason, error, *call.agreement.fields)[1]
             respond(_without_body(call, data))
 
     async def take(
@@ -104,43 +90,41 @@ class Calls:
             return 403
         return await stream.post(texts) if owner.channel == channel else 404
 
-    async def _post(self, call: Accept, body: bytes) -> list[bytes]:
+    async def _post(self, call: Call, body: bytes) -> list[bytes]:
         texts = _split(body)
         channel = call.match.channel
         largest = channel.limits.message_size
         if any(len(text) > largest for text in texts):
-            raise _Wrong(413, f"A frame may have {largest} bytes")
+            raise Refused(413, f"A frame may have {largest} bytes")
         user = await self._caller(call)
         secret = call.request.headers["channeld-connection"]
         taken = await self.take(secret, channel.name, user, texts)
         if taken == 404 and self.forward is not None and self.engine.cluster.is_shared:
             taken = await self.forward(secret, channel.name, user, texts)
         if taken == 504:
-            raise _Wrong(503, "The connection's node did not answer", outcome="unknown")
+            raise Refused(503, "The connection's node did not answer", outcome="unknown")
         if isinstance(taken, int):
             words = {404: "There is no such connection", 403: "The connection is another user's"}
-            raise _Wrong(taken, words.get(taken, "The frames were not taken"))
+            raise Refused(taken, words.get(taken, "The frames were not taken"))
         return taken
 
-    async def _caller(self, call: Accept) -> str | None:
+    async def _caller(self, call: Call) -> str | None:
         channel = call.match.channel
         if not channel.auth:
             return None
         try:
             found = await Pending(self.engine.find_user(self.engine, channel, call.request))
         except HookFailed as error:
-            raise _Wrong(500, "Something went wrong on the server", ref=error.ref) from error
+            raise Refused(500, "Something went wrong on the server", ref=error.ref) from error
         if isinstance(found, Denied) and not found.is_final:
-            raise _Wrong(503, "Try again later", **found.fields)
+            raise Refused(503, "Try again later", **found.fields)
         if isinstance(found, Denied) or (found is None and not channel.auth_optional):
-            raise _Wrong(401, "Unauthorized")
+            raise Refused(401, "Unauthorized")
         return None if found is None else found.user.id
 
 
-def _problem(call: Accept, status: int, detail: str, **more: object) -> bytes:
-    agreement = call.agreement
-    lines = agreement.fields if isinstance(agreement, CallAgreement) else ()
-    code = _CODES.get(status)
+def _problem(call: Call, status: int, detail: str, **more: object) -> bytes:
+    lines, code = call.agreement.fields, _CODES.get(status)
     if code is None:
         title = http.HTTPStatus(status).phrase
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
@@ -151,9 +135,8 @@ def _problem(call: Accept, status: int, detail: str, **more: object) -> bytes:
     return _without_body(call, data)
 
 
-def _without_body(call: Accept, data: bytes) -> bytes:
-    agreement = call.agreement
-    if not isinstance(agreement, CallAgreement) or agreement.method != "HEAD":
+def _without_body(call: Call, data: bytes) -> bytes:
+    if call.agreement.method != "HEAD":
         return data
     head, end, _ = data.partition(b"\r\n\r\n")
     return head + end
@@ -163,12 +146,12 @@ def _split(body: bytes) -> list[bytes]:
     """Split a body into frames (one object, or an array of them), each as the text that was sent.
 
     Raises:
-        _Wrong: 400: not UTF-8, or neither one frame nor an array of at most 100.
+        Refused: 400: not UTF-8, or neither one frame nor an array of at most 100.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise _Wrong(400, "The body is not UTF-8") from None
+        raise Refused(400, "The body is not UTF-8") from None
     if not text.lstrip(" \t\r\n").startswith("["):
         return [body]
     return [one.encode() for one in _elements(text)]
@@ -187,14 +170,14 @@ def _elements(text: str) -> list[str]:
             if text[at] == "]" or len(found) > MOST_FRAMES:
                 break
             if text[at] != ",":
-                raise _Wrong(400, "The body is not JSON")
+                raise Refused(400, "The body is not JSON")
             at = _skip(text, at + 1)
     except (IndexError, ValueError, RecursionError):
-        raise _Wrong(400, "The body is not JSON") from None
+        raise Refused(400, "The body is not JSON") from None
     if len(found) > MOST_FRAMES:
-        raise _Wrong(400, f"An array may have {MOST_FRAMES} frames")
+        raise Refused(400, f"An array may have {MOST_FRAMES} frames")
     if text[at + 1 :].strip(" \t\r\n"):
-        raise _Wrong(400, "The body is not JSON")
+        raise Refused(400, "The body is not JSON")
     return found
 
 

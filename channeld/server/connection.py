@@ -3,8 +3,6 @@
 from collections.abc import Awaitable
 from functools import partial
 
-import attrs
-
 from channeld.later import Continuation, Pending
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
@@ -15,7 +13,14 @@ from channeld.server.head import find_end
 from channeld.server.outbox import TAKES_NOTHING, Sends
 from channeld.server.ports import Driver, Owner, Session
 from channeld.server.state import State
-from channeld.server.transports.call import KEPT_S, LONGEST_CALL, BodyReader, CallAgreement, Kept
+from channeld.server.transports.call import (
+    KEPT_S,
+    LONGEST_CALL,
+    BodyReader,
+    Call,
+    CallAgreement,
+    Kept,
+)
 from channeld.server.transports.sse import EventReader
 from channeld.server.transports.transport import Encode, Stream
 from channeld.server.watched import WatchedOutbox
@@ -211,7 +216,9 @@ class Connection(WatchedOutbox):
         self._is_call, self.address = seat.is_call, seat.address
         if isinstance(accepted.agreement, CallAgreement):
             self._kept = self._kept or Kept(peer, self._admission.is_draining)
-            self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
+            agreement = self._kept.take(accepted.agreement)
+            call = Call(accepted.match, accepted.request, accepted.transport, agreement)
+            self._take_call(call, rest, now)
             return
         self._admission.waiting.pop(self, None)
         try:
@@ -240,13 +247,13 @@ class Connection(WatchedOutbox):
         elif rest:
             self._read_on(self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
 
-    def _take_call(self, call: Accept, agreement: CallAgreement, rest: bytes, now: float) -> None:
+    def _take_call(self, call: Call, rest: bytes, now: float) -> None:
         """Begin a call; its body has to arrive before the deadline that a head has."""
         self._transport = call.transport
-        if agreement.expects and not rest:
+        if call.agreement.expects and not rest:
             self.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
-        run = partial(self._answer_call, attrs.evolve(call, agreement=agreement))
-        self._reader = agreement.reader(rest, run, hears=self._driver.hears)
+        run = partial(self._answer_call, call)
+        self._reader = call.agreement.reader(rest, run, hears=self._driver.hears)
         self._read_on(self._reader.feed(b"", now, FRAMES_A_TURN), now)
 
     def _await_call(self, kept: Kept, rest: bytes, now: float) -> None:
@@ -262,7 +269,7 @@ class Connection(WatchedOutbox):
         if rest:
             self._read_head(rest, now)
 
-    def _answer_call(self, call: Accept, body: bytes) -> Awaitable[None]:
+    def _answer_call(self, call: Call, body: bytes) -> Awaitable[None]:
         answerer = self._admission.answerer
         assert answerer is not None  # noqa: S101 - else there are no calls
         self.state = State.OPEN

@@ -23,8 +23,7 @@ from channeld.hub.hub import with_position
 from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.server.exchange import answer
-from channeld.server.handshake import Accept
-from channeld.server.transports.call import CallAgreement
+from channeld.server.transports.call import Call
 from channeld.server.transports.transport import Respond
 from channeld.server.transports.web import EVENT_HEAD
 
@@ -41,12 +40,11 @@ _JSON: Final = "application/json"
 
 
 class Refused(Exception):
-    """A read that is refused: an HTTP status and a message."""
+    """A call that is refused: an HTTP status, a message, and further fields of the problem document."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, **more: object) -> None:
         super().__init__(detail)
-        self.status = status
-        self.detail = detail
+        self.status, self.detail, self.more = status, detail, more
 
 
 @attrs.frozen(slots=True)
@@ -127,9 +125,13 @@ class _Stream:
     topic: Topic
     keep: History
     waits: Waits
-    query: Mapping[str, str]
-    lines: tuple[str, ...]
+    call: Call
     has_begun: bool = False
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Header lines of its answers."""
+        return self.call.agreement.fields
 
     async def top(self) -> str:
         """The stream's current end."""
@@ -180,7 +182,7 @@ class _Stream:
     def cursor(self) -> str:
         """A cursor from the clock, always greater than the client's own (section 10.1)."""
         now = int(self.engine.runtime.clock.wall() - _EPOCH) // _INTERVAL
-        text = self.query.get("cursor", "")
+        text = self.call.request.query.get("cursor", "")
         had = int(text) if text.isdecimal() and len(text) < 16 else -1
         if had < now:
             return str(now)
@@ -211,12 +213,7 @@ def _bounded(page: Page) -> _Chunk:
 
 
 async def read(
-    engine: Engine,
-    waits: Waits,
-    call: Accept,
-    lines: tuple[str, ...],
-    method: str,
-    respond: Respond,
+    engine: Engine, waits: Waits, call: Call, respond: Respond
 ) -> tuple[int, str, Mapping[str, object] | None] | None:
     """Answer a read.
 
@@ -237,12 +234,12 @@ async def read(
             return reading.refusal or (CloseCode.FORBIDDEN, "forbidden", None)
         topic = Topic("room", channel.name, reading.room)
         keep = engine.hub.kept(topic, channel.history) or channel.history
-        stream = _Stream(engine, topic, keep, waits, call.request.query, lines)
+        stream = _Stream(engine, topic, keep, waits, call)
         with trio.CancelScope() as scope:
             reading.when_refused(scope.cancel)
-            if isinstance(call.agreement, CallAgreement) and call.agreement.ending is not None:
+            if call.agreement.ending is not None:
                 call.agreement.ending.then = scope.cancel
-            await _answer(stream, call, method, respond)
+            await _answer(stream, respond)
         if scope.cancelled_caught and not stream.has_begun:
             return reading.refusal
     finally:
@@ -251,10 +248,10 @@ async def read(
     return None
 
 
-async def _answer(stream: _Stream, call: Accept, method: str, respond: Respond) -> None:
-    query = call.request.query
-    offset, live = query.get("offset", "-1"), query.get("live")
-    if method == "HEAD":
+async def _answer(stream: _Stream, respond: Respond) -> None:
+    request = stream.call.request
+    offset, live = request.query.get("offset", "-1"), request.query.get("live")
+    if stream.call.agreement.method == "HEAD":
         line = f"Stream-Next-Offset: {await stream.top()}"
         data = answer(200, b"", _JSON, *stream.lines, line)
         respond(data.replace(b"Content-Length: 0\r\n", b""))
@@ -265,7 +262,7 @@ async def _answer(stream: _Stream, call: Accept, method: str, respond: Respond) 
         await _stream_live(stream, offset, respond)
     else:
         chunk = await stream.chunk(offset)
-        respond(_whole(stream, offset, chunk, call.request.headers.get("if-none-match", "")))
+        respond(_whole(stream, offset, chunk, request.headers.get("if-none-match", "")))
 
 
 def _whole(

@@ -9,10 +9,10 @@ import trio
 import trio.testing
 
 from channeld.server.exchange import answer
-from channeld.server.handshake import Accept, Condition
+from channeld.server.handshake import Condition
 from channeld.server.ports import StreamClient
 from channeld.server.transports import call as calls
-from channeld.server.transports.call import KEPT_S, CallAgreement
+from channeld.server.transports.call import KEPT_S, Call
 from channeld.server.transports.transport import Respond
 from tests.server.kit import DRIVERS, Client, RecordingEngine, Served, request_bytes, serving
 
@@ -27,11 +27,10 @@ class Echo:
     bodies: list[bytes] = attrs.field(factory=list)
     may_answer: trio.Event | None = None
 
-    async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
+    async def answer(self, call: Call, body: bytes, respond: Respond) -> None:
         self.bodies.append(body)
         if self.may_answer is not None:
             await self.may_answer.wait()
-        assert isinstance(call.agreement, CallAgreement)
         respond(answer(200, body, "text/plain", *call.agreement.fields))
 
 

@@ -10,9 +10,11 @@ from typing import Final
 
 import attrs
 
+from channeld.hooks import Request
+from channeld.plan.plan import Match
 from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
 from channeld.server.exchange import KEEP_ALIVE, Refuse, RequestHead, refuse, tokens
-from channeld.server.transports.transport import Terms, Wire
+from channeld.server.transports.transport import Terms, Transport, Wire
 from channeld.server.transports.web import judge_page, query_names, query_of, web_fields
 
 LARGEST_BODY: Final = 1024 * 1024
@@ -152,8 +154,18 @@ class CallAgreement:
 
 
 @attrs.frozen(slots=True)
-class _Call:
-    """What calls have in common, as transports."""
+class Call:
+    """An accepted request without a session, and how it is answered."""
+
+    match: Match
+    request: Request
+    transport: Transport
+    agreement: CallAgreement
+
+
+@attrs.frozen(slots=True)
+class _Calling:
+    """What the transports of calls have in common."""
 
     ping: bytes = b""
     is_answered: bool = False
@@ -192,7 +204,7 @@ class _Call:
 
 
 @attrs.frozen(slots=True)
-class Post(_Call):
+class Post(_Calling):
     """Frames for a connection whose stream is open somewhere."""
 
     name: str = "sse"
@@ -223,7 +235,7 @@ class Post(_Call):
 
 
 @attrs.frozen(slots=True)
-class Preflight(_Call):
+class Preflight(_Calling):
     """A CORS preflight: a browser asks whether a page of another origin may read or post (Fetch Standard, section 4.8)."""
 
     name: str = "sse"
@@ -238,13 +250,13 @@ class Preflight(_Call):
 
 
 @attrs.frozen(slots=True)
-class Read(_Call):
+class Read(_Calling):
     """A read of a room's history and of what follows it (Durable Streams 1.0)."""
 
     name: str = "streams"
 
     def waits(self, head: RequestHead) -> bool:
-        """See _Call."""
+        """See _Calling."""
         return "live" in query_names(head.target)
 
     def is_asked(self, head: RequestHead) -> bool:
