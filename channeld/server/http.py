@@ -11,6 +11,7 @@ closes the sockets that it was given.
 
 import contextlib
 import email.utils
+import functools
 import http
 import math
 import socket
@@ -25,9 +26,16 @@ import orjson
 import trio
 
 from channeld.groups import leaves
-from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S
 from channeld.server.head import is_host
-from channeld.server.sockets import is_ours, listen, release, retire, waited_on
+from channeld.server.sockets import (
+    accept_each,
+    accept_queued,
+    is_ours,
+    listen,
+    release,
+    retire,
+    waited_on,
+)
 from channeld.telemetry import log
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -77,27 +85,21 @@ async def serve_http(
     When `until` returns, the listeners are closed; open connections continue, and no request under way is lost.
     """
     server = HttpServer(app, limits or HttpLimits())
-    listeners: list[trio.socket.SocketType] = []
-    try:
+    with contextlib.ExitStack() as closing:
+        for sock in sockets:
+            closing.callback(release, sock)
         async with trio.open_nursery() as nursery:
+            admit = functools.partial(server.admit, nursery)
             for sock in sockets:
                 listen(sock)
-                listeners.append(waited_on(sock))
-                nursery.start_soon(server.accept, listeners[-1], nursery)
+                listener = closing.enter_context(waited_on(sock))
+                nursery.start_soon(accept_each, listener, admit)
             task_status.started()
             await until()
             await trio.sleep(max((retire(sock) for sock in sockets), default=0.0))
             for sock in filter(is_ours, sockets):
-                server.accept_rest(sock, nursery)
-            for listener in listeners:
-                listener.close()
-            for sock in sockets:
-                release(sock)
-    finally:
-        for listener in listeners:
-            listener.close()
-        for sock in sockets:
-            release(sock)
+                accept_queued(sock, admit, server.limits.connections)
+            closing.close()
 
 
 class HttpServer:
@@ -109,29 +111,8 @@ class HttpServer:
         self._waiting: dict[trio.CancelScope, None] = {}
         self._open = 0
 
-    async def accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
-        """Serve a listener's connections in the nursery, until the listener is closed."""
-        while True:
-            try:
-                sock, address = await listener.accept()
-            except trio.ClosedResourceError:
-                return
-            except OSError as error:
-                if error.errno in NO_DESCRIPTORS:
-                    log("accept_failed", reason=error.strerror, errno=error.errno)
-                    await trio.sleep(RETRY_S)
-                continue
-            self._admit(sock, address, nursery)
-
-    def accept_rest(self, listener: socket.socket, nursery: trio.Nursery) -> None:
-        """Accept what waits in a listener's queue."""
-        with contextlib.suppress(OSError):
-            for _ in range(self.limits.connections):
-                sock, address = listener.accept()
-                sock.setblocking(False)
-                self._admit(trio.socket.from_stdlib_socket(sock), address, nursery)
-
-    def _admit(self, sock: trio.socket.SocketType, address: object, nursery: trio.Nursery) -> None:
+    def admit(self, nursery: trio.Nursery, sock: trio.socket.SocketType, address: object) -> None:
+        """Serve a connection in the nursery if there is room, or can be made."""
         if self._open >= self.limits.connections and not self._make_room():
             sock.close()
             return

@@ -8,10 +8,10 @@
 Who closes what: `serve` closes the sockets it was given, and removes a Unix socket's path; each driver closes its own.
 """
 
-import contextlib
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -20,9 +20,19 @@ import trio
 from channeld.config.model import Tls
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection
-from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
+from channeld.server.drivers.lane import Lane, is_supported
 from channeld.server.drivers.stream import StreamDriver
-from channeld.server.sockets import bind, is_ours, listen, named, release, retire, waited_on
+from channeld.server.sockets import (
+    accept_each,
+    accept_queued,
+    bind,
+    is_ours,
+    listen,
+    named,
+    release,
+    retire,
+    waited_on,
+)
 from channeld.server.state import State
 from channeld.telemetry import Sample, bound, log
 
@@ -184,8 +194,10 @@ class Server:
         patience = max((retire(sock) for sock in self._sockets), default=0.0)
         await trio.sleep(min(patience, seconds))
         for sock in self._sockets:
-            if is_ours(sock):
-                self._accept_rest(sock)
+            if is_ours(sock) and self._lane is not None:
+                self._lane.accept_rest(sock)
+            elif is_ours(sock) and self._nursery is not None:
+                accept_queued(sock, partial(self._serve_socket, self._nursery))
         self._close_listeners()
 
     async def drain(self, seconds: float) -> None:
@@ -237,7 +249,7 @@ class Server:
             else:
                 listener = waited_on(sock)
                 self._listeners.append(listener)
-                nursery.start_soon(self._accept, listener, nursery)
+                nursery.start_soon(accept_each, listener, partial(self._serve_socket, nursery))
 
     def _close_listeners(self) -> None:
         # trio must be told that a socket closes while a task waits for it, and the lane's epoll before it is closed.
@@ -250,32 +262,8 @@ class Server:
             release(sock)
         self._listeners, self._sockets = [], []
 
-    def _accept_rest(self, sock: socket.socket) -> None:
-        """Accept what waits in the listeners' queues: closing them would reset it."""
-        if self._lane is not None:
-            self._lane.accept_rest(sock)
-            return
-        with contextlib.suppress(OSError):
-            while self._nursery is not None:
-                accepted, address = sock.accept()
-                accepted.setblocking(False)
-                self._serve_socket(trio.socket.from_stdlib_socket(accepted), address, self._nursery)
-
-    async def _accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
-        while listener.fileno() >= 0:
-            try:
-                sock, address = await listener.accept()
-            except trio.ClosedResourceError:
-                return
-            except OSError as error:
-                if error.errno in NO_DESCRIPTORS:
-                    log("accept_failed", reason=error.strerror, errno=error.errno)
-                    await trio.sleep(RETRY_S)
-            else:
-                self._serve_socket(sock, address, nursery)
-
     def _serve_socket(
-        self, sock: trio.socket.SocketType, address: object, nursery: trio.Nursery
+        self, nursery: trio.Nursery, sock: trio.socket.SocketType, address: object
     ) -> None:
         stream: trio.abc.Stream = trio.SocketStream(sock)
         if self._tls is not None:

@@ -13,22 +13,34 @@ and are accepted, and nothing is left that closing would reset.
 
 import contextlib
 import ctypes
+import errno
 import os
 import socket
 import stat
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 
 from channeld.config.reachable import is_every_interface
 from channeld.server.systemd import InheritedSocket, inherited_sockets
+from channeld.telemetry import log
 
 HANDSHAKE_S: Final = 0.25
 """Seconds that a TCP handshake under way is waited for when its listener retires: a long round trip."""
+
+RETRY_S: Final = 1.0
+"""Seconds without accepting when there are no file descriptors."""
+NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+MOST_QUEUED: Final = 2048
+"""Connections accepted from a queue at its end: more than a backlog, so that it ends even if clients connect faster."""
+
+Take: TypeAlias = Callable[[trio.socket.SocketType, object], object]
+"""Takes an accepted socket and its peer's address."""
 
 _BACKLOG: Final = 1024
 _LISTENS: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
@@ -113,6 +125,30 @@ def waited_on(sock: socket.socket) -> trio.socket.SocketType:
     """A duplicate for trio, which accepts no subclasses; close it as well."""
     sock.setblocking(False)
     return trio.socket.fromfd(sock.fileno(), sock.family, sock.type)
+
+
+async def accept_each(listener: trio.socket.SocketType, take: Take) -> None:
+    """Accept a listener's connections until it is closed. Without file descriptors, say so and wait a second."""
+    while listener.fileno() >= 0:
+        try:
+            sock, address = await listener.accept()
+        except trio.ClosedResourceError:
+            return
+        except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                log("accept_failed", reason=error.strerror, errno=error.errno)
+                await trio.sleep(RETRY_S)
+        else:
+            take(sock, address)
+
+
+def accept_queued(listener: socket.socket, take: Take, most: int = MOST_QUEUED) -> None:
+    """Accept what waits in a listener's queue, because closing it would reset it."""
+    with contextlib.suppress(OSError):
+        for _ in range(most):
+            sock, address = listener.accept()
+            sock.setblocking(False)
+            take(trio.socket.from_stdlib_socket(sock), address)
 
 
 def retire(sock: socket.socket) -> float:

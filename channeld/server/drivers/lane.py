@@ -27,7 +27,6 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 
 import collections
 import contextlib
-import errno
 import select
 import socket
 import ssl
@@ -40,6 +39,7 @@ from channeld.server.connection import Connection
 from channeld.server.drivers.crowds import FEW, Crowds
 from channeld.server.drivers.tls import TlsBuffers, TlsSocket
 from channeld.server.flow import Flow, flow_of
+from channeld.server.sockets import MOST_QUEUED, NO_DESCRIPTORS, RETRY_S
 from channeld.server.state import State
 from channeld.telemetry import log
 
@@ -47,15 +47,11 @@ SOCKETS_A_TURN = 128
 ACCEPTS_A_TURN = 16
 SHARE_S = 0.001
 _CROWDS_S = 0.0005
-# Accepted at most from a queue that is being emptied: more than a backlog, so that it ends even if clients connect faster.
-_ROUNDS = 128
 
 # Larger reads do not pay: 4 KiB and 64 KiB both take 1 µs, 256 KiB take 10.
 _READ = 65536
-RETRY_S = 1.0
 _IN, _OUT = 1, 4  # select.EPOLLIN, EPOLLOUT: the module has them on Linux only
 _RESET = struct.pack("ii", 1, 0)
-NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 def is_supported() -> bool:
@@ -244,7 +240,7 @@ class Lane:
     def accept_rest(self, listener: socket.socket) -> None:
         """Accept what waits in its queue, before `ignore` and closing it; after `retire` nothing more arrives."""
         entry = self._listeners.get(listener.fileno())
-        for _ in range(_ROUNDS):
+        for _ in range(MOST_QUEUED // ACCEPTS_A_TURN):
             if entry is None or not self._accept(*entry):
                 return
 
