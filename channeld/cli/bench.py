@@ -16,16 +16,16 @@ import click
 import orjson
 import trio
 
-from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
+from channeld.cli.loading import DEFAULT_FILE, DevEnvironment, demand_valid, environ_of
 from channeld.cli.output import JsonCommand, Unreadable
-from channeld.cli.run import DevEnvironment
 from channeld.cli.token import DurationType
+from channeld.config.scalars import is_loopback
 from channeld.dev.address import BadAddress, resolve
 from channeld.plan.load import check
 from channeld.plan.plan import ChannelPlan, Plan
-from channeld.scenarios.load_generator import Latency, LoadResult, LoadWatch, cannot_load, run_load
+from channeld.scenarios.load_generator import LoadWatch, cannot_load, run_load
+from channeld.scenarios.load_result import Latency, LoadResult
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _START = 60.0
 _BAR = "▇"
 _LONGEST_BAR = 40
@@ -156,7 +156,7 @@ def _base(url: str, *, anywhere: bool) -> str:
         parts = urlsplit(resolve(url).url)
     except BadAddress as error:
         raise click.UsageError(str(error)) from None
-    if parts.hostname not in _LOOPBACK and not anywhere:
+    if not is_loopback(parts.hostname or "") and not anywhere:
         raise click.UsageError(
             f"{url} is another machine: add --anywhere if it may be put under load"
         )

@@ -16,6 +16,9 @@ SERVING = frozenset({"run", "mock"})
 EARLY: list[int] = []
 """Signals that came, for the server to obey when it can."""
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 
 _WRITTEN_S = 0.1
 """Seconds that the last line of the log has to be written, which a thread may do."""

@@ -1,9 +1,10 @@
 """Loads configurations for commands: checked, and refused with a report if they must be valid."""
 
 import os
+import secrets
 import sys
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,29 @@ def environ_of(file: str) -> Mapping[str, str]:
     """The environment, with the secrets of a running `channeld run --dev` of the file as defaults."""
     running = dev_server(file)
     return os.environ if running is None else ChainMap(os.environ, dict(running.secrets))
+
+
+class DevEnvironment(Mapping[str, str]):
+    """The environment, with a generated value for each missing secret, fixed for the life of the process."""
+
+    def __init__(
+        self, environ: Mapping[str, str], generated: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = environ
+        self.generated = dict(generated or {})
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._environ:
+            return self._environ[name]
+        if not any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN", "PASSWORD")):
+            raise KeyError(name)
+        return self.generated.setdefault(name, secrets.token_urlsafe(36))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._environ, *self.generated})
+
+    def __len__(self) -> int:
+        return len({*self._environ, *self.generated})
 
 
 def checked_config(file: str) -> Config:

@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 import click
 
 from channeld import __version__
-from channeld.cli.interrupt import leave_quietly, leave_threads, raise_again
+from channeld.cli.interrupt import INTERRUPTED, leave_quietly, leave_threads, raise_again
 from channeld.groups import only
 from channeld.suggest import closest
 
@@ -177,7 +177,7 @@ def _status(error: BaseException, *, debug: bool) -> int:
     error = only(error)
     match error:
         case KeyboardInterrupt() | click.Abort():
-            status = 130
+            status = INTERRUPTED
         case BrokenPipeError():
             _drop_output()
             status = 128 + signal.SIGPIPE

@@ -9,17 +9,14 @@ import trio
 
 from channeld.app import App, Forced
 from channeld.cli.binding import bind_or_explain
-from channeld.cli.interrupt import EARLY, keep_signals
-from channeld.cli.loading import DEFAULT_FILE, demand_valid
-from channeld.cli.run import DevEnvironment
+from channeld.cli.interrupt import EARLY, INTERRUPTED, keep_signals
+from channeld.cli.loading import DEFAULT_FILE, DevEnvironment, demand_valid
 from channeld.cli.token import DurationType
-from channeld.config.scalars import TcpAddress, parse_address
+from channeld.config.scalars import TcpAddress, is_loopback, parse_address
 from channeld.plan.load import check
 from channeld.scenarios.mock import agreeing, make_up, mock_app
 from channeld.server.log_writer import off_the_loop
 from channeld.telemetry import configure
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @click.command("mock")
@@ -44,7 +41,7 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
     address = parse_address(bind)
     if not isinstance(address, TcpAddress):
         raise click.BadParameter(f"'{bind}' is not HOST:PORT", param_hint="--bind")
-    if address.host not in _LOOPBACK and not public:
+    if not is_loopback(address.host) and not public:
         raise click.UsageError(
             f"{bind} can be reached from other machines, and a mock accepts anyone: add --public if that is intended"
         )
@@ -56,7 +53,7 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
     try:
         off_the_loop()(trio.run)(partial(_serve, app, sockets, every))
     except Forced:
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _say(channels: Sequence[str], addresses: Sequence[str]) -> None:

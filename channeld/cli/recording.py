@@ -12,7 +12,7 @@ import click
 
 from channeld.auth.places import placed
 from channeld.auth.types import authenticator
-from channeld.cli.run import DevEnvironment
+from channeld.cli.loading import DevEnvironment
 from channeld.dev.client import Screen
 from channeld.plan.load import check
 from channeld.plan.plan import Plan

@@ -2,11 +2,10 @@
 
 import gc
 import os
-import secrets
 import shutil
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -22,8 +21,8 @@ from channeld.broker.brokers import kind_of
 from channeld.cli.announcer import Announcer
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.binding import bind_nearby, bind_or_explain
-from channeld.cli.interrupt import EARLY, end_within, keep_signals
-from channeld.cli.loading import DEFAULT_FILE, demand_valid
+from channeld.cli.interrupt import EARLY, INTERRUPTED, end_within, keep_signals
+from channeld.cli.loading import DEFAULT_FILE, DevEnvironment, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner
 from channeld.cli.watching import Watched, watch
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from channeld.api.control import Console
 
 LogFormat: TypeAlias = Literal["auto", "console", "json"]
-INTERRUPTED = 130
 UNSET_VARIABLE = "CH113"
 _APART = (
     "While both servers run, clients of one do not hear those of the other, and this one begins without histories: "
@@ -53,29 +51,6 @@ _APART = (
 )
 COLLECTOR = (2_000, 1, 400)
 """At most 6,000 young objects a pause, some 2 ms; all of them are looked at when 1.6 million have come since."""
-
-
-class DevEnvironment(Mapping[str, str]):
-    """The environment, with a generated value for each missing secret, fixed for the life of the process."""
-
-    def __init__(
-        self, environ: Mapping[str, str], generated: Mapping[str, str] | None = None
-    ) -> None:
-        self._environ = environ
-        self.generated = dict(generated or {})
-
-    def __getitem__(self, name: str) -> str:
-        if name in self._environ:
-            return self._environ[name]
-        if not any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN", "PASSWORD")):
-            raise KeyError(name)
-        return self.generated.setdefault(name, secrets.token_urlsafe(36))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({*self._environ, *self.generated})
-
-    def __len__(self) -> int:
-        return len({*self._environ, *self.generated})
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -12,7 +12,7 @@ import trio
 from channeld.broker.broker import BrokerFailed, PrivateServer
 from channeld.broker.brokers import kind_of
 from channeld.cli.binding import explained
-from channeld.cli.interrupt import EARLY
+from channeld.cli.interrupt import EARLY, INTERRUPTED
 from channeld.plan.plan import Plan
 from channeld.server.log_writer import off_the_loop
 from channeld.server.sockets import BindError, release
@@ -23,8 +23,6 @@ from channeld.server.workers import (
     WorkerSpec,
     reserve,
 )
-
-INTERRUPTED = 130
 
 
 def worker_command(file: str, options: Sequence[str]) -> list[str]:

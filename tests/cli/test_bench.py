@@ -12,7 +12,7 @@ import trio
 
 from channeld.cli.bench import _show_progress
 from channeld.cli.main import run
-from channeld.scenarios.load_generator import LoadResult
+from channeld.scenarios.load_result import LoadResult
 
 CONFIG = """\
 channeld: 1

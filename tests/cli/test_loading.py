@@ -1,10 +1,11 @@
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import pytest
 
-from channeld.cli.loading import checked_config, demand_valid
+from channeld.cli.loading import DevEnvironment, checked_config, demand_valid
 from channeld.plan.load import check
 
 GOOD = """\
@@ -96,3 +97,24 @@ def test_a_missing_default_file_says_what_to_do() -> None:
     ) as raised:
         checked_config("channels.yaml")
     assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "API_KEY", "admin_token", "PASSWORD"])
+def test_secrets_are_made_up_once(name: str) -> None:
+    environ = DevEnvironment({})
+    assert environ[name] == environ.get(name) == environ[name]
+    assert len(environ[name]) >= 32
+    assert list(environ) == list(environ.generated) == [name]
+
+
+@pytest.mark.parametrize("names", [("PORT",), ("HOME", "PORT")])
+def test_nothing_else_is_made_up(names: Sequence[str]) -> None:
+    environ = DevEnvironment({"HOME": "/home"})
+    assert [environ.get(name) for name in names] == [{"HOME": "/home"}.get(name) for name in names]
+    assert len(environ) == 1
+
+
+def test_what_is_set_wins() -> None:
+    environ = DevEnvironment({"A_SECRET": "mine"})
+    assert environ["A_SECRET"] == "mine"
+    assert environ.generated == {}

@@ -11,7 +11,6 @@ from channeld.app import App
 from channeld.cli import run as module
 from channeld.cli.announcer import Announcer
 from channeld.cli.main import run
-from channeld.cli.run import DevEnvironment
 
 OPEN = """
 channeld: 1
@@ -185,27 +184,6 @@ def test_for_development_pages_of_this_machine_may_connect(
     start(OPEN, "--dev")
     start(OPEN)
     assert seen == ["localhost", "same-origin"]
-
-
-@pytest.mark.parametrize("name", ["JWT_SECRET", "API_KEY", "admin_token", "PASSWORD"])
-def test_secrets_are_made_up_once(name: str) -> None:
-    environ = DevEnvironment({})
-    assert environ[name] == environ.get(name) == environ[name]
-    assert len(environ[name]) >= 32
-    assert list(environ) == list(environ.generated) == [name]
-
-
-@pytest.mark.parametrize("names", [("PORT",), ("HOME", "PORT")])
-def test_nothing_else_is_made_up(names: Sequence[str]) -> None:
-    environ = DevEnvironment({"HOME": "/home"})
-    assert [environ.get(name) for name in names] == [{"HOME": "/home"}.get(name) for name in names]
-    assert len(environ) == 1
-
-
-def test_what_is_set_wins() -> None:
-    environ = DevEnvironment({"A_SECRET": "mine"})
-    assert environ["A_SECRET"] == "mine"
-    assert environ.generated == {}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.scenarios.load_generator import Latency, LoadResult, LoadWatch, cannot_load, run_load
+from channeld.scenarios.load_generator import LoadWatch, cannot_load, run_load
+from channeld.scenarios.load_result import LoadResult
 from tests.serving import served
 
 CONFIG = """
@@ -163,24 +164,6 @@ async def test_nobody_is_there(plan: Plan) -> None:
 )
 def test_what_cannot_be_loaded(channel: str, reason: str, plan: Plan) -> None:
     assert cannot_load(plan, plan.channels[channel]) == reason
-
-
-def test_percentiles_are_within_five_percent() -> None:
-    latency = Latency()
-    assert latency.percentile(0.5) is None
-    for number in range(1, 101):
-        latency.add(number / 1000)
-    assert latency.percentile(0.5) == pytest.approx(0.050, rel=0.05)
-    assert latency.percentile(0.99) == pytest.approx(0.099, rel=0.05)
-
-
-def test_a_histogram_has_every_step_between_the_least_and_the_most() -> None:
-    latency = Latency()
-    assert latency.histogram() == []
-    for seconds in (0.0009, 0.0018, 0.0019, 0.018):
-        latency.add(seconds)
-    told = [(round(bound * 1000, 6), count) for bound, count in latency.histogram()]
-    assert told == [(1, 1), (2, 2), (5, 0), (10, 0), (20, 1)]
 
 
 async def test_a_load_that_is_stopped_has_lost_nothing(plan: Plan, base: str) -> None:
