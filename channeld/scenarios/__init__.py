@@ -6,7 +6,7 @@ that raised), `backends.py` (hooks over HTTP that are really called), `delivered
 `world.py` (the running engine and its clients), `perform.py` (what each step does), `runner.py` (one scenario, one file),
 `suite.py` (many files), `coverage.py`, `outcome.py`, `secrets.py` (what is masked), and the renderings of results:
 `text.py`, and `reports.py` for machines. `mock.py` serves a contract without its back end, `trace.py` follows one
-message. `fuzz.py` calls message hooks with values from `made_up.py`; `writing.py` writes scenarios, `recording.py` those of
+message, and `trace_words.py` describes its steps. `fuzz.py` calls message hooks with values from `made_up.py`; `writing.py` writes scenarios, `recording.py` those of
 real conversations. `load_generator.py` puts a server under load, and `load_result.py` says how it went; `deliveries.py` says who must receive what, and `load_rooms.py`
 which rooms its clients subscribe to.
 """

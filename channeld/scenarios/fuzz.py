@@ -14,14 +14,13 @@ from channeld.config.model import Rate
 from channeld.config.writing import flow
 from channeld.dev.address import likely_path
 from channeld.dev.claims import claims_meeting
-from channeld.diagnostics.diagnostic import Place
 from channeld.plan.plan import ChannelPlan, Hook, MessagePlan, Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.coverage import Exercised, Point
 from channeld.scenarios.instrumentation import rebuilt
 from channeld.scenarios.made_up import Maker, shrunk
 from channeld.scenarios.outcome import ScenarioProblem
-from channeld.scenarios.runner import run_scenario
+from channeld.scenarios.runner import Tested, run_scenario
 from channeld.scenarios.suite import Options, read_text
 from channeld.scenarios.writing import scenario_text
 from channeld.telemetry import silenced
@@ -69,7 +68,13 @@ def fuzz(
         for message in channel.messages.values():
             hook = message.hook
             if hook is not None and options.selects(f"{channel.name}/{message.type}"):
-                yield _fuzzed(unlimited, channel, message, hook, count, options)
+                tested = Tested(
+                    plan=unlimited,
+                    reached=Exercised(""),
+                    cap=options.cap,
+                    backends=options.backends,
+                )
+                yield _fuzzed(tested, channel, message, hook, count)
 
 
 def _without_rates(plan: Plan) -> Plan:
@@ -83,21 +88,16 @@ def _without_rates(plan: Plan) -> Plan:
 
 
 def _fuzzed(
-    plan: Plan,
-    channel: ChannelPlan,
-    message: MessagePlan,
-    hook: Hook,
-    count: int,
-    options: Options,
+    tested: Tested, channel: ChannelPlan, message: MessagePlan, hook: Hook, count: int
 ) -> Fuzzed:
     known = Fuzzed(channel=channel.name, message=message.type, hook=hook.name)
     asks = hook.asks
-    if asks is not None and asks.name not in options.backends:
+    if asks is not None and asks.name not in tested.backends:
         reason = f"a backend answers it: --backend {asks.name}=URL says where"
         return attrs.evolve(known, reason=reason)
     try:
-        client = _client(plan, channel, message, likely_path(plan, channel))
-        trial = _Trial(plan, message, hook, client, options)
+        client = _client(tested.plan, channel, message, likely_path(tested.plan, channel))
+        trial = _Trial(tested, message, hook, client)
         messages = trial.messages(channel, count)
     except LookupError as error:
         return attrs.evolve(known, reason=str(error))
@@ -106,7 +106,7 @@ def _fuzzed(
         sent = messages.index(failing) + 1
         return attrs.evolve(known, sent=sent, failure=trial.failure(failing))
     point = Point(channel.name, "hook", hook.name)
-    if point not in trial.reached.met:
+    if point not in tested.reached.met:
         return attrs.evolve(known, reason="every message was refused before the hook")
     return attrs.evolve(known, sent=len(messages))
 
@@ -126,12 +126,10 @@ def _client(plan: Plan, channel: ChannelPlan, message: MessagePlan, path: str) -
 class _Trial:
     """One hook being tried."""
 
-    plan: Plan
+    tested: Tested
     message: MessagePlan
     hook: Hook
     client: dict[str, Json]
-    options: Options
-    reached: Exercised = attrs.field(factory=lambda: Exercised(""))
 
     def messages(self, channel: ChannelPlan, count: int) -> list[dict[str, Json]]:
         """The declared examples, then generated ones; the same in every run.
@@ -143,8 +141,8 @@ class _Trial:
         if refusal is not None:
             raise LookupError(f"nobody can connect: {_words(refusal)}")
         message = self.message
-        declared = self.plan.config.channels[channel.name].messages[message.type]
-        maker = Maker(Random(f"{channel.name}/{message.type}"), self.plan.config.schemas)  # noqa: S311 - the same in every run
+        declared = self.tested.plan.config.channels[channel.name].messages[message.type]
+        maker = Maker(Random(f"{channel.name}/{message.type}"), self.tested.plan.config.schemas)  # noqa: S311 - the same in every run
         found = maker.messages(message, declared.examples[:count], count)
         if not found:
             raise LookupError("no message that its schema accepts comes to mind")
@@ -205,19 +203,11 @@ class _Trial:
         assert parsed.content is not None, parsed.report  # noqa: S101 - written by ourselves
         scenario = parsed.content.scenarios[0]
         with silenced():
-            outcome = run_scenario(
-                scenario,
-                parsed.content.tree,
-                self.plan,
-                Place,  # locations in the configuration are not reported
-                self.reached,
-                cap=self.options.cap,
-                backends=self.options.backends,
-            )
+            outcome = run_scenario(scenario, parsed.content.tree, self.tested)
         return outcome.problems[0] if outcome.problems else None
 
     def _text(self, messages: Sequence[dict[str, Json]]) -> str:
-        wait = 1 + self.plan.limits.hook_timeout
+        wait = 1 + self.tested.plan.limits.hook_timeout
         steps: list[str] = []
         for message in messages:
             steps.append(f"{_USER}: {{send: {flow(self._frame(message))}}}")

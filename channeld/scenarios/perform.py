@@ -1,7 +1,7 @@
 """Performs steps, and describes their failures: headline, location and details."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -23,6 +23,7 @@ from channeld.scenarios.model import (
     PublishStep,
     SendRaw,
     SendStep,
+    Step,
 )
 from channeld.scenarios.outcome import ScenarioProblem, shown_seconds
 from channeld.scenarios.world import Actor, Stage
@@ -48,14 +49,32 @@ class Performer:
     source: Callable[[str], Place]
     where: str = ""
 
-    async def perform(self, step: Any) -> None:
+    async def perform(self, step: Step) -> None:
         """Perform one step.
 
         Raises:
             Failed: it was not as expected.
         """
         ORIGIN.set(None)
-        await PERFORM[type(step)](self, step)
+        match step:
+            case SendStep():
+                await self._send(step)
+            case SendRaw():
+                await self._send_raw(step)
+            case Expect():
+                await self._expect(step)
+            case Absent():
+                await self._absent(step)
+            case ExpectClose():
+                await self._expect_close(step)
+            case Close():
+                await self._close(step)
+            case Connect():
+                await self._connect(step)
+            case Advance():
+                await self.stage.advance(step.seconds)
+            case PublishStep():
+                await self._publish(step)
 
     # ------------------------------------------------------------------------------------------------ connecting
 
@@ -85,8 +104,7 @@ class Performer:
             )
         raise self._failed(f"{actor.name} was not refused as expected", below, label, notes=notes)
 
-    async def connect(self, step: Connect) -> None:
-        """`connect`."""
+    async def _connect(self, step: Connect) -> None:
         actor = self.stage.actors[step.client]
         if actor.is_open:
             label = "it is connected; `close` first"
@@ -102,8 +120,7 @@ class Performer:
 
     # --------------------------------------------------------------------------------------------------- sending
 
-    async def send(self, step: SendStep) -> None:
-        """`send`."""
+    async def _send(self, step: SendStep) -> None:
         frame = fill(step.frame, self.stage.env)
         actor = self._open(step.client, step.pointer)
         told = {**frame, "token": "…"} if frame.get("type") == "authenticate" else frame
@@ -112,8 +129,7 @@ class Performer:
         if actor.client is not None:
             await actor.client.send(frame)
 
-    async def send_raw(self, step: SendRaw) -> None:
-        """`send_raw`."""
+    async def _send_raw(self, step: SendRaw) -> None:
         actor = self._open(step.client, step.pointer)
         self.stage.note(actor.name, ">", shown(step.text))
         if actor.client is not None:
@@ -126,19 +142,13 @@ class Performer:
         self._demand_no_closure(actor, pointer)
         raise self._failed(f"{name} can't send", pointer, "it is not connected")
 
-    async def close(self, step: Close) -> None:
-        """`close`."""
+    async def _close(self, step: Close) -> None:
         actor = self._open(step.client, step.pointer)
         actor.is_leaving = True
         if actor.client is not None:
             await actor.client.close(step.code, step.reason)
 
-    async def advance(self, step: Advance) -> None:
-        """`advance`."""
-        await self.stage.advance(step.seconds)
-
-    async def publish(self, step: PublishStep) -> None:
-        """`publish`."""
+    async def _publish(self, step: PublishStep) -> None:
         event = fill(dict(step.event), self.stage.env)
         to = {key: value for key, value in (("room", step.room), ("user", step.user)) if value}
         target = " ".join([step.to, *to.values()]) if step.to != "global" else "everyone"
@@ -167,8 +177,7 @@ class Performer:
 
     # -------------------------------------------------------------------------------------------------- expecting
 
-    async def expect(self, step: Expect) -> None:
-        """`expect` and `expect_unordered`."""
+    async def _expect(self, step: Expect) -> None:
         for pattern in step.patterns:
             self.stage.keep_secrets(pattern.value)
         inbox = self.stage.actors[step.client].inbox
@@ -191,8 +200,7 @@ class Performer:
             case Taken():
                 pass
 
-    async def absent(self, step: Absent) -> None:
-        """`absent`."""
+    async def _absent(self, step: Absent) -> None:
         if step.seconds:
             await self.stage.advance(step.seconds)
         actor = self.stage.actors[step.client]
@@ -206,8 +214,7 @@ class Performer:
             f"{actor.name} received an unwanted frame", step.pointer, label, notes=notes
         )
 
-    async def expect_close(self, step: ExpectClose) -> None:
-        """`expect_close`."""
+    async def _expect_close(self, step: ExpectClose) -> None:
         actor = self.stage.actors[step.client]
         if step.within and not actor.was_sent_away:
             await self.stage.app.advance(step.within, until=lambda: actor.was_sent_away)
@@ -339,16 +346,3 @@ class Performer:
 
 def _time(seconds: float) -> str:
     return f"+{seconds:.3f}s"
-
-
-PERFORM: Final[Mapping[type, Callable[[Performer, Any], Awaitable[None]]]] = {
-    SendStep: Performer.send,
-    SendRaw: Performer.send_raw,
-    Expect: Performer.expect,
-    Absent: Performer.absent,
-    ExpectClose: Performer.expect_close,
-    Close: Performer.close,
-    Connect: Performer.connect,
-    Advance: Performer.advance,
-    PublishStep: Performer.publish,
-}

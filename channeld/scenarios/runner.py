@@ -36,44 +36,39 @@ class TookTooLong(BaseException):
     """The scenario exceeded its time limit. Not an Exception: hooks must not catch it."""
 
 
-def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
-    scenario: Scenario,
-    tree: Tree,
-    plan: Plan,
-    source: Callable[[str], Place],
-    reached: Exercised,
-    *,
-    cap: float = CAP,
-    secrets: set[str] | None = None,
-    backends: Mapping[str, str] | None = None,
-) -> Outcome:
-    """Run one scenario on an engine of its own. Never raises for what the scenario or a hook does.
+@attrs.frozen(kw_only=True, eq=False)
+class Tested:
+    """The configuration that scenarios test, and what their runs collect: coverage, and the texts of sensitive values.
 
-    Args:
-        scenario: what to do.
-        tree: its file.
-        plan: the configuration.
-        source: locates a pointer in it.
-        reached: collects coverage.
-        cap: time limit in real seconds (ERROR).
-        secrets: collects the texts of sensitive values.
-        backends: URLs of backends that are really called, by name; the others are unreachable.
+    `source` locates a pointer in the configuration. `backends` are the URLs of backends that are really called, by name; the
+    others are unreachable. Each run may take `cap` seconds of real time.
     """
+
+    plan: Plan
+    reached: Exercised
+    source: Callable[[str], Place] = Place
+    cap: float = CAP
+    backends: Mapping[str, str] = attrs.field(factory=dict)
+    secrets: set[str] = attrs.field(factory=set)
+
+
+def run_scenario(scenario: Scenario, tree: Tree, tested: Tested) -> Outcome:
+    """Run one scenario of a file on an engine of its own. Never raises for what the scenario or a hook does."""
     place = tree.place(f"{scenario.pointer}/name")
     if scenario.skip:
         return Outcome(name=scenario.name, status=Status.SKIP, place=place, reason=scenario.skip)
-    known = set() if secrets is None else secrets
-    run = _Run(scenario, tree, plan, source, reached, known, backends or {})
+    run = _Run(scenario, tree, tested)
     started = time.perf_counter()
     try:
-        with _seeded(), _capped(cap, run.cancel):
+        with _seeded(), _capped(tested.cap, run.cancel):
             trio.run(run.main, clock=trio.testing.MockClock())
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or not run.contains(error):
             raise
         run.add_error(error)
     if run.is_cancelled:
-        run.problems = [run.problem(f"it took longer than {cap:g} s of real time", is_error=True)]
+        words = f"it took longer than {tested.cap:g} s of real time"
+        run.problems = [run.problem(words, is_error=True)]
     return Outcome(
         name=scenario.name,
         status=run.status,
@@ -147,11 +142,7 @@ class _Run:
 
     scenario: Scenario
     tree: Tree
-    plan: Plan
-    source: Callable[[str], Place]
-    reached: Exercised
-    secrets: set[str]
-    backends: Mapping[str, str]
+    tested: Tested
     problems: list[ScenarioProblem] = attrs.field(factory=list)
     timeline: list[TimelineEntry] = attrs.field(factory=list)
     virtual: float = 0.0
@@ -185,7 +176,7 @@ class _Run:
 
     def problem(self, headline: str, label: str = "", *, is_error: bool = False) -> ScenarioProblem:
         """A problem of the whole scenario."""
-        place = self.tree.place(f"{self.scenario.pointer}/name")
+        place = self._step_place(-1)
         return ScenarioProblem(
             headline=headline, place=place, label=label, where=self.where, is_error=is_error
         )
@@ -195,19 +186,19 @@ class _Run:
     async def main(self) -> None:
         """The whole of it, on trio."""
         self._token = trio.lowlevel.current_trio_token()
-        witness = HookWitness(lambda channel, name: self.reached.add(channel, "hook", name))
-        plan = instrument(self.plan, witness, self.scenario.stubs)
+        witness = HookWitness(lambda channel, name: self.tested.reached.add(channel, "hook", name))
+        plan = instrument(self.tested.plan, witness, self.scenario.stubs)
         with self._scope:
             await self._play(plan, witness)
 
     async def _play(self, plan: Plan, witness: HookWitness) -> None:
         async with running(plan) as app:
-            app.engine.backends = LiveBackends(app.runtime, self.backends, witness)
+            app.engine.backends = LiveBackends(app.runtime, self.tested.backends, witness)
             for lifespan in plan.lifespans:
-                self.reached.add("server", "hook", lifespan.name)
-            stage = Stage(app, self.scenario, self.reached, secrets=self.secrets)
+                self.tested.reached.add("server", "hook", lifespan.name)
+            stage = Stage(app, self.scenario, self.tested.reached, secrets=self.tested.secrets)
             self.timeline = stage.timeline
-            performer = Performer(stage, self.tree.place, self.source)
+            performer = Performer(stage, self.tree.place, self.tested.source)
             try:
                 await self._perform(stage, performer, witness)
             except Failed as failed:
@@ -219,7 +210,7 @@ class _Run:
             stage.leave()
             witness.step = len(self.scenario.steps)
             failures = app.runtime.failures
-            _count(plan, self.reached)
+            _count(plan, self.tested.reached)
             # Tasks that are cancelled from here on did not time out.
             await app.rest()
             witness.is_over = True

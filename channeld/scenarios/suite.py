@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from channeld.scenarios.coverage import Exercised, points
 from channeld.scenarios.instrumentation import hook_names
 from channeld.scenarios.model import ScenarioFile
 from channeld.scenarios.outcome import FileResult, Outcome
-from channeld.scenarios.runner import CAP, run_scenario
+from channeld.scenarios.runner import CAP, Tested, run_scenario
 from channeld.scenarios.secrets import without
 from channeld.scenarios.structure import structure
 from channeld.suggest import did_you_mean
@@ -158,8 +158,7 @@ class Runs:
         started = time.perf_counter()
         content, report = parsed.content, parsed.report
         outcomes: list[Outcome] = []
-        secrets: set[str] = set()
-        reached: Exercised | None = None
+        tested: Tested | None = None
         backends: tuple[str, ...] = ()
         selects = self._options.selects
         if content is not None and any(selects(one.name) for one in content.scenarios):
@@ -170,8 +169,18 @@ class Runs:
                     backends = tuple(plan.config.backends)
                     if not report.errors:
                         source = config.sources.place
-                        reached = Exercised(config.file, points(plan.config, source))
-                        outcomes = list(self._outcomes(content, plan, source, reached, secrets))
+                        tested = Tested(
+                            plan=plan,
+                            reached=Exercised(config.file, points(plan.config, source)),
+                            source=source,
+                            cap=self._options.cap,
+                            backends=self._options.backends,
+                        )
+                        outcomes = [
+                            run_scenario(one, content.tree, tested)
+                            for one in content.scenarios
+                            if selects(one.name)
+                        ]
         shows = len(report) > 0 or any(outcome.problems for outcome in outcomes)
         result = FileResult(
             file=parsed.file,
@@ -180,31 +189,10 @@ class Runs:
             diagnostics=tuple(report.sorted()),
             unreadable=parsed.unreadable,
             seconds=time.perf_counter() - started,
-            reached=reached,
+            reached=tested.reached if tested is not None else None,
             backends=backends,
         )
-        return without(result, secrets)
-
-    def _outcomes(
-        self,
-        content: ScenarioFile,
-        plan: Plan,
-        source: Callable[[str], Place],
-        reached: Exercised,
-        secrets: set[str],
-    ) -> Iterator[Outcome]:
-        for scenario in content.scenarios:
-            if self._options.selects(scenario.name):
-                yield run_scenario(
-                    scenario,
-                    content.tree,
-                    plan,
-                    source,
-                    reached,
-                    cap=self._options.cap,
-                    secrets=secrets,
-                    backends=self._options.backends,
-                )
+        return without(result, tested.secrets if tested is not None else set())
 
     def _config(self, content: ScenarioFile, report: Report) -> Checked | None:
         """The configuration of a file; reports CH811 or CH812 if unavailable."""

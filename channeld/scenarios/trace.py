@@ -23,8 +23,6 @@ from channeld.engine.receive import Receiver
 from channeld.engine.session import State
 from channeld.hooks import Request
 from channeld.plan.load import ValidConfig
-from channeld.plan.path_syntax import parse_path
-from channeld.plan.paths import PathTable
 from channeld.plan.plan import (
     ChannelPlan,
     Hook,
@@ -32,7 +30,6 @@ from channeld.plan.plan import (
     NotInRoom,
     Plan,
     Require,
-    TargetPlan,
 )
 from channeld.plan.requires import unmet
 from channeld.pointer import at
@@ -42,6 +39,14 @@ from channeld.protocol.names import Topic
 from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, HookWitness, instrument, rebuilt
 from channeld.scenarios.mock import agreeing
 from channeld.scenarios.secrets import scrub, value_texts
+from channeld.scenarios.trace_words import (
+    audience,
+    error_words,
+    target_words,
+    unmatched,
+    violations,
+    written,
+)
 from channeld.suggest import did_you_mean
 from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, running
 
@@ -230,7 +235,7 @@ class _TraceRun:
     async def _connect(self, app: TestApp, path: str) -> Client | None:
         match = app.plan.match(path.partition("?")[0])
         if match is None:
-            self._refuse("path", *_unmatched(app.plan, path.partition("?")[0]))
+            self._refuse("path", *unmatched(app.plan, path.partition("?")[0]))
             return None
         channel = match.channel
         own = at("/channels", channel.name)
@@ -276,7 +281,7 @@ class _TraceRun:
             if client.closed is not None:
                 is_fault = error is None or error["code"] == ErrorCode.INTERNAL_ERROR
                 is_reject = hook.asks is None and not is_fault
-                why = _said(error) if is_reject else self._hook_failure(hook)
+                why = error_words(error) if is_reject else self._hook_failure(hook)
                 self._refuse("hook", f"`{hook.name}`: {why}", f"{own}/hooks/connect")
                 return False
             if self._witness.failures:
@@ -285,7 +290,7 @@ class _TraceRun:
             else:
                 self._hook(hook.name, f"{own}/hooks/connect")
         if client.closed is not None:
-            self._refuse("rooms", f"{_said(error)}: {client.closed[0]}", f"{own}/rooms")
+            self._refuse("rooms", f"{error_words(error)}: {client.closed[0]}", f"{own}/rooms")
             return False
         if channel.join or session.rooms:
             inside = ", ".join(session.rooms) or "none"
@@ -359,12 +364,12 @@ class _TraceRun:
         """Trace a frame without a message type: invalid, unknown, or the protocol's own."""
         pointer = at("/channels", session.channel.name, "messages")
         if error is not None:
-            details = _violations(error)
+            details = violations(error)
             if error["code"] == ErrorCode.UNKNOWN_TYPE:
                 names = session.channel.messages
                 known = ", ".join(f"`{name}`" for name in names) or "none"
                 details = [did_you_mean(str(kind), names, f"its messages: {known}")]
-            self._refuse("frame", _said(error), pointer, details)
+            self._refuse("frame", error_words(error), pointer, details)
         else:
             self._step("frame", f"`{kind}` is the protocol's own; the server answers it")
 
@@ -383,7 +388,7 @@ class _TraceRun:
             if is_over:
                 return False
         if counters.invalid:
-            self._refuse("schema", _said(error), f"{own}/schema", _violations(error))
+            self._refuse("schema", error_words(error), f"{own}/schema", violations(error))
             return False
         self._step("schema", "valid", f"{own}/schema")
         sent = frame if isinstance(frame, dict) else {}
@@ -398,7 +403,7 @@ class _TraceRun:
         if hook is None:
             return True
         if counters.rejected:
-            self._refuse("hook", f"`{hook.name}` rejects: {_said(error)}", f"{own}/hook")
+            self._refuse("hook", f"`{hook.name}` rejects: {error_words(error)}", f"{own}/hook")
             return False
         if self._has_failed(hook, message):
             self._refuse("hook", f"`{hook.name}` {self._hook_failure(hook)}", f"{own}/hook")
@@ -420,9 +425,9 @@ class _TraceRun:
         counters = message.counters
         is_outside = self._outside(session, message) is not None
         if counters.forbidden and not is_outside:
-            self._refuse("route", _said(error), f"{own}/route")
+            self._refuse("route", error_words(error), f"{own}/route")
         elif counters.failed or counters.unavailable:
-            self._refuse("emit", _said(error), own)
+            self._refuse("emit", error_words(error), own)
         else:
             return True
         return False
@@ -452,7 +457,7 @@ class _TraceRun:
             except NotInRoom as error:
                 self._refuse("route", f"the sender is not in room `{error.room}`", pointer)
                 return
-            self._step("route", _target_words(target, topic), pointer)
+            self._step("route", target_words(target, topic), pointer)
 
     def _keep_secrets(self, plan: Plan, frame: Json) -> None:
         found = plan.sensitive.secrets(frame)
@@ -465,8 +470,8 @@ class _TraceRun:
             by_hook = one.origin is not None and one.origin.kind == "hook"
             self._deliveries.append(
                 TracedDelivery(
-                    to=_audience(one.topic, skips=one.skips),
-                    topic=_written(one.topic),
+                    to=audience(one.topic, skips=one.skips),
+                    topic=written(one.topic),
                     frame=masked(one.frame),
                     by=one.origin.name if by_hook and one.origin is not None else "",
                 )
@@ -476,36 +481,15 @@ class _TraceRun:
             self._deliveries.append(TracedDelivery(to="the sender", frame=masked(frame)))
 
 
-def _unmatched(plan: Plan, path: str) -> tuple[str, str]:
-    """Why no channel matches a path, with a location: an invalid param, or an unknown path."""
-    shapes: PathTable[ChannelPlan] = PathTable()
-    for channel in plan.channels.values():
-        pattern = parse_path(channel.path, [])
-        if pattern is not None:
-            shapes.add(pattern, channel, dict.fromkeys(pattern.params, str))
-    found = shapes.match(path)
-    if found is None:
-        known = ", ".join(channel.path for channel in plan.channels.values())
-        return f"404: no channel has this path; there are {known}", "/channels"
-    channel, values = found
-    params = ", ".join(f"{name}={value}" for name, value in values.items())
-    words = f"404: the params of `{channel.name}` do not allow {params}"
-    return words, at("/channels", channel.name, "params")
-
-
 def _carried(channel: ChannelPlan, token: str | None) -> Carried:
-    """Put a token where one of the channel's authenticators looks for it."""
-    query: dict[str, str] = {}
-    headers: dict[str, str] = {}
-    subprotocols: list[str] = []
-    if token is not None:
-        for auth in channel.auth:
-            ways = getattr(auth.declared, "token_from", ()) or ("query", "header")
-            for one in (carry([way], token) for way in ways):
-                query |= one.query
-                headers |= {name.lower(): value for name, value in one.headers.items()}
-                subprotocols += one.subprotocols
-    return Carried(query=query, headers=headers, subprotocols=tuple(subprotocols))
+    """A token, wherever one of the channel's authenticators looks for it."""
+    places = [place for auth in channel.auth for place in auth.type.token_from()]
+    found = [carry([place], token) for place in places] if token is not None else []
+    return Carried(
+        query={name: value for one in found for name, value in one.query.items()},
+        headers={k.lower(): value for one in found for k, value in one.headers.items()},
+        subprotocols=tuple(each for one in found for each in one.subprotocols),
+    )
 
 
 def _decoded(text: str) -> CheckedJson:
@@ -522,33 +506,3 @@ def _is_counted(message: MessagePlan) -> bool:
 
 def _error(client: Client) -> Frame | None:
     return next((frame for frame in client.inbox if frame["type"] == "error"), None)
-
-
-def _said(error: Frame | None) -> str:
-    return "closed" if error is None else f"{error['code']}: {error['message']}"
-
-
-def _violations(error: Frame | None) -> Sequence[str]:
-    listed = [] if error is None else error.get("errors", [])
-    return [f"{one['path'] or '/'}: {one['message']} ({one['keyword']})" for one in listed]
-
-
-def _target_words(target: TargetPlan, topic: Topic | None) -> str:
-    if target.is_direct:
-        return "the sender"
-    if topic is None:
-        return "nobody: an optional part of its name is missing"
-    return f"{_written(topic)}: {_audience(topic, skips=target.except_sender)}"
-
-
-def _written(topic: Topic) -> str:
-    return ":".join(part for part in topic if part)
-
-
-def _audience(topic: Topic, *, skips: bool) -> str:
-    words = {
-        "room": f"members of room `{topic.name}` on `{topic.channel}`",
-        "user": f"connections of user `{topic.name}` on `{topic.channel}`",
-        "channel": f"everyone on `{topic.channel}`",
-    }.get(topic.kind, "everyone on every channel")
-    return f"{words}, not the sender" if skips else words

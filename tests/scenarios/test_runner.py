@@ -5,7 +5,6 @@ from types import FrameType
 import pytest
 
 from channeld.scenarios.outcome import Status
-from channeld.scenarios.runner import run_scenario
 from channeld.scenarios.suite import Options, Runs, read_text
 from tests.scenarios.kit import CASES, FILE, ROOM, outcome, problem
 
@@ -136,7 +135,3 @@ def test_a_skipped_scenario_is_not_run() -> None:
 def test_a_connect_hook_refuses_with_its_own_code() -> None:
     clients = "    clients: {ann: {path: /rooms/a, user: ann, claims: {name: A, role: outcast}, refused: 4950}}\n"
     assert outcome("- advance: 1s", clients).status is Status.PASS
-
-
-def test_running_needs_no_more_than_its_arguments() -> None:
-    assert run_scenario.__kwdefaults__ == {"cap": 10.0, "secrets": None, "backends": None}
