@@ -389,11 +389,11 @@ async def test_who_renews_while_the_broker_is_away_is_answered_once_and_asked_to
     async with serve(TEAMS) as app:
         ann = await enter(app, "/board", "ann", team="red")
 
-        async def is_away(*_: object) -> None:
+        def is_away(*_: object) -> None:
             raise BrokerUnavailable
 
-        monkeypatch.setattr(app.engine.hub, "enter_presence", is_away)
-        monkeypatch.setattr(app.engine.hub, "join_with_history", is_away)
+        monkeypatch.setattr(app.engine.hub.broker, "enter", is_away)
+        monkeypatch.setattr(app.engine.hub.broker, "since", is_away)
         told = await renew(app, ann, "ann", team="blue")
         assert [frame["type"] for frame in told if "id" in frame] == ["authenticated"]
         assert (told[-1]["type"], told[-1]["code"], told[-1]["reconnect"]) == (
