@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, Literal, TextIO, TypeAlias
 import attrs
 
 from channeld.telemetry.line_rates import LineRates, Source
-from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, stamped, with_traceback
+from channeld.telemetry.lines import (
+    ConsoleRenderer,
+    as_json,
+    cleaned,
+    stamped,
+    usual_line,
+    with_traceback,
+)
 from channeld.telemetry.output import put
 
 if TYPE_CHECKING:
@@ -338,13 +345,20 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     if structlog.get_config()["processors"] is not _State.processors:
         getattr(bound(), level)(event, **fields)  # not configured yet, or by somebody else
         return
+    settings = _State.settings or _Settings()
+    if _State.processors[-1] is as_json:
+        named = {} if settings.worker is None else {"worker": settings.worker}
+        usual = usual_line(event, level, fields | named)
+        if usual is not None:
+            put(usual, settings.stream)
+            return
     line: EventDict = {"event": event, **fields}
     try:
         for process in _State.processors:
             line = process(None, level, line)
     except structlog.DropEvent:  # captured by structlog's test kit
         return
-    put(str(line), _State.settings.stream if _State.settings is not None else None)
+    put(str(line), settings.stream)
 
 
 _UNDECLARED = LogEvent("warning", (), "An event that is missing from the table.")

@@ -37,6 +37,30 @@ _SECRET_TEXT = (
 )
 
 
+# Of fields that are written as they are.
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
+_APART = frozenset({"timestamp", "level", "event", "exception", "exc_info"})
+
+
+def usual_line(event: str, level: str, fields: Mapping[str, object]) -> str | None:
+    """The line for machines, if there is nothing to clean in it: what the processors make of it, in a quarter of the time.
+
+    None: they have to look at each field.
+    """
+    values = fields.values()
+    if not (_are_usual(tuple(fields)) and _PLAIN_TYPES.issuperset(map(type, values))):
+        return None
+    line: dict[str, object] = {"timestamp": datetime.now(UTC), "level": level, "event": event}
+    line.update(fields)
+    try:
+        text = orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()
+    except TypeError:  # a number or a text that JSON cannot hold
+        return None
+    if len(text) > _LONGEST and any(type(one) is str and len(one) > _LONGEST for one in values):
+        return None
+    return text if _has_no_signs(text) and text.isprintable() else None
+
+
 def with_traceback(_logger: object, _name: str, fields: _Fields) -> _Fields:
     """Put the traceback of `exc_info=` (structlog's way) or `exception=` into `exception`."""
     raised = fields.pop("exc_info", None)
@@ -61,11 +85,8 @@ def cleaned(_logger: object, _name: str, fields: _Fields) -> _Fields:
     """The fields without secrets, truncated, with the three that every line has first."""
     first = {name: fields.pop(name) for name in ("timestamp", "level", "event") if name in fields}
     first["event"] = _clean_text(str(first.get("event", "")))
-    # One look at all texts of a line: there is hardly ever anything to clean.
-    texts = [value for value in fields.values() if type(value) is str]
-    is_clean = _are_usual(tuple(fields)) and _is_clean("\n".join(texts))
     for name, value in fields.items():
-        first[name] = value if is_clean and type(value) is str else _clean(name, value)
+        first[name] = _clean(name, value)
     return first
 
 
@@ -94,17 +115,16 @@ def _is_secret(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _are_usual(names: tuple[str, ...]) -> bool:
-    """Whether the texts in the fields with these names are cleaned as any other."""
+    """Whether what is in the fields with these names is cleaned as any other."""
     return not any(
-        name in _PATH_NAMES or name == "exception" or _is_secret(name[-64:]) for name in names
+        name in _PATH_NAMES or name in _APART or _is_secret(name[-64:]) for name in names
     )
 
 
-def _is_clean(text: str) -> bool:
-    """Whether cleaning would leave it, and each part of it, as it is: a look that takes a twentieth of cleaning."""
-    # What no secret can do without.
+def _has_no_signs(text: str) -> bool:
+    """Whether it is ASCII without what no secret can do without: a look that takes a twentieth of cleaning."""
     has_signs = "eyJ" in text or "=" in text or "@" in text or "bearer" in text.lower()
-    return len(text) <= _LONGEST and text.isascii() and not has_signs
+    return text.isascii() and not has_signs
 
 
 def _clean_leaf(name: str, text: str) -> str:
@@ -116,7 +136,7 @@ def _clean_leaf(name: str, text: str) -> str:
 
 
 def _clean_text(text: str, longest: int = _LONGEST) -> str:
-    if _is_clean(text):
+    if len(text) <= _LONGEST and _has_no_signs(text):
         return text
     # The cut comes last, so that it cannot leave half a secret; the first one bounds the work.
     if len(text) > longest:

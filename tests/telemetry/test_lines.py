@@ -11,6 +11,8 @@ from channeld.telemetry.lines import (
     cleaned,
     escaped,
     one_line,
+    stamped,
+    usual_line,
     with_traceback,
 )
 
@@ -130,3 +132,28 @@ def test_one_line_gives_the_value_back(text: str) -> None:
 
 def test_escapes_beyond_the_basic_plane_are_pairs() -> None:
     assert escaped("\U000e0001") == "\\udb40\\udc01"
+
+
+def processed(event: str, fields: dict[str, object]) -> str:
+    line = {"event": event, **fields, "level": "info"}
+    return as_json(None, "info", cleaned(None, "info", stamped(None, "info", line)))
+
+
+def test_a_connections_line_is_a_usual_one() -> None:
+    fields = {"connection": "c1", "user": None, "address": "127.0.0.1", "code": 1000, "seconds": 0.5}
+    assert usual_line("connection_closed", "info", fields) is not None
+
+
+names = st.sampled_from(["user", "reason", "path", "key", "exception", "exc_info", "level"])
+texts = st.text(max_size=20) | st.sampled_from([JWT, "a=b", "a@b", "Bearer x", "\x7f", "x" * 300])
+numbers = st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
+
+
+@given(st.dictionaries(names, texts | numbers | st.lists(texts, max_size=2), max_size=4))
+@settings(deadline=None)
+def test_a_usual_line_is_what_the_processors_make(fields: dict[str, object]) -> None:
+    line = usual_line("handshake_refused", "info", fields)
+    if line is not None:
+        wanted = processed("handshake_refused", fields)
+        assert line.partition(',"level"')[2] == wanted.partition(',"level"')[2]
+        assert json.loads(line)["timestamp"].endswith("Z")
