@@ -5,15 +5,16 @@ depends on the type is a method here, with a default that suits most types.
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import attrs
+import orjson
 
 from channeld.config.model import HookRef, Jwks
 from channeld.hooks import User
-from channeld.protocol.frames import CheckedJson, Frame, Json
+from channeld.protocol.frames import CheckedJson, Frame, Json, integers_fit
 from channeld.schema.violations import Validator
 
 Declared = TypeVar("Declared")
@@ -61,9 +62,13 @@ def read_claims(payload: bytes) -> Json:
         ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
-    claims = _JSON.decode(payload.decode())
-    # All tokens have the same few claim names: keep one copy of each for all connections.
-    return {sys.intern(k): v for k, v in claims.items()} if isinstance(claims, dict) else claims
+    with suppress(orjson.JSONDecodeError):
+        claims: Json = orjson.loads(payload)
+        if integers_fit(payload):
+            return claims
+    # What orjson refuses or changes is JSON even so: larger numbers, half a surrogate pair, any depth.
+    slowly: Json = _JSON.decode(payload.decode())
+    return slowly
 
 
 @attrs.frozen(slots=True)

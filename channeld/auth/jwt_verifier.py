@@ -11,9 +11,9 @@ import binascii
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-import attrs
 import jwt
 from jwt.algorithms import HMACAlgorithm, get_default_algorithms
 
@@ -41,15 +41,16 @@ REMEMBERED: Final = 10_000
 """Tokens whose signature is remembered, for one authenticator: about 1.5 MiB."""
 
 
-@attrs.define(slots=True)
 class _ClaimsScope:
     """A template scope with only claims, for `user: "{claims.sub}"`."""
 
-    claims: Mapping[str, Json]
-    params: Mapping[str, Json] = attrs.field(factory=dict)
+    params: Mapping[str, Json] = MappingProxyType({})
     user_id: str | None = None
     connection_id: str = ""
     room: str | None = None
+
+    def __init__(self, claims: Mapping[str, Json]) -> None:
+        self.claims = claims
 
     def now_ms(self) -> int:
         return 0

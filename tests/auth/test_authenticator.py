@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from channeld.auth.authenticator import (
@@ -6,6 +8,7 @@ from channeld.auth.authenticator import (
     CompiledAuth,
     accept_user,
     is_time,
+    read_claims,
 )
 from channeld.hooks import User
 from channeld.schema.compiled import compiled
@@ -44,3 +47,25 @@ def test_no_value_of_a_claim_is_told() -> None:
 def test_what_is_no_time(value: object) -> None:
     assert not is_time(value)
     assert is_time(1.5)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"sub": "ann", "exp": 1e3, "level": -0, "of": [1.5, null, true]}',
+        '{"a": 18446744073709551616, "b": -9223372036854775809}',
+        '{"a": 1e400}',
+        r'{"a": "\ud800", "b": "\ud83d\ude00"}',
+        '{"a": 1, "a": 2}',
+        "[" * 300 + "]" * 300,
+        "null",
+    ],
+)
+def test_claims_are_read_as_python_reads_json(payload: str) -> None:
+    assert repr(read_claims(payload.encode())) == repr(json.loads(payload))
+
+
+@pytest.mark.parametrize("payload", [b'{"a": NaN}', b"{", b'{"a": "\xff"}', b""])
+def test_what_is_not_json_has_no_claims(payload: bytes) -> None:
+    with pytest.raises(ValueError):
+        read_claims(payload)

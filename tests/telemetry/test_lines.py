@@ -140,7 +140,13 @@ def processed(event: str, fields: dict[str, object]) -> str:
 
 
 def test_a_connections_line_is_a_usual_one() -> None:
-    fields = {"connection": "c1", "user": None, "address": "127.0.0.1", "code": 1000, "seconds": 0.5}
+    fields = {
+        "connection": "c1",
+        "user": None,
+        "address": "127.0.0.1",
+        "code": 1000,
+        "seconds": 0.5,
+    }
     assert usual_line("connection_closed", "info", fields) is not None
 
 
