@@ -25,7 +25,9 @@ async def busy(control: Control, _ask: ApiRequest) -> Json:
     sizes: list[tuple[int, str, str]] = []
     for channel in control.engine.plan.channels:
         found = await control.cluster.rooms(channel)
-        sizes += heapq.nlargest(_LISTED, ((count, channel, room) for room, count in found.items()))
+        sizes += heapq.nsmallest(
+            _LISTED, ((-count, channel, room) for room, count in found.items())
+        )
     waiting = (
         (queued, one.connection_id, one)
         for one in control.engine.sessions.values()
@@ -34,8 +36,8 @@ async def busy(control: Control, _ask: ApiRequest) -> Json:
     slow = heapq.nlargest(_LISTED, waiting)
     return {
         "rooms": [
-            {"channel": channel, "room": room, "connections": count}
-            for count, channel, room in heapq.nlargest(_LISTED, sizes)
+            {"channel": channel, "room": room, "connections": -less}
+            for less, channel, room in heapq.nsmallest(_LISTED, sizes)
         ],
         "slow": [
             {"id": id, "user": one.user_id, "channel": one.channel.name, "bytes": queued}

@@ -86,7 +86,7 @@ class Announcer:
         try:
             dev_file.write(self.folder, server)
         except OSError as error:
-            why = f"{error.filename}: {error.strerror}"
+            why = f"{self.folder / dev_file.FOLDER}: {error.strerror}"
             click.echo(f"Warning: other commands will not find this server: {why}", err=True)
 
 

@@ -11,6 +11,7 @@ import click
 
 from channeld.auth.types import authenticator
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, dev_server, environ_of
+from channeld.cli.output import has_colour
 from channeld.cli.token import DurationType, claim_option, minted
 from channeld.plan.load import check
 from channeld.plan.plan import ChannelPlan, Plan
@@ -286,7 +287,7 @@ def _talk(opening: "Opening", over: "Callable[[client.Screen], client.Screen]") 
     screen: client.Screen = _Plain()
     read_line: Callable[[], str] = input
     if sys.stdout.isatty():
-        screen = _Terminal(readline.get_line_buffer, colour=not os.environ.get("NO_COLOR"))
+        screen = _Terminal(readline.get_line_buffer, colour=has_colour(sys.stdout))
         read_line = screen.read_line
         readline.set_pre_input_hook(screen.begin_reading)
     try:

@@ -11,9 +11,11 @@ from channeld.app import App, Forced
 from channeld.cli.binding import bind_or_explain
 from channeld.cli.interrupt import EARLY, INTERRUPTED, keep_signals
 from channeld.cli.loading import DEFAULT_FILE, DevEnvironment, demand_valid
+from channeld.cli.ready import base_url, channel_urls
 from channeld.cli.token import DurationType
 from channeld.config.scalars import TcpAddress, is_loopback, parse_address
 from channeld.plan.load import check
+from channeld.plan.plan import Plan
 from channeld.scenarios.mock import agreeing, make_up, mock_app
 from channeld.server.log_writer import off_the_loop
 from channeld.telemetry import configure
@@ -49,15 +51,16 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
     configure("auto", "warning")
     keep_signals()
     sockets = bind_or_explain([bind], how="To use another address: --bind HOST:PORT")
-    app = mock_app(agreeing(plan), partial(_say, sorted(plan.channels)))
+    app = mock_app(agreeing(plan), partial(_say, plan))
     try:
         off_the_loop()(trio.run)(partial(_serve, app, sockets, every))
     except Forced:
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def _say(channels: Sequence[str], addresses: Sequence[str]) -> None:
-    click.echo(f"channeld mocks {', '.join(channels)} on {', '.join(addresses)}")
+def _say(plan: Plan, addresses: Sequence[str]) -> None:
+    urls = channel_urls(plan, base_url(plan, addresses))
+    click.echo("\n".join(["channeld mocks on " + ", ".join(addresses), "", *urls, ""]))
     click.echo("Any token is accepted, and so is ?user=ann. Ctrl-C stops.")
 
 

@@ -18,8 +18,9 @@ class Unreadable(click.ClickException):
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether to use colours: the stream is a terminal, and `NO_COLOR` is unset or empty (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
+    """Whether to use colours: a terminal that knows them, and `NO_COLOR` is unset or empty (no-color.org)."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not is_plain
 
 
 class JsonCommand(click.Command):

@@ -39,12 +39,11 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
     """The channels and their URLs; in development also links with tokens, and what to try next."""
     base = base_url(plan, addresses)
     count = len(plan.channels)
-    width = max(len(name) for name in plan.channels)
     lines = [
         f"channeld serves {count} channel{'s' * (count > 1)} on {', '.join(addresses)}",
         *(f"({was} is in use, so {now} is used instead)" for was, now in manner.moved),
         "",
-        *(f"  {name:{width}}  {base}{channel.path}" for name, channel in plan.channels.items()),
+        *channel_urls(plan, base),
         "",
     ]
     if manner.console:
@@ -53,6 +52,12 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
         lines += _dev_lines(plan, base, manner)
     habits = list(_habits(manner))
     return "\n".join(lines + ([" ".join(habits), ""] if habits else []))
+
+
+def channel_urls(plan: Plan, base: str) -> Iterator[str]:
+    """A line for each channel: its name and its URL."""
+    width = max(map(len, plan.channels))
+    return (f"  {name:{width}}  {base}{channel.path}" for name, channel in plan.channels.items())
 
 
 def _habits(manner: Manner) -> Iterator[str]:

@@ -240,11 +240,20 @@ async def play(opening: Opening, script: ClientScript, screen: Screen) -> int:
                 if script.wait is None:
                     await talk.ask_for_the_end()
             return 0 if await talk.receive(script.wait) else 1
-        awaited = "the answers" if script.wait is None else f"what --wait {script.wait} asks for"
-        screen.notice(f"{awaited} did not come within {script.timeout:g} s")
+        screen.notice(f"{_awaited(script.wait)} within {script.timeout:g} s")
         return 1
 
     return await _speak(opening, screen, speak)
+
+
+def _awaited(wait: int | str | None) -> str:
+    match wait:
+        case None:
+            return "the answers did not come"
+        case int():
+            return f"fewer than {wait} frame{'s' * (wait > 1)} came"
+        case _:
+            return f"no `{escaped(wait)}` frame came"
 
 
 class LineClosed(Exception):

@@ -397,10 +397,14 @@ def configure(
 
     With several processes, each line has the number of its `worker`.
 
-    `auto` is `console` on a terminal and `json` elsewhere. Colours need a terminal and no `NO_COLOR` (no-color.org).
+    `auto` is `console` on a terminal and `json` elsewhere. Colours need a terminal that is not `TERM=dumb`, and no `NO_COLOR` (no-color.org).
     """
     _State.settings, _State.is_debugging = _Settings(format, level, stream, worker), False
     _apply(_State.settings, level)
+
+
+def _is_plain() -> bool:
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def _apply(settings: _Settings, level: Level) -> None:
@@ -412,11 +416,7 @@ def _apply(settings: _Settings, level: Level) -> None:
     output = stream if stream is not None else sys.stderr
     terminal = output.isatty()
     as_console = settings.format == "console" or (settings.format == "auto" and terminal)
-    render = (
-        ConsoleRenderer(colour=terminal and not os.environ.get("NO_COLOR"))
-        if as_console
-        else as_json
-    )
+    render = ConsoleRenderer(colour=terminal and not _is_plain()) if as_console else as_json
     _State.threshold = _LEVELS[level]
     listen(log)
     _State.processors = processors = [

@@ -2,7 +2,7 @@
 //
 //   channeld export javascript --output examples/clients/client.mjs
 //   channeld run --dev                                   (in another terminal)
-//   node examples/clients/chat.mjs ws://127.0.0.1:4000 general "$(channeld token --user ann)"
+//   node examples/clients/chat.mjs ws://127.0.0.1:4000 general "$(channeld token --user ann --claim name=Ann)"
 //
 // Node 20 needs `--experimental-websocket`; from 22 on a WebSocket is built in.
 import { createInterface } from "node:readline";

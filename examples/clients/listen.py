@@ -2,7 +2,7 @@
 
 channeld export python --output examples/clients/frames.py
 channeld run --dev                                   (in another terminal)
-python examples/clients/listen.py ws://127.0.0.1:4000/rooms/general "$(channeld token --user ann)"
+python examples/clients/listen.py ws://127.0.0.1:4000/rooms/general "$(channeld token --user ann --claim name=Ann)"
 """
 
 import json

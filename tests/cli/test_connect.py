@@ -113,7 +113,7 @@ async def test_waiting_for_a_type(server: Server, connect: Connect) -> None:
 async def test_nothing_in_time(server: Server, connect: Connect) -> None:
     found = await connect(f"ws://127.0.0.1:{server.port}/", "--wait", "2", "--timeout", "100ms")
     assert found.status == 1
-    assert found.err == "what --wait 2 asks for did not come within 0.1 s\n"
+    assert found.err == "fewer than 2 frames came within 0.1 s\n"
 
 
 async def test_a_refusal_shows_its_title(server: Server, connect: Connect) -> None:

@@ -20,9 +20,16 @@ def test_terminal_shows_colour_unless_it_is_told_not_to(
     monkeypatch: pytest.MonkeyPatch, no_colour: str | None, coloured: bool
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     if no_colour is not None:
         monkeypatch.setenv("NO_COLOR", no_colour)
     assert has_colour(Terminal()) is coloured
+
+
+def test_a_dumb_terminal_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not has_colour(Terminal())
 
 
 def test_what_is_no_terminal_shows_none() -> None:

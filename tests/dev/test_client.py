@@ -106,7 +106,7 @@ async def test_nothing_in_time_is_said(autojump_clock: trio.abc.Clock) -> None:
         script = ClientScript(send=('{"type":"silence"}',), wait="never", timeout=0.0)
         assert await play(opening, script, screen) == 1
         nursery.cancel_scope.cancel()
-    assert screen.notices == ["what --wait never asks for did not come within 0 s"]
+    assert screen.notices == ["no `never` frame came within 0 s"]
 
 
 async def test_a_close_is_told_with_code_and_reason() -> None:

@@ -44,7 +44,8 @@ function ask(why) {
   const input = h("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: true });
   put(main, h("form", { class: "card narrow", onsubmit: (event) => { event.preventDefault(); key.set(input.value.trim()); enter(); } },
     h("h2", {}, "The control API's key"),
-    h("p", {}, "One of ", h("code", {}, "api.keys"), " in the configuration. This tab keeps it until it is closed."),
+    h("p", {}, "One of ", h("code", {}, "api.keys"), " in the configuration. This tab keeps it until it is closed. ",
+      h("code", {}, "channeld run --dev"), " generates one at each start: open the link that it prints."),
     why && h("p", { class: "notice", role: "alert" }, why),
     h("div", { class: "field" }, h("label", { for: "key" }, "Key"), input),
     h("p", { class: "row" }, h("button", { class: "primary" }, "Enter"))));

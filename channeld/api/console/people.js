@@ -18,6 +18,7 @@ export function people(view, app, [kind, name]) {
   };
   const body = h("div", {});
   put(view, h("h2", {}, "People"),
+    name ? null : h("p", { class: "quiet" }, "By id. The members of a ", h("a", { href: "#/rooms" }, "room"), " are listed with it."),
     h("form", { class: "row", onsubmit: open("user", user) }, h("div", { class: "field" }, h("label", { for: "user" }, "User"), user), h("button", {}, "Show the user")),
     h("form", { class: "row", onsubmit: open("connection", id) }, h("div", { class: "field" }, h("label", { for: "connection" }, "Connection"), id), h("button", {}, "Show the connection")),
     body);

@@ -11,7 +11,7 @@ CLI_HEAD = f"""{MADE}
 # The command line
 
 Every command reads `channels.yaml` in the current folder unless another file is named, prints results on stdout and everything
-else on stderr, and colours only on a terminal (and not where `NO_COLOR` is set).
+else on stderr, and colours only on a terminal (and not where `NO_COLOR` or `TERM=dumb` is set).
 
 | exit status | means |
 |---|---|
