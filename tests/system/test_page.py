@@ -142,7 +142,7 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missed(
             page.wait_for("#log li p", "first")
             wire.down = True
             wire.cut()
-            page.wait_for("#status", "coming back")
+            page.wait_for("#status", "reconnecting")
             for text in ("missed 1", "missed 2"):
                 bob.ask("message", text=text)
             seen = wire.attempts
@@ -164,7 +164,7 @@ def test_a_restarted_server_is_found_again(page: Page, enter: Enter, room: str) 
     enter(address, room)
     page.wait_for("#status", "connected")
     served.tell(signal.SIGTERM)
-    page.wait_for("#status", "coming back")
+    page.wait_for("#status", "reconnecting")
     assert served.wait() == 0
     first.close()
     second = start("--bind", address)
@@ -182,7 +182,7 @@ def test_a_refused_client_does_not_come_back(
 ) -> None:
     enter(dev.address, room, **claims)
     page.wait_for("#status[data-state=closed]", words)
-    assert "coming back" not in page.find("#status")
+    assert "reconnecting" not in page.find("#status")
 
 
 def test_a_replaced_client_does_not_come_back(
@@ -257,5 +257,5 @@ def test_a_link_for_the_address_bar_is_told_from_one_for_the_page(page: Page, ur
 
 def test_a_link_to_a_server_that_is_gone_is_explained(page: Page, enter: Enter, room: str) -> None:
     enter("127.0.0.1:9", room)
-    page.wait_for("#status", "no connection; coming back in")
+    page.wait_for("#status", "no connection; reconnecting in")
     page.wait_for("#hint.bad", "get a new one")

@@ -119,6 +119,7 @@ export function playground(view, app, [channelName, typeName, userName]) {
     own.length ? h("optgroup", { label: "Declared" }, own.map((type) => h("option", { value: type.type }, type.type))) : null,
     h("optgroup", { label: "Of every channel" }, Object.keys(RESERVED).map((name) => h("option", { value: name }, name))));
   if (typeName && own.some((type) => type.type === typeName)) what.value = typeName;
+  else if (channel.subscribes && !channel.join.length) what.value = "subscribe";  // in no room yet, most of what is sent would be refused
   example();
 
   function field(id, label, input) {
