@@ -251,8 +251,14 @@ def test_nothing_is_cut_and_the_box_to_write_in_is_at_the_bottom(
 
 def test_a_link_for_the_address_bar_is_told_from_one_for_the_page(page: Page, url: str) -> None:
     page.driver.get(url)
-    page.type("http://127.0.0.1:4001/go/abc", Keys.ENTER)
+    page.type("http://127.0.0.1:4001/rooms/a", Keys.ENTER)
     page.wait_for("#status", "not a link for this page: those begin with ws:// or wss://")
+
+
+def test_a_short_link_is_followed(page: Page, url: str) -> None:
+    page.driver.get(url)
+    page.type(url.replace("chat.html", "go/../chat.html?followed"), Keys.ENTER)
+    chromium.wait(page.driver, lambda: page.driver.current_url == f"{url}?followed", "not followed")
 
 
 def test_a_link_to_a_server_that_is_gone_is_explained(page: Page, enter: Enter, room: str) -> None:
