@@ -163,7 +163,7 @@ class PresenceEntry:
 
 @attrs.frozen(slots=True)
 class PresenceChange:
-    """A user came to a topic's presence, left it (`info` is empty then), or is shown with another `info`.
+    """A user came to a topic's presence, left it (`info` is the last one then, empty if it is not known), or is shown with another `info`.
 
     `skip` is the connection that caused it, which is not told, because it is told the whole state.
     """
@@ -365,7 +365,7 @@ class Networked(Broker, Protocol):
     def redeem(
         self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
     ) -> Later[Mapping[str, float]]:
-        """Take over the largest open debt of an account, as of now. `told` gets it as well, so that no task has to wait."""
+        """Take over the largest open debt of an account, as of now. `told` gets it as well, if there is one, so that no task has to wait."""
 
     @property
     def healthy(self) -> bool:

@@ -259,7 +259,7 @@ class MemoryBroker:
         presence.remove(user)
         if not presence.items():
             del self._here[topic]
-        self._tell(topic, PresenceChange("leave", user, {}))
+        self._tell(topic, PresenceChange("leave", user, here.info))
         told(self._next_version())
 
     def present(self, topic: Topic) -> list[PresenceEntry]:

@@ -19,13 +19,13 @@ from channeld.telemetry import log
 
 
 async def find_user(
-    engine: Surroundings, channel: ChannelPlan, request: Request
+    engine: Surroundings, channel: ChannelPlan, request: Request, connection: str
 ) -> Grant | Denied | None:
-    """Ask the channel's authenticators in order; None if none of them found a token."""
+    """Ask the channel's authenticators in order; None if none of them found a token. `connection` is its id, for hooks."""
     seconds = channel.limits.hook_timeout
     for auth in channel.auth:
         if auth.hook is not None:
-            found = await _ask_hook(engine, auth, auth.hook, seconds, request)
+            found = await _ask_hook(engine, auth, auth.hook, seconds, request, connection)
             if found is not None:
                 return found
             continue
@@ -37,19 +37,26 @@ async def find_user(
 
 
 async def ask(
-    engine: Surroundings, channel: ChannelPlan, auth: AuthPlan, request: Request, token: str
+    session: Session, auth: AuthPlan, request: Request, token: str
 ) -> Grant | Denied | None:
     """Ask one authenticator about a token, wherever it usually looks for tokens; a hook finds it in the request."""
+    engine, seconds = session.engine, session.channel.limits.hook_timeout
     if auth.hook is not None:
-        return await _ask_hook(engine, auth, auth.hook, channel.limits.hook_timeout, request)
+        return await _ask_hook(engine, auth, auth.hook, seconds, request, session.connection_id)
     return await engine.verifiers[auth.name].verify(token, engine.runtime.clock.wall())
 
 
 async def _ask_hook(
-    engine: Surroundings, auth: AuthPlan, hook: Hook, seconds: float, request: Request
+    engine: Surroundings,
+    auth: AuthPlan,
+    hook: Hook,
+    seconds: float,
+    request: Request,
+    connection: str,
 ) -> Grant | Denied | None:
     try:
-        asked = attrs.evolve(request, state=engine.state_of(hook.loop))
+        state = engine.state_of(hook.loop)
+        asked = attrs.evolve(request, state=state, connection=connection)
         user = await call_authenticator(engine, hook, seconds, asked)
     except Reject as error:
         return Denied(f"hook {hook.name} rejected: {error.message}")

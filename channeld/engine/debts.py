@@ -5,7 +5,7 @@ limits when it begins, without waiting for the answer, and for that of rates bef
 there stays on this node, in `Budgets`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -74,7 +74,7 @@ def leave_debt(session: Session, now: float) -> None:
         budgets.release(session.account, now)
     if session.user_id is not None:
         types = session.aside.own_arrivals or {}
-    if _owe(session, account_of(session), types, now):
+    if _owe(session, account_of, types, now):
         types = {}
     flooding = session.aside.flood
     flood = flooding.repaid_at() if flooding is not None else 0.0
@@ -85,19 +85,23 @@ def leave_debt(session: Session, now: float) -> None:
 
 def _leave_limits(session: Session, debt: Debt, now: float) -> None:
     limits = dict(zip(LIMITS, (debt.messages, debt.errors, debt.flood), strict=True))
-    if _owe(session, limits_of(session), limits, now):
+    if _owe(session, limits_of, limits, now):
         debt = Debt(types=debt.types)
     session.engine.budgets.charge(session.account, debt, now)
 
 
-def _owe(session: Session, account: str, arrivals: Mapping[str, float], now: float) -> bool:
+def _owe(
+    session: Session, account: Callable[[Session], str], arrivals: Mapping[str, float], now: float
+) -> bool:
     """Record a debt at the broker; False if there is none, or if the broker could not take it."""
-    left = {name: arrival - now for name, arrival in arrivals.items() if arrival > now}
     broker = session.engine.shared
-    if broker is None or not left:
+    if broker is None:
+        return False
+    left = {name: arrival - now for name, arrival in arrivals.items() if arrival > now}
+    if not left:
         return False
     try:
-        broker.owe(account, left)
+        broker.owe(account(session), left)
     except BrokerUnavailable:
         return False
     return True

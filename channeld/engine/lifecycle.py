@@ -51,7 +51,7 @@ async def open_session(session: Session, now: float) -> None:
     if not channel.auth:
         return await _admit(session, None, None)
     assert request is not None  # noqa: S101 - kept until the session is open
-    found = await session.engine.find_user(session.engine, channel, request)
+    found = await session.engine.find_user(session.engine, channel, request, session.connection_id)
     if isinstance(found, Denied):
         return turn_away(session, found)
     if found is None and not channel.auth_optional:

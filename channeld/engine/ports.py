@@ -334,5 +334,5 @@ class Surroundings(Protocol):
 
 
 FindUser: TypeAlias = Callable[
-    [Surroundings, ChannelPlan, Request], Coroutine[object, object, Grant | Denied | None]
+    [Surroundings, ChannelPlan, Request, str], Coroutine[object, object, Grant | Denied | None]
 ]

@@ -91,7 +91,9 @@ class Reading:
         session = self._session
         channel, request = session.channel, session.request
         if channel.auth and request is not None:
-            found = await session.engine.find_user(session.engine, channel, request)
+            found = await session.engine.find_user(
+                session.engine, channel, request, session.connection_id
+            )
             if isinstance(found, Denied):
                 return turn_away(session, found)
             if found is None and not channel.auth_optional:

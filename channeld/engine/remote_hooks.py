@@ -107,6 +107,7 @@ async def ask_about_request(
     asked: Frame = {
         "hook": remote.kind,
         "channel": request.channel,
+        **({"connection": request.connection} if request.connection else {}),
         "user": None,
         "params": dict(request.params),
         "rooms": [],

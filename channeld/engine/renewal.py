@@ -49,7 +49,7 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
 
 async def verify_renewal(session: Session, token: str) -> Grant | Denied:
     """Verify a token with every authenticator of the channel, wherever it looks for tokens in handshakes."""
-    engine, channel = session.engine, session.channel
+    channel = session.channel
     outcome = Denied("no authenticator takes this token")
     request = Request(
         path=channel.path,
@@ -59,7 +59,7 @@ async def verify_renewal(session: Session, token: str) -> Grant | Denied:
         token=token,
     )
     for auth in channel.auth:
-        found = await authenticate.ask(engine, channel, auth, request, token)
+        found = await authenticate.ask(session, auth, request, token)
         if isinstance(found, Grant):
             return found
         if found is not None and outcome.is_final:

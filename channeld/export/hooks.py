@@ -162,9 +162,9 @@ def _request(contract: Contract, use: _RemoteUse) -> Schema:
     }
     required = ["hook", "channel", "user", "params", "rooms"]
     more = dict(_more(contract, use))
-    if use.kind != "authenticate":
-        more["connection"] = {"type": "string"}
-    optional = {"room"} if use.kind == "message" else set()
+    more["connection"] = {"type": "string"}
+    # A POST of a stream's client is authenticated without one.
+    optional = {"message": {"room"}, "authenticate": {"connection"}}.get(use.kind, set())
     return {
         "type": "object",
         "required": [*required, *(name for name in more if name not in optional)],

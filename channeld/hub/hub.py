@@ -16,6 +16,7 @@ from channeld.broker.broker import (
     Delivered,
     History,
     Position,
+    PresenceMissed,
     Publication,
     Topic,
 )
@@ -197,9 +198,10 @@ class Hub:
         if info is not None:
             entering = start(self.enter_presence(member, topic, info))
         try:
-            answer = await resolved(asked)
+            # Asked for last, so what was asked before it has been answered when it is.
             if entering is not None:
                 await entering.inside()
+            answer = await resolved(asked)
         finally:
             if entering is not None:
                 entering.close()
@@ -383,8 +385,10 @@ class Hub:
         """Deliver what the broker brings to this node's members of the topic."""
         if isinstance(delivered, Publication):
             self._deliver(topic, delivered)
-        elif topic in self._rooms:
-            self.presence.changed(topic, delivered)
+        elif (room := self._rooms.get(topic)) is not None:
+            skip = None if isinstance(delivered, PresenceMissed) else delivered.skip
+            if room.has_others(self._peers.get(skip or "")):
+                self.presence.changed(topic, delivered)
 
     def tell(self, topic: Topic, payload: bytes, *skips: str | None) -> None:
         """Deliver a frame of the server's own, as JSON, to this node's members of a topic except these connections."""
@@ -513,9 +517,15 @@ class Hub:
         """Subscribe to a topic; returns what to wait for, if anything."""
         # Also if the room exists: its first member may still be waiting for the broker. But not if everybody has left in the
         # meantime, since nobody would unsubscribe.
-        if topic not in self._rooms:
+        room = self._rooms.get(topic)
+        if room is None:
             return None
-        return self.broker.subscribe(topic, is_numbered=is_numbered)
+        if is_numbered and room.heard is not None:
+            return None if getattr(room.heard, "done", False) else room.heard
+        later = self.broker.subscribe(topic, is_numbered=is_numbered)
+        if is_numbered and hasattr(later, "done"):
+            room.heard = later
+        return later
 
     def _remove(self, topic: Topic, member: Member) -> None:
         room = self._rooms.get(topic)

@@ -309,7 +309,9 @@ class Presence:
         elif plan.batch > 0:
             self._gather(topic, plan, change)
         else:
-            fields = {} if change.event == "leave" else Shown.fields_of(change.info)
+            fields = Shown.fields_of(change.info)
+            if change.event == "leave":
+                fields.pop("state", None)
             frame = _presence(topic, event=change.event, user=change.user, **fields)
             self._tell(topic, encode(frame), change.skip)
 

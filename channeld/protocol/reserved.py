@@ -205,7 +205,7 @@ def _presence(features: Features) -> tuple[Fields, ...]:
         kinds.append({"event": _is("changes"), "joins": _list_of(who), "leaves": leaves})
     elif features.changes == "each":
         kinds.append({"event": _is("join"), **who})
-        kinds.append({"event": _is("leave"), "user": _USER_FIELD})
+        kinds.append({"event": _is("leave"), "user": _USER_FIELD, "info": who["info"]})
     if features.changes != "none":
         kinds.append({"event": _is("update"), **who})
     return tuple({**room, **kind} for kind in kinds)
@@ -413,7 +413,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         shown={
             '{"type": "presence", "room": R, "event": "state", "users": [{"user", "info", "connections"}]}': "on joining, and on request",
             '{"type": "presence", "room": R, "event": "join", "user": U, "info": {…}}': "to the other members, when a user's first connection joins",
-            '{"type": "presence", "room": R, "event": "leave", "user": U}': "when a user's last connection has been gone for `presence.grace`",
+            '{"type": "presence", "room": R, "event": "leave", "user": U, "info": {…}}': "when a user's last connection has been gone for `presence.grace`",
             '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}, "state": {…}?}': "to the other members, when a present user's `info` changes (a second connection, a renewed token) or their `state` does. A `state` that is set also appears in `join` and `users`",
             '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}': "instead of `join` and `leave` on a channel with `presence.batch`",
             '{"type": "presence", "room": R, "event": "count", "users": N, "connections": N}': 'on request with `"only": "count"`; `connections` includes anonymous ones',

@@ -79,7 +79,7 @@ class _AnyToken:
 
 
 async def _find_user(
-    engine: Surroundings, channel: ChannelPlan, request: Request
+    engine: Surroundings, channel: ChannelPlan, request: Request, _connection: str
 ) -> Grant | Denied | None:
     """`?user=` and `?claims=` (JSON), else any token."""
     user, wall = request.query.get("user"), engine.runtime.clock.wall()

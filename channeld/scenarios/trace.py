@@ -186,9 +186,9 @@ class _TraceRun:
         find = app.engine.find_user
 
         async def noting(
-            engine: Surroundings, channel: ChannelPlan, request: Request
+            engine: Surroundings, channel: ChannelPlan, request: Request, connection: str
         ) -> Grant | Denied | None:
-            self._found = await find(engine, channel, request)
+            self._found = await find(engine, channel, request, connection)
             return self._found
 
         app.engine.find_user = noting

@@ -113,7 +113,7 @@ class Calls:
         if not channel.auth:
             return None
         try:
-            found = await Pending(self.engine.find_user(self.engine, channel, call.request))
+            found = await Pending(self.engine.find_user(self.engine, channel, call.request, ""))
         except HookFailed as error:
             raise Refused(500, "Something went wrong on the server", ref=error.ref) from error
         if isinstance(found, Denied) and not found.is_final:

@@ -190,7 +190,9 @@ class Judge:
         if _is_same_auth(channel, own.channel) or any(auth.hook for auth in channel.auth):
             session.user_id, session.claims = own.user_id, own.claims
         else:
-            found = await self._engine.find_user(self._engine, channel, request)
+            found = await self._engine.find_user(
+                self._engine, channel, request, session.connection_id
+            )
             if found is None and token is not None:
                 found = await verify_message_token(session, token)
             if isinstance(found, Grant):

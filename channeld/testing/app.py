@@ -41,11 +41,11 @@ class TestRequest(Request):
 
 
 async def find_test_user(
-    engine: Surroundings, channel: ChannelPlan, request: Request
+    engine: Surroundings, channel: ChannelPlan, request: Request, connection: str
 ) -> Grant | Denied | None:
     """The user that a `TestRequest` names; other handshakes bring a token."""
     if not isinstance(request, TestRequest) or request.user is None:
-        return await find_user(engine, channel, request)
+        return await find_user(engine, channel, request, connection)
     auth = channel.auth[0]
     verifier = engine.verifiers.get(auth.name)
     if verifier is not None:
@@ -150,7 +150,7 @@ class TestApp:
         # A test whose made-up claims are refused should learn why; a client never does.
         if request.user is None or not channel.auth:
             return
-        found = await find_test_user(self.engine, channel, request)
+        found = await find_test_user(self.engine, channel, request, "")
         if isinstance(found, Denied) and found.of_claims:
             raise ClaimsRefused(found.reason)
 

@@ -338,7 +338,7 @@ async def test_changes_are_delivered_in_order_to_who_subscribes(rig: Rig) -> Non
     assert [change for _, change in await rig.until(4)] == [
         PresenceChange("join", "ann", {"n": 1}, "c1"),
         PresenceChange("update", "ann", {"n": 2}, "c2"),
-        PresenceChange("leave", "ann", {}),
+        PresenceChange("leave", "ann", {"n": 2}),
         PresenceChange("join", "bob", {}, "c3"),
     ]
 

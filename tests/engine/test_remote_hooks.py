@@ -311,8 +311,12 @@ async def test_who_a_client_is(app: Callable[..., Any]) -> None:
         ann = await running_app.connect("/private", headers={"authorization": "Bearer x"})
         assert (await ann.receive("authenticated"))["user"] == "ann"
         asked = backend.about("/who")
-        assert asked["hook"] == "authenticate"
+        assert (asked["hook"], asked["connection"]) == ("authenticate", ann.session.connection_id)
         assert asked["request"]["headers"] == {"authorization": "Bearer x"}
+        backend.asked.clear()
+        await ann.send({"type": "authenticate", "token": "a newer one"})
+        assert (await ann.receive("authenticated"))["user"] == "ann"
+        assert backend.about("/who")["connection"] == asked["connection"]
 
 
 @pytest.mark.parametrize(

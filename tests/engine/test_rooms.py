@@ -73,7 +73,7 @@ async def test_leave_comes_after_grace_and_not_after_a_reconnect_within_it(serve
         assert await ann.received() == []
         await app.advance(0.2)
         leave = {"type": "presence", "room": "a", "event": "leave", "user": "bob"}
-        assert await ann.receive() == leave
+        assert await ann.receive() == leave | {"info": {"name": "Bob"}}
 
 
 async def test_kept_frames_carry_room_and_growing_positions(serve: Serve) -> None:

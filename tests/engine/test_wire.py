@@ -142,6 +142,7 @@ async def test_presence_of_a_channel_names_no_room(serve: Serve) -> None:
             "type": "presence",
             "event": "leave",
             "user": "bob",
+            "info": {},
         }
         await ann.send({"type": "presence"})
         assert (await ann.receive()).keys() == {"type", "event", "users"}

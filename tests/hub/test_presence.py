@@ -45,7 +45,8 @@ def test_without_grace_the_leave_is_told_at_once() -> None:
     ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
     ann.peer.take()
     run_sync(kit.hub.drop(bob, CHANNEL, plan))
-    assert ann.peer.take() == [{"type": "presence", "room": "x", "event": "leave", "user": "bob"}]
+    left = {"type": "presence", "room": "x", "event": "leave", "user": "bob", "info": {"of": "b"}}
+    assert ann.peer.take() == [left]
 
 
 def test_lingering_user_is_there_with_no_connection() -> None:
@@ -185,7 +186,8 @@ def test_of_many_who_come_at_once_each_is_told_all() -> None:
     kit.advance(1)
     for member in members:
         [frame] = member.peer.take()
-        assert len(frame["joins"]) == 50
+        # The first one came to nobody, and stands in the state of all others.
+        assert len(frame["joins"]) == 49
 
 
 def test_other_info_of_a_user_who_is_there_is_told_as_an_update() -> None:

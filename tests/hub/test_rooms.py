@@ -15,6 +15,17 @@ def test_member_that_catches_up_is_in_the_room() -> None:
     assert (place.is_empty, place.size()) == (False, 1)
 
 
+def test_others_are_all_who_would_hear_what_one_is_not_told() -> None:
+    place, ann, bob = Room(room("x")), FakeMember("a", None), FakeMember("b", None)
+    place.seat(ann)
+    assert (place.has_others(ann.peer), place.has_others(bob.peer)) == (False, True)
+    place.catching_up = {bob.peer: CatchingUp(bob)}
+    place.unseat(ann.peer)
+    assert (place.has_others(bob.peer), place.has_others(None)) == (False, True)
+    place.watchers = {ann.peer}
+    assert place.has_others(bob.peer)
+
+
 def test_what_the_page_held_has_been_seen_within_its_epoch_only() -> None:
     entry = CatchingUp(FakeMember("a", None))
     assert not entry.has_seen(Position("e", 1))

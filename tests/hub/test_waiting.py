@@ -13,6 +13,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.publish_options import PublishOptions
+from channeld.broker.redis.queue import Answer
 from channeld.hub.rooms import Catching
 from channeld.later import Pending
 from tests.hub.kit import CHANNEL, FakeMember, presence, room
@@ -57,6 +58,27 @@ async def test_who_comes_second_waits_for_the_same_subscription(kit: WaitingKit)
     kit.broker.open()
     await rest()
     assert joins == [[None], [None]]
+
+
+async def test_a_subscription_that_has_been_answered_is_not_asked_for_again(
+    kit: WaitingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = Answer[None](), list[Topic]()
+
+    def subscribe(topic: Topic, *, is_numbered: bool = True) -> Answer[None]:
+        asked.append(topic)
+        return answer
+
+    monkeypatch.setattr(kit.broker.core, "subscribe", subscribe)
+    ann, bob = FakeMember("a", None), FakeMember("b", None)
+    assert await kit.hub.attach(ann, CHANNEL) == await kit.hub.attach(bob, CHANNEL) == [answer] * 2
+    answer.resolve(None)
+    assert await kit.hub.attach(FakeMember("c", None), CHANNEL) == []
+    assert len(asked) == 2
+    for member in (ann, bob):
+        await kit.hub.join(member, room("x"))
+    # A room without history may get one by a reload, and then has to be asked for as such.
+    assert asked[2:] == [room("x")] * 2
 
 
 async def test_another_one_who_leaves_does_not_end_a_join_that_waits(kit: WaitingKit) -> None:

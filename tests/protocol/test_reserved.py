@@ -80,7 +80,7 @@ WHO = ["user", "info"]
     ("changes", "told"),
     [
         ("none", []),
-        ("each", [["room", "join", *WHO], ["room", "leave", "user"], ["room", "update", *WHO]]),
+        ("each", [["room", "join", *WHO], ["room", "leave", *WHO], ["room", "update", *WHO]]),
         ("gathered", [["room", "changes", "joins", "leaves"], ["room", "update", *WHO]]),
     ],
 )

@@ -23,6 +23,7 @@ from channeld.broker.broker import (
     Later,
     Page,
     Position,
+    PresenceChange,
     PresenceEntry,
     Started,
     Told,
@@ -170,7 +171,7 @@ class RedisBroker(SingleCalls):
             # If numbers begin again, those who subscribe now have to hear of it.
             del self._numbered[topic.channel]
         subscription, fresh = self._inbox.want(topic, is_numbered=is_numbered)
-        if self._current is None:
+        if self._outlet.session is None:
             return None
         if fresh:
             self._inbox.asked((subscription.channel,))
@@ -190,7 +191,7 @@ class RedisBroker(SingleCalls):
         self._numbered[channel] = is_numbered
         self._inbox.forget_positions(channel)
         # The first kept frame begins a new one.
-        if not is_numbered and self._current is not None:
+        if not is_numbered and self._outlet.session is not None:
             keys = (self._names.mark(channel),)
             script = Script("end_histories", keys, (), lambda _reply: None, bound=True)
             self._outgoing.put(script, urgent=True)
@@ -250,11 +251,12 @@ class RedisBroker(SingleCalls):
         """Count a connection in a topic's presence; `told` is called if the user was on no node, not even lingering."""
         script = self._entries.enter(topic, user, connection, info)
         reading: RosterReading | None = None
-        if user and self._current is not None:
+        if user and self._outlet.session is not None:
             roster = self._inbox.kept_roster(topic)
             if roster is not None and roster.needs_reading:
                 # The same call also returns who is present.
-                reading = self._reading(roster)
+                came = PresenceChange("join", user, info, connection)
+                reading = self._reading(roster, came)
                 script.arguments = [*script.arguments, PAGE]
         script.read = partial(self._read_change, topic, told, reading)
 
@@ -286,7 +288,7 @@ class RedisBroker(SingleCalls):
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is present on all nodes, in order of arrival; from this node's copy if it subscribes to the topic."""
-        if self._current is None:
+        if self._outlet.session is None:
             raise BrokerUnavailable(self._retry_after())
         roster = self._inbox.roster(topic)
         if roster is None:
@@ -296,7 +298,7 @@ class RedisBroker(SingleCalls):
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
         """One user's entry, as in `present`."""
         roster = self._inbox.roster(topic)
-        if self._current is not None and roster is not None and roster.is_current:
+        if self._outlet.session is not None and roster is not None and roster.is_current:
             return roster.entry(user)
         return self._find(self.present(topic), user)
 
@@ -307,17 +309,13 @@ class RedisBroker(SingleCalls):
     async def aclose(self) -> None:
         """End `run`, fail pending verbs, give up the lease."""
         self._refuse_after = float("-inf")
-        if self._current is not None:
+        if self._outlet.session is not None:
             with trio.move_on_after(1), suppress(Lost, RedisError):
-                await self._leases.depart(self._current, self._clock.monotonic())
+                await self._leases.depart(self._outlet.session, self._clock.monotonic())
         self._scope.cancel()
         if self._ended is not None:
             await self._ended.wait()
         self._outgoing.fail(BrokerUnavailable())
-
-    @property
-    def _current(self) -> Session | None:
-        return self._outlet.session
 
     @property
     def healthy(self) -> bool:
@@ -383,7 +381,7 @@ class RedisBroker(SingleCalls):
         """Fail verbs that have waited for a session for longer than `HOLD`."""
         while True:
             await trio.sleep(HOLD / 2)
-            if self._current is None and self._clock.monotonic() >= self._refuse_after:
+            if self._outlet.session is None and self._clock.monotonic() >= self._refuse_after:
                 self._outgoing.fail(BrokerUnavailable(self._retry_after()))
 
     async def _session(self) -> None:
@@ -483,16 +481,16 @@ class RedisBroker(SingleCalls):
         if version:
             self._inbox.require(topic, *version)
         if reading is not None:
-            reading.take(page)
+            reading.take(page, has_come=bool(is_turnout))
         if is_turnout:
             told(read_version(*version))
 
-    def _reading(self, roster: Roster) -> RosterReading:
+    def _reading(self, roster: Roster, came: PresenceChange | None = None) -> RosterReading:
         put = partial(self._outgoing.put, urgent=True)
-        return RosterReading(roster, self._names.base, put, self._inbox.deliver_changes)
+        return RosterReading(roster, self._names.base, put, self._inbox.deliver_changes, came)
 
     def _read_roster(self, roster: Roster) -> None:
-        if self._current is not None:
+        if self._outlet.session is not None:
             self._reading(roster).ask()
 
     async def _read_present(self, topic: Topic) -> list[PresenceEntry]:
@@ -516,9 +514,10 @@ class RedisBroker(SingleCalls):
         self._presence_in_doubt = True
 
     def _put(self, entry: Publish | Script, *, urgent: bool = False) -> None:
-        bound = isinstance(entry, Script) and entry.bound
-        if self._current is None and (bound or self._clock.monotonic() >= self._refuse_after):
-            raise BrokerUnavailable(self._retry_after())
+        if self._outlet.session is None:
+            bound = isinstance(entry, Script) and entry.bound
+            if bound or self._clock.monotonic() >= self._refuse_after:
+                raise BrokerUnavailable(self._retry_after())
         self._outgoing.put(entry, urgent=urgent)
 
     def _ask(

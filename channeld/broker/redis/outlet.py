@@ -4,8 +4,6 @@ Entries that arrive while a batch is under way form the next one. So a single pu
 """
 
 from collections.abc import Callable
-from itertools import groupby
-from operator import itemgetter
 
 import attrs
 
@@ -28,7 +26,7 @@ class Outlet:
     _is_sending: bool = attrs.field(default=False, init=False)
     _is_stirred: bool = attrs.field(default=False, init=False)
     # Channels to subscribe to (True) or unsubscribe from when the turn ends.
-    _asked: list[tuple[bool, bytes]] = attrs.field(factory=list, init=False)
+    _asked: list[tuple[bool, list[bytes]]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.outgoing.on_filled = self.stir
@@ -50,8 +48,12 @@ class Outlet:
 
     def ask(self, channel: bytes, *, is_wanted: bool) -> None:
         """Subscribe to a channel or unsubscribe from it; does nothing without a session."""
-        if self.session is not None:
-            self._asked.append((is_wanted, channel))
+        if self.session is None:
+            return
+        if self._asked and self._asked[-1][0] is is_wanted:
+            self._asked[-1][1].append(channel)
+        else:
+            self._asked.append((is_wanted, [channel]))
             self.stir()
 
     def stir(self) -> None:
@@ -68,8 +70,7 @@ class Outlet:
 
     def _subscribe(self) -> None:
         asked, self._asked = self._asked, []
-        for is_wanted, some in groupby(asked, itemgetter(0)):
-            channels = [channel for _, channel in some]
+        for is_wanted, channels in asked:
             if self.session is not None and is_wanted:
                 self.session.subscribe(channels)
             elif self.session is not None:

@@ -160,9 +160,9 @@ if kind then
   out = {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection, first and tonumber(ARGV[7]))}
 end
 if not ARGV[9] then return out end
--- This is the first change, so nobody else is present, and the change itself has been published.
+-- This is the first change, so nobody else is present.
 if first and out[3] == 1 then
-  out[4] = {out[2], 0, ''}
+  out[4] = {out[2], 1, '', user, ARGV[6], tonumber(ARGV[7])}
   return out
 end
 """

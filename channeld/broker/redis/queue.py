@@ -5,7 +5,7 @@ Consecutive publishes to one topic share an envelope, so a busy room costs one R
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 import trio
@@ -29,27 +29,27 @@ BATCH_BYTES = 1024 * 1024
 class Answer(Generic[T]):
     """A future value; await it any number of times, or never."""
 
-    __slots__ = ("_error", "_event", "_then", "_value", "done", "on_failure")
+    __slots__ = ("_error", "_then", "_value", "done", "on_failure")
+    _value: T
 
     def __init__(self) -> None:
         self.done = False
         self._then: list[Callable[[Exception | None], object]] | None = None
         self.on_failure: Callable[[], None] | None = None
-        self._event: trio.Event | None = None
-        self._value: T | None = None
         self._error: BrokerUnavailable | AlreadyTaken | None = None
 
     def resolve(self, value: T) -> None:
         """Set the value."""
-        self._value = value
-        self._finish()
+        self._value, self.done = value, True
+        if self._then is not None:
+            self._call()
 
     def fail(self, error: BrokerUnavailable | AlreadyTaken) -> None:
         """Set an error."""
-        self._error = error
+        self._error, self.done = error, True
         if self.on_failure is not None:
             self.on_failure()
-        self._finish()
+        self._call()
 
     def then(self, call: Callable[[Exception | None], object]) -> None:
         """Call `call(error)` when it is done; the error is None if there is a value."""
@@ -62,20 +62,17 @@ class Answer(Generic[T]):
 
     def __await__(self) -> Generator[object, object, T]:
         if not self.done:
-            if self._event is None:
-                self._event = trio.Event()
-            yield from self._event.wait().__await__()
+            event = trio.Event()
+            self.then(lambda _error: event.set())
+            yield from event.wait().__await__()
         if self._error is not None:
             error = self._error
             if isinstance(error, AlreadyTaken):
                 raise AlreadyTaken
             raise BrokerUnavailable(error.retry_after, is_unknown=error.is_unknown)
-        return cast("T", self._value)
+        return self._value
 
-    def _finish(self) -> None:
-        self.done = True
-        if self._event is not None:
-            self._event.set()
+    def _call(self) -> None:
         calls, self._then = self._then or (), None
         for call in calls:
             try:
@@ -135,9 +132,23 @@ class Publish:
         return self.channel == other.channel and self.options.keep == other.options.keep
 
 
+class Call(Protocol):
+    """One call of a script."""
+
+    name: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+
+    def resolve(self, reply: Reply) -> None:
+        """Take the reply."""
+
+    def fail(self, error: BrokerUnavailable) -> None:
+        """There is none."""
+
+
 @attrs.define(eq=False)
 class Script:
-    """A call of one of the scripts; `read` turns the reply into the answer. A `bound` call belongs to one session."""
+    """A call that is queued; `read` turns the reply into the answer. A `bound` call belongs to one session."""
 
     name: str
     keys: Sequence[str]
@@ -147,12 +158,26 @@ class Script:
     size: int = 100
     bound: bool = False
 
+    def resolve(self, reply: Reply) -> None:
+        """See Call."""
+        try:
+            value = self.read(reply)
+        except (TypeError, ValueError, IndexError, AttributeError):
+            # Foreign data under our keys.
+            self.answer.fail(BrokerUnavailable())
+        else:
+            self.answer.resolve(value)
+
+    def fail(self, error: BrokerUnavailable) -> None:
+        """See Call."""
+        self.answer.fail(error)
+
 
 @attrs.define(eq=False)
 class Command:
-    """One script call that answers one script or many publishes."""
+    """A call that answers many publishes, or several scripts."""
 
-    script: str
+    name: str
     keys: Sequence[str]
     arguments: Sequence[Argument]
     resolve: Callable[[Reply], None]
@@ -223,15 +248,15 @@ def commands(
     batch: Sequence[Publish | Script],
     state: str,
     opening: Sequence[Argument],
-) -> list[Command]:
-    """The commands for a batch, in order.
+) -> list[Call]:
+    """The calls for a batch, in order.
 
     Args:
         batch: the entries.
         state: the key that all topics share.
         opening: the first arguments of `publish`.
     """
-    result: list[Command] = []
+    result: list[Call] = []
     publishes: list[Publish] = []
     for entry in batch:
         placing = entry.placing if isinstance(entry, Publish) else None
@@ -242,7 +267,7 @@ def commands(
             result.append(_publish(publishes, state, opening))
             publishes = []
         if isinstance(entry, Script):
-            result.append(_call(entry))
+            result.append(entry)
             if entry.name == "enter":
                 _fold(result)
             continue
@@ -257,41 +282,25 @@ def commands(
     return result
 
 
-def _call(script: Script) -> Command:
-    answer = script.answer
-
-    def resolve(reply: Reply) -> None:
-        try:
-            value = script.read(reply)
-        except (TypeError, ValueError, IndexError, AttributeError):
-            # Foreign data under our keys.
-            answer.fail(BrokerUnavailable())
-        else:
-            answer.resolve(value)
-
-    return Command(script.name, script.keys, script.arguments, resolve, answer.fail)
-
-
-def _fold(commands: list[Command]) -> None:
-    """Combine the last command, an `enter`, with the earlier commands of the same join into one call."""
-    if len(commands) < 2 or commands[-2].script != "since":
+def _fold(calls: list[Call]) -> None:
+    """Combine the last call, an `enter`, with the earlier ones of the same join."""
+    if len(calls) < 2 or calls[-2].name != "since":
         return
-    folded = [commands.pop(-2), commands.pop()]
-    keys = [*folded[0].keys, folded[1].keys[0]]
-    arguments = [*folded[0].arguments, *folded[1].arguments]
-    if commands and commands[-1].script == "redeem":
-        folded.append(commands.pop())
-        keys += folded[2].keys
+    since, enter = folded = [calls.pop(-2), calls.pop()]
+    keys, arguments = [*since.keys, enter.keys[0]], [*since.arguments, *enter.arguments]
+    if calls and calls[-1].name == "redeem":
+        keys += calls[-1].keys
+        folded.append(calls.pop())
 
     def resolve(reply: Reply) -> None:
-        for command, part in zip(folded, reply, strict=True):
-            command.resolve(part)
+        for call, part in zip(folded, reply, strict=True):
+            call.resolve(part)
 
     def fail(error: BrokerUnavailable) -> None:
-        for command in folded:
-            command.fail(error)
+        for call in folded:
+            call.fail(error)
 
-    commands.append(Command("join", keys, arguments, resolve, fail))
+    calls.append(Command("join", keys, arguments, resolve, fail))
 
 
 def _runs(entries: Sequence[Publish]) -> list[list[Publish]]:
@@ -363,7 +372,7 @@ def _once(plain: Command, entry: Publish, once: Once) -> Command:
 
     keys = [*plain.keys, entry.taken_at]
     arguments = [*plain.arguments, once.key, round(once.ttl * 1000), MOST_KEYS]
-    return Command(f"{plain.script}_once", keys, arguments, resolve, plain.fail)
+    return Command(f"{plain.name}_once", keys, arguments, resolve, plain.fail)
 
 
 def _bounds(keep: History | None) -> tuple[int, int]:

@@ -56,7 +56,7 @@ class Roster:
     _read: dict[str, PresenceEntry] = attrs.field(factory=dict, init=False)
     _read_from: Position | None = attrs.field(default=None, init=False)
     _after: bytes = attrs.field(default=b"", init=False)
-    _changed: Answer[None] = attrs.field(factory=Answer, init=False)
+    _changed: Answer[None] | None = attrs.field(default=None, init=False)
     _error: BrokerUnavailable | None = attrs.field(default=None, init=False)
 
     @property
@@ -179,26 +179,34 @@ class Roster:
 
     def _apply(self, change: NumberedChange) -> list[PresenceChange | PresenceMissed]:
         self.version, self._is_ended = change.version, change.is_end
-        user, known = change.user, self._entries.get(change.user)
+        user, info, known = change.user, change.info, self._entries.get(change.user)
         if change.event == "leave":
-            self._entries.pop(user, None)
+            if known is not None:
+                info = self._entries.pop(user).info
         elif change.event == "count":
             if known is not None:
                 self._entries[user] = attrs.evolve(known, connections=change.connections)
         else:
-            self._entries[user] = PresenceEntry(user, change.info, change.connections)
+            self._entries[user] = PresenceEntry(user, info, change.connections)
         self._wake()
         if change.event == "count":
             return []
-        return [PresenceChange(change.event, user, change.info, change.skip)]
+        return [PresenceChange(change.event, user, info, change.skip)]
 
     def _wake(self) -> None:
-        if self.is_current:
+        is_current = self.is_current
+        if is_current:
             # Later versions include it, also those of another epoch.
             self._floor = None
-        if self.is_current or self._error is not None:
-            changed, self._changed = self._changed, Answer()
+        changed = self._changed
+        if changed is not None and (is_current or self._error is not None):
+            self._changed = None
             changed.resolve(None)
+
+    def _next_change(self) -> Answer[None]:
+        if self._changed is None:
+            self._changed = Answer()
+        return self._changed
 
     @property
     def done(self) -> bool:
@@ -210,7 +218,7 @@ class Roster:
         if self.done:
             call(None if self.is_current else self._error)
         else:
-            self._changed.then(lambda _error: self.then(call))
+            self._next_change().then(lambda _error: self.then(call))
 
     def __await__(self) -> Generator[object, object, None]:
         """Wait until it is current.
@@ -221,7 +229,7 @@ class Roster:
         while not self.is_current:
             if self._error is not None:
                 raise BrokerUnavailable(self._error.retry_after)
-            yield from self._changed.__await__()
+            yield from self._next_change().__await__()
 
 
 def _shown(entries: dict[str, PresenceEntry]) -> dict[str, object]:
@@ -255,12 +263,16 @@ def present_page(base: str, topic: Topic, after: bytes) -> Script:
 
 @attrs.define(eq=False)
 class RosterReading:
-    """One reading of a roster, from its first page on: `put` sends the calls, and `deliver` gets the results."""
+    """One reading of a roster, from its first page on: `put` sends the calls, and `deliver` gets the results.
+
+    `came` is the change of the call that brings the first page, which contains it already.
+    """
 
     _roster: Roster
     _base: str
     _put: Callable[[Script], object]
     _deliver: Callable[[Roster, list[PresenceChange | PresenceMissed]], object]
+    _came: PresenceChange | None = None
     _number: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -274,11 +286,13 @@ class RosterReading:
         script.answer.on_failure = self.give_up
         self._put(script)
 
-    def take(self, reply: Reply) -> None:
-        """Take a page."""
+    def take(self, reply: Reply, *, has_come: bool = False) -> None:
+        """Take a page. `has_come`: the change `came` has happened."""
         if self._roster.readings != self._number or not self._roster.is_reading:
             return  # the roster is being read again, or is no longer needed
         changes = self._roster.answer(reply)
+        if has_come and self._came is not None:
+            changes.insert(0, self._came)
         if self._roster.is_reading:
             self.ask()
         self._deliver(self._roster, changes)

@@ -63,11 +63,11 @@ class SingleCalls(abc.ABC):
     def redeem(
         self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
     ) -> Answer[Mapping[str, float]]:
-        """Take over the largest debt of an account, and call `told` with it."""
+        """Take over the largest debt of an account, and call `told` with it if there is one."""
 
         def read(reply: Reply) -> Mapping[str, float]:
-            debt = _read_debt(reply)
-            if told is not None:
+            debt = _read_debt(reply) if reply else {}
+            if debt and told is not None:
                 told(debt)
             return debt
 
@@ -94,7 +94,5 @@ class SingleCalls(abc.ABC):
 
 
 def _read_debt(reply: Reply) -> Mapping[str, float]:
-    if not reply:
-        return {}
     age, text = reply
     return {type: left - age / 1000 for type, left in orjson.loads(text).items()}

@@ -193,7 +193,7 @@ async def test_missed_frames_are_filled_from_another_node(
     await one.broker.subscribe(ROOM)
     await two.broker.publish(ROOM, b"0", PublishOptions(KEEP))
     await one.until(lambda: len(one.delivered) == 1)
-    one.broker._current.connection.fail("cut")
+    one.broker._outlet.session.connection.fail("cut")
     for number in range(1, 30):
         await two.broker.publish(ROOM, b"%d" % number, PublishOptions(KEEP))
     await one.until(lambda: len(one.delivered) == 30)
@@ -207,7 +207,7 @@ async def test_what_nodes_missed_of_each_other_comes_after_a_cut(
     one, two = await two_nodes(make_server("valkey").url)
     topic = Topic("node", "", "*")
     await one.broker.subscribe(topic)
-    one.broker._current.connection.fail("cut")
+    one.broker._outlet.session.connection.fail("cut")
     await two.broker.publish(topic, b"kept", PublishOptions(KEEP))
     await two.broker.publish(topic, b"not kept")
     await one.until(lambda: one.broker.healthy and bool(one.delivered))
@@ -222,7 +222,7 @@ async def test_a_gap_larger_than_the_history_is_told(
     await one.broker.subscribe(ROOM)
     await two.broker.publish(ROOM, b"0", PublishOptions(small))
     await one.until(lambda: len(one.delivered) == 1)
-    one.broker._current.connection.fail("cut")
+    one.broker._outlet.session.connection.fail("cut")
     positions = [
         await two.broker.publish(ROOM, b"%d" % n, PublishOptions(small)) for n in range(1, 10)
     ]
@@ -441,7 +441,7 @@ async def test_a_flushed_script_cache_is_loaded_again(
         await answer
     await node.until(lambda: node.payloads == [b"0", b"1", b"2"])
     await server.command("SCRIPT", "FLUSH")
-    script = partial(node.broker._current.call, "count", (node.broker._names.base,))
+    script = partial(node.broker._outlet.session.call, "count", (node.broker._names.base,))
     assert await script((topic_key(ROOM),)) == [1, 1]
     assert node.broker.statistics().sessions == 1
 
@@ -465,7 +465,7 @@ async def test_a_node_that_hears_nothing_connects_again(
     node = await one_node(shared_servers("valkey").url)
     reasons: list[str] = []
     node.broker.on_health = lambda healthy, reason: reasons.append(reason)
-    node.broker._current.unsubscribe([node.broker._names.echo(node.broker._entries.lease)])
+    node.broker._outlet.session.unsubscribe([node.broker._names.echo(node.broker._entries.lease)])
     await node.until(lambda: node.broker.statistics().sessions == 2)
     assert reasons == ["does not hear its own echo", ""]
 
@@ -509,12 +509,12 @@ async def test_where_info_is_forbidden_a_lost_script_tells_another_run(
     await server.command("ACL", "SETUSER", "default", "-info")
     one, two = await two_nodes(server.url)
     state = one.broker._names.state
-    first = await one.broker._current.run_id(state)
+    first = await one.broker._outlet.session.run_id(state)
     assert len(first) == 24
-    assert await two.broker._current.run_id(state) == first
+    assert await two.broker._outlet.session.run_id(state) == first
     await one.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     # As after a restart or a failover: scripts are neither saved nor replicated.
     await server.command("SCRIPT", "FLUSH")
-    second = await one.broker._current.run_id(state)
+    second = await one.broker._outlet.session.run_id(state)
     assert second != first
-    assert await two.broker._current.run_id(state) == second
+    assert await two.broker._outlet.session.run_id(state) == second

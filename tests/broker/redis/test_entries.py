@@ -301,7 +301,7 @@ async def test_a_leave_while_redis_is_away_is_told_later(
     await one.broker.enter(ROOM, "ann", "c1", {})
     await one.broker.enter(ROOM, "bob", "c2", {})
     cut(one)
-    await one.until(lambda: one.broker._current is None)
+    await one.until(lambda: one.broker._outlet.session is None)
     with pytest.raises(BrokerUnavailable):
         one.broker.leave(ROOM, "ann", "c1")
     with pytest.raises(BrokerUnavailable):
@@ -319,7 +319,7 @@ async def test_a_node_that_was_counted_out_comes_back(
     one, two = await two_nodes(server.url)
     await one.broker.enter(ROOM, "ann", "c1", {"n": 1})
     # What another node does when it thinks that this one has died.
-    await two.broker._leases._reap(two.broker._current, one.broker._entries.lease)
+    await two.broker._leases._reap(two.broker._outlet.session, one.broker._entries.lease)
     assert two.told == [("lost", ROOM, "ann")]
     await one.until(lambda: bool(one.told))
     assert one.told == [("back", ROOM, "ann", {"n": 1})]
@@ -397,7 +397,9 @@ async def test_a_new_session_that_missed_nothing_tells_nothing(
     await one.until(lambda: len(one.delivered) == len(two.delivered) == 2)
     for node in (one, two):
         cut(node)
-        await node.until(lambda node=node: node.broker.healthy and node.broker._current is not None)
+        await node.until(
+            lambda node=node: node.broker.healthy and node.broker._outlet.session is not None
+        )
         assert await users(node) == ["ann", "bob"]
     assert (len(one.delivered), len(two.delivered)) == (2, 2)
 
@@ -436,7 +438,7 @@ async def test_an_emptied_server_ends_with_the_truth(
 
 def cut(node: Any) -> None:
     """Break a node's connections to Redis."""
-    node.broker._current.connection.fail("cut")
+    node.broker._outlet.session.connection.fail("cut")
 
 
 async def test_versions_grow_over_all_nodes_also_by_the_end_of_one(

@@ -120,7 +120,7 @@ async def test_who_dies_with_a_node_leaves_nothing(
     await two.broker.publish(
         ROOM, b"2", PublishOptions(KEEP, placing=Placing(key="b", owner="bob"))
     )
-    session = two.broker._current
+    session = two.broker._outlet.session
     assert session is not None
     await two.broker._leases._reap(session, one.broker._entries.lease)
     assert await pages(two) == (True, [b"2"])

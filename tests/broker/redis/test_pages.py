@@ -168,7 +168,7 @@ async def test_a_node_fills_a_gap_page_by_page(
         await one.broker.subscribe(room)
         await two.broker.publish(room, b"0", PublishOptions(LONG))
     await one.until(lambda: len(one.delivered) == 4)
-    one.broker._current.connection.fail("cut")
+    one.broker._outlet.session.connection.fail("cut")
     monkeypatch.setattr(broker, "PAGE_BYTES", 40)
     for number in range(1, 20):
         for room in rooms:

@@ -3,7 +3,7 @@ from typing import Any
 
 import trio
 
-from channeld.broker.broker import History, Topic
+from channeld.broker.broker import History, PresenceChange, Topic
 from channeld.broker.redis.encoding import topic_key
 from tests.broker.conftest import settle
 
@@ -52,6 +52,22 @@ async def test_to_enter_brings_who_is_there(shared_servers: MakeServer, two_node
     assert [(one.user, one.info) for one in listed] == [("ann", {"n": 1}), ("bob", {})]
     await one.broker.leave(topic, "ann", "c")
     await two.until(lambda: len(two.broker.present(topic)) == 1)
+
+
+async def test_who_is_first_of_all_is_listed_at_once_and_told_once(
+    shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    for node in (one, two):
+        await settle(node.broker.subscribe(ROOM))
+    await one.broker.enter(ROOM, "ann", "c", {"n": 1})
+    assert [(entry.user, entry.info) for entry in one.broker.present(ROOM)] == [("ann", {"n": 1})]
+    await two.broker.enter(ROOM, "bob", "d", {})
+    ann = PresenceChange("join", "ann", {"n": 1}, "c")
+    bob = PresenceChange("join", "bob", {}, "d")
+    for node in (one, two):
+        await node.until(lambda node=node: (ROOM, bob) in node.delivered)
+        assert [change for _, change in node.delivered] == [ann, bob]
 
 
 async def test_who_comes_is_listed_however_rooms_empty_and_fill(

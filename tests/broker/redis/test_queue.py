@@ -98,7 +98,7 @@ def test_publishes_share_a_call_and_neighbours_an_envelope() -> None:
         publish(b"a", b"4"),
     ]
     (command,) = commands(batch, "s", ("epoch", 9))
-    assert command.script == "publish"
+    assert command.name == "publish"
     assert command.keys == ["s", "h", "m", "h", "m", "h", "m"]
     assert command.arguments == [
         *("epoch", 9),
@@ -116,7 +116,7 @@ def test_order_is_kept_around_other_calls() -> None:
         script("before"),
     ]
     made = commands(batch, "s", ())
-    assert [command.script for command in made] == ["publish", "since", "publish", "before"]
+    assert [command.name for command in made] == ["publish", "since", "publish", "before"]
 
 
 async def test_each_publish_gets_its_own_position() -> None:
@@ -155,7 +155,7 @@ async def test_what_a_join_asks_is_one_call() -> None:
     redeem, since, enter = joining()
     before = publish(b"c", b"1")
     (_, command) = commands([before, redeem, since, enter], "s", ())
-    assert (command.script, command.keys, command.arguments) == (
+    assert (command.name, command.keys, command.arguments) == (
         "join",
         ["since", "since 2", "enter", "redeem", "redeem 2"],
         ["of since", "of enter"],
@@ -173,7 +173,7 @@ async def test_a_join_that_asks_less_is_one_call_if_it_reads_and_enters() -> Non
         with pytest.raises(BrokerUnavailable):
             await one.answer
     for batch in ([redeem, enter], [redeem, since], [enter, since]):
-        assert [one.script for one in commands(batch, "s", ())] == [one.name for one in batch]
+        assert [one.name for one in commands(batch, "s", ())] == [one.name for one in batch]
 
 
 def test_who_fails_at_an_answer_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:

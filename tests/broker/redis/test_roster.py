@@ -103,7 +103,7 @@ def test_changes_that_follow_are_told_and_others_are_not() -> None:
     assert roster.take(change(4, "join", "ann")) == []
     assert roster.take(change(5, "join", "bob", 7)) == [PresenceChange("join", "bob", {"n": 7})]
     assert roster.take(change(6, "count", "bob")) == []
-    assert roster.take(change(7, "leave", "ann")) == [PresenceChange("leave", "ann", {})]
+    assert roster.take(change(7, "leave", "ann")) == [PresenceChange("leave", "ann", {"n": 0})]
     assert (here(roster), roster.version) == (["bob"], Position("e", 7))
 
 
@@ -120,7 +120,7 @@ def test_what_comes_while_it_is_read_waits_and_follows() -> None:
     assert roster.take(change(5, "leave", "ann")) == []
     assert roster.answer(page(5, "bob")) == [
         PresenceChange("join", "bob", {"n": 0}),
-        PresenceChange("leave", "ann", {}),
+        PresenceChange("leave", "ann", {"n": 0}),
     ]
     assert here(roster) == ["old", "bob"]
 

@@ -96,11 +96,11 @@ async def test_a_time_without_history_on_one_node_is_one_for_all_and_told_after_
     # Who was there all the time has missed nothing.
     assert (two.payloads, two.told) == ([b"1", b"not kept", b"2"], [])
     # Another session says again what holds, and changes nothing by it.
-    one.broker._current.connection.fail("cut")
+    one.broker._outlet.session.connection.fail("cut")
     await one.until(lambda: one.broker.healthy and one.broker.statistics().sessions == 2)
     assert (await one.broker.since(ROOM, after, keep)).recovered
     # What is said while Redis is away is said when it is back.
-    one.broker._current.connection.fail("cut")
+    one.broker._outlet.session.connection.fail("cut")
     one.broker.number("lobby", False)
     one.broker.number("lobby", True)
     one.broker.number("lobby", False)
@@ -141,7 +141,7 @@ async def test_a_failover_that_lost_the_end_of_histories_hears_of_it_again(
     await node.broker.publish(ROOM, b"not kept")
     # What a replica had that did not hear of it; and then the nodes come.
     await server.command("SET", mark, letters)
-    node.broker._current.connection.fail("failover")
+    node.broker._outlet.session.connection.fail("failover")
     await node.until(lambda: node.broker.healthy and node.broker.statistics().sessions == 2)
     node.broker.number("lobby", True)
     assert not (await node.broker.since(ROOM, before, keep)).recovered
