@@ -63,8 +63,8 @@ class Request:
     `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
     the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `token` is set when an
     `authenticate` frame renews a live connection; query, headers and cookies are then empty, and `path` is the channel's.
-    `state` is what the lifespan hook yielded. `transport` is `websocket` or `sse`. `connection` is the id that the connection will
-    have, empty where a POST of a stream's client is authenticated.
+    `state` is what the lifespan hook yielded. `transport` is `websocket` or `sse`. `connection` is the connection's
+    id; it is empty if the request is a POST over HTTP.
     """
 
     path: str

@@ -132,7 +132,7 @@ class Publish:
         return self.channel == other.channel and self.options.keep == other.options.keep
 
 
-class Call(Protocol):
+class ScriptCall(Protocol):
     """One call of a script."""
 
     name: str
@@ -159,7 +159,7 @@ class Script:
     bound: bool = False
 
     def resolve(self, reply: Reply) -> None:
-        """See Call."""
+        """See ScriptCall."""
         try:
             value = self.read(reply)
         except (TypeError, ValueError, IndexError, AttributeError):
@@ -169,7 +169,7 @@ class Script:
             self.answer.resolve(value)
 
     def fail(self, error: BrokerUnavailable) -> None:
-        """See Call."""
+        """See ScriptCall."""
         self.answer.fail(error)
 
 
@@ -248,7 +248,7 @@ def commands(
     batch: Sequence[Publish | Script],
     state: str,
     opening: Sequence[Argument],
-) -> list[Call]:
+) -> list[ScriptCall]:
     """The calls for a batch, in order.
 
     Args:
@@ -256,7 +256,7 @@ def commands(
         state: the key that all topics share.
         opening: the first arguments of `publish`.
     """
-    result: list[Call] = []
+    result: list[ScriptCall] = []
     publishes: list[Publish] = []
     for entry in batch:
         placing = entry.placing if isinstance(entry, Publish) else None
@@ -282,7 +282,7 @@ def commands(
     return result
 
 
-def _fold(calls: list[Call]) -> None:
+def _fold(calls: list[ScriptCall]) -> None:
     """Combine the last call, an `enter`, with the earlier ones of the same join."""
     if len(calls) < 2 or calls[-2].name != "since":
         return

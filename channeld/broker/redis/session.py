@@ -28,7 +28,7 @@ from channeld.broker.redis.connection import (
 from channeld.broker.redis.dialect import PLAIN, Dialect, of_cluster
 from channeld.broker.redis.discovery import NotFound, read_url
 from channeld.broker.redis.encoding import pack
-from channeld.broker.redis.queue import Argument, Call, Publish, Reply, Script
+from channeld.broker.redis.queue import Argument, Publish, Reply, Script, ScriptCall
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
 
@@ -135,7 +135,7 @@ class Session:
     _left: dict[bytes, int] = attrs.field(factory=dict, init=False)
     # Calls that were refused without being executed, because a slot moves or the server has lost its scripts; since when that goes
     # on, for how long it is tolerated, and what to call when all are done.
-    _again: list[Call] = attrs.field(factory=list, init=False)
+    _again: list[ScriptCall] = attrs.field(factory=list, init=False)
     _forgot_scripts: bool = attrs.field(default=False, init=False)
     _refused_since: float | None = attrs.field(default=None, init=False)
     _patience: float = attrs.field(default=0.0, init=False)
@@ -223,14 +223,14 @@ class Session:
                 raise reply
         return replies
 
-    def perform(self, commands: Sequence[Call], then: Callable[[], object]) -> None:
+    def perform(self, commands: Sequence[ScriptCall], then: Callable[[], object]) -> None:
         """Send all, and pass each its reply or error on arrival; `then()` after the last.
 
         Those refused temporarily are sent again by `send_again`, in order.
         """
         left = len(commands)
 
-        def answer(command: Call, reply: Reply) -> None:
+        def answer(command: ScriptCall, reply: Reply) -> None:
             nonlocal left
             left -= 1
             if not isinstance(reply, Exception):
