@@ -6,17 +6,18 @@ may be modified later), and the result is reported once it has been handled.
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from channeld.auth.authenticator import KeySet
 from channeld.broker.broker import BrokerUnavailable
+from channeld.config.rules.evidence import hooks
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Peer, Surroundings
 from channeld.engine.receive import Receiver
 from channeld.engine.session import NO_FIELDS, State
 from channeld.hooks import Request
 from channeld.later import Continuation, Pending, start
-from channeld.plan.plan import ChannelPlan, Match, MessagePlan, Plan
+from channeld.plan.plan import Match, MessagePlan, Plan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import BadFrame, Frame, Json, decode
 from channeld.protocol.reserved import RESERVED_CLIENT
@@ -25,6 +26,9 @@ from channeld.shadow.tally import HANDSHAKE, Tally, TallyKey
 from channeld.telemetry import Sample, log
 
 _REPLACED: Final = Turned(str(int(CloseCode.REPLACED)), "limits.connections_per_user")
+
+
+_P = TypeVar("_P", bound="Pending[None] | Continuation | None")
 
 
 class Shadow:
@@ -49,22 +53,21 @@ class Shadow:
 
     def begin(self) -> None:
         """Log which configurations are compared: at the start and after a reload."""
-        hooks = sum(len(_hooks(channel)) for channel in self.judge.plan.channels.values())
         log(
             "shadow_started",
             version=self._engine.plan.version,
             against=self.judge.plan.version,
-            hooks_not_called=hooks,
+            hooks_not_called=len([*hooks(self.judge.plan.config)]),
         )
 
     def samples(self) -> Iterator[Sample]:
         """The metrics."""
         return self.tally.samples()
 
-    # ------------------------------------------------------------------------------------------ asked by sessions
+    # ------------------------------------------------------------------------------------------ called by sessions
 
     def admit(self, session: "ShadowedReceiver", request: Request, token: str | None) -> None:
-        """The client was accepted: evaluate it, and set `shadow` if it would be accepted by the other plan."""
+        """Evaluate a client that was accepted, and set its `shadow` if the other plan would accept it as well."""
         rest = start(self._admit(session, request, token))
         if rest is not None:
             self._engine.runtime.spawn(rest)
@@ -76,7 +79,7 @@ class Shadow:
             outcome = await self.judge.admit(request, session, token)
         except BrokerUnavailable:
             return
-        except Exception as error:  # whatever the other configuration brings, this one serves on
+        except Exception as error:  # the other configuration must never affect serving
             log("shadow_failed", channel=session.channel.name, exception=error)
             return
         if outcome is None:
@@ -89,7 +92,7 @@ class Shadow:
             self._turn(session, HANDSHAKE, outcome)
 
     def renew(self, session: "ShadowedReceiver", token: str) -> None:
-        """A new token was taken: ask whether it would have been, and take `shadow` away where not."""
+        """The client has renewed its token: evaluate that, and drop its shadow if the other plan would refuse the token."""
         rest = start(self._renew(session, token))
         if rest is not None:
             self._engine.runtime.spawn(rest)
@@ -99,7 +102,7 @@ class Shadow:
             return
         try:
             refusal = await self.judge.renew(session.shadow, session, token)
-        except Exception as error:  # whatever the other configuration brings, this one serves on
+        except Exception as error:  # the other configuration must never affect serving
             self.give_up(session, error)
             return
         if refusal is not None:
@@ -134,7 +137,7 @@ class Shadow:
         )
 
     def leave(self, session: "ShadowedReceiver", now: float) -> None:
-        """The connection has ended, or would have: its shadow goes."""
+        """Drop the shadow of a connection that has ended, or would have."""
         shadow, session.shadow = session.shadow, None
         if shadow is None:
             return
@@ -147,7 +150,7 @@ class Shadow:
             self._of_users.pop(user, None)
 
     def tell(self, session: "ShadowedReceiver", kind: str, frame: Frame, reason: str) -> None:
-        """A frame was taken that would have been refused: count it, and show one a minute of each kind."""
+        """Count a frame that the other plan would have refused, and log one of each kind a minute."""
         key, shadow = TallyKey(session.channel.name, kind, reason), session.shadow
         if not self.tally.count(key) or shadow is None:
             return
@@ -164,7 +167,7 @@ class Shadow:
         )
 
     def give_up(self, session: "ShadowedReceiver", error: Exception) -> None:
-        """The judge has failed: the connection is not asked about any more."""
+        """Stop evaluating a connection, because the judge has failed."""
         self.leave(session, self._engine.runtime.clock.monotonic())
         log("shadow_failed", channel=session.channel.name, exception=error)
 
@@ -219,7 +222,7 @@ class ShadowedReceiver(Receiver):
         self._refusals += 1
         super().refuse(code, message, id, fields)
 
-    # -------------------------------------------------------------------------------------------------- asking
+    # -------------------------------------------------------------------------------------------------- comparing
 
     def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
         if self.state is State.AUTHENTICATING:
@@ -235,33 +238,40 @@ class ShadowedReceiver(Receiver):
     def _receive_message(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | Continuation | None:
-        reason, before = self._ask(message.type, frame, now), self._refusals
-        pending = super()._receive_message(message, frame, id, now)
-        return (
-            pending if reason is None else self._tell(pending, message.type, reason, before, frame)
-        )
+        receive = partial(super()._receive_message, message, frame, id, now)
+        return self._compared(message.type, frame, now, receive)
 
     def _take_steps(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
-        reason, before = self._ask(message.type, frame, now), self._refusals
-        pending = super()._take_steps(message, frame, id, now)
-        return (
-            pending if reason is None else self._tell(pending, message.type, reason, before, frame)
-        )
+        take = partial(super()._take_steps, message, frame, id, now)
+        return self._compared(message.type, frame, now, take)
 
     def _receive_control(
         self, kind: str, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
+        receive = partial(super()._receive_control, kind, frame, id, now)
         if kind == "authenticate":
             token = frame.get("token")
-            return _after(
-                super()._receive_control(kind, frame, id, now), lambda: self._renewed(token)
-            )
-        asks = kind in RESERVED_CLIENT and kind != "ping"
-        reason, before = self._ask(kind, frame, now) if asks else None, self._refusals
-        pending = super()._receive_control(kind, frame, id, now)
-        return pending if reason is None else self._tell(pending, kind, reason, before, frame)
+            return _after(receive(), lambda: self._renewed(token))
+        if kind not in RESERVED_CLIENT or kind == "ping":
+            return receive()
+        return self._compared(kind, frame, now, receive)
+
+    def _compared(
+        self, kind: str, frame: Frame, now: float, receive: Callable[[], _P]
+    ) -> _P | Pending[None] | None:
+        """Receive a frame, and report it once it has been handled if only the other plan would have refused it."""
+        reason, before = self._ask(kind, frame, now), self._refusals
+        pending = receive()
+        if reason is None:
+            return pending
+
+        def handled() -> None:
+            if self._refusals == before and self.shadow is not None:
+                self._asked.tell(self, kind, frame, reason)
+
+        return _after(pending, handled)
 
     def _ask(self, kind: str, frame: Frame, now: float) -> str | None:
         shadow, asked = self.shadow, self._asked
@@ -279,22 +289,6 @@ class ShadowedReceiver(Receiver):
     def _renewed(self, token: Json) -> None:
         if self.shadow is not None and self.state is State.OPEN and isinstance(token, str):
             self._asked.renew(self, token)
-
-    def _tell(
-        self,
-        pending: Pending[None] | Continuation | None,
-        kind: str,
-        reason: str,
-        refusals: int,
-        frame: Frame,
-    ) -> Pending[None] | None:
-        """Report the frame once it has been handled, unless it was refused."""
-
-        def handled() -> None:
-            if self._refusals == refusals and self.shadow is not None:
-                self._asked.tell(self, kind, frame, reason)
-
-        return _after(pending, handled)
 
 
 def _token_of(text: bytes, depth: int) -> str | None:
@@ -316,11 +310,3 @@ def _after(
 async def _await_then(pending: Awaitable[None], call: Callable[[], None]) -> None:
     await pending
     call()
-
-
-def _hooks(channel: ChannelPlan) -> list[object]:
-    named = (auth.hook for auth in channel.auth)
-    own = (channel.connect, channel.close, channel.on_subscribe, channel.on_unsubscribe)
-    of_types = (message.hook for message in channel.messages.values())
-    subscribe = () if channel.subscribe is None else (channel.subscribe.hook,)
-    return [hook for hook in (*named, *own, *of_types, *subscribe) if hook is not None]
