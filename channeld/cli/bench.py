@@ -16,6 +16,7 @@ import click
 import orjson
 import trio
 
+from channeld.cli.interrupt import INTERRUPTED
 from channeld.cli.loading import DEFAULT_FILE, DevEnvironment, demand_valid, environ_of
 from channeld.cli.output import JsonCommand, Unreadable
 from channeld.cli.token import DurationType
@@ -75,7 +76,7 @@ def command(  # noqa: PLR0913 - one for each option
     else:
         click.echo(_text(result))
     if result.is_interrupted:
-        return 130
+        return INTERRUPTED
     return 0 if result.is_good else 1
 
 

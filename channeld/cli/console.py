@@ -1,7 +1,7 @@
 """The console's content: channels as in `channeld routes`, examples to send, tokens to try."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def describe(plan: Plan) -> list[Json]:
 def _channel(plan: Plan, channel: Channel, told: list[Row]) -> Json:
     params: dict[str, Json] = {
         name: sample(channel.params.get(name, {}), "general", plan.config.schemas)
-        for name in _params(channel.path)
+        for name in plan.channels[channel.name].param_names
     }
     typed = [row for row in told if row.type]
     return {
@@ -91,12 +91,6 @@ def _channel(plan: Plan, channel: Channel, told: list[Row]) -> Json:
         "history": channel.history is not None,
         "types": [_type(plan, channel, row) for row in typed],
     }
-
-
-def _params(path: str) -> Iterator[str]:
-    for segment in path.split("/"):
-        if segment.startswith("{"):
-            yield segment.strip("{}").removesuffix("...")
 
 
 def _type(plan: Plan, channel: Channel, row: Row) -> Json:

@@ -1,7 +1,7 @@
 """`channeld test --fuzz`: calls message hooks with generated messages, and shows the results."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import attrs
@@ -12,7 +12,6 @@ from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.output import has_colour
 from channeld.diagnostics.render.painter import Painter
 from channeld.plan.load import check
-from channeld.plan.plan import Plan
 from channeld.scenarios.fuzz import Fuzzed, fuzz
 from channeld.scenarios.outcome import Status
 from channeld.scenarios.suite import Options
@@ -38,12 +37,12 @@ def parse_backends(
     return found
 
 
-def _demand_backends(file: str, plan: Plan, backends: Mapping[str, str]) -> None:
-    known = plan.config.backends
-    for name in backends:
+def demand_backends(known: Collection[str], given: Iterable[str], nobody_has: str) -> None:
+    """Fail for a given backend that is not known, so that it would never be called."""
+    for name in given:
         if name not in known:
-            hint = did_you_mean(name, known) or f"there are {', '.join(known) or 'none'}"
-            raise click.UsageError(f"{file} has no backend '{name}': {hint}")
+            hint = did_you_mean(name, known) or f"there are {', '.join(sorted(known)) or 'none'}"
+            raise click.UsageError(f"{nobody_has} backend '{name}': {hint}")
 
 
 def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) -> int:
@@ -58,7 +57,7 @@ def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) 
         raise click.UsageError(f"--fuzz has no format {format}: text or json")
     checked = check(files[0] if files else DEFAULT_FILE)
     plan = demand_valid(checked)
-    _demand_backends(checked.file, plan, options.backends)
+    demand_backends(plan.config.backends, options.backends, f"{checked.file} has no")
     found = []
     painter = Painter(has_colour(sys.stdout))
     for one in fuzz(plan, count, options=options):

@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 import click
 
-from channeld.cli.fuzzing import fuzz_hooks, parse_backends
+from channeld.cli.fuzzing import demand_backends, fuzz_hooks, parse_backends
 from channeld.cli.output import JsonCommand, Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
@@ -23,7 +23,6 @@ from channeld.scenarios.reports import (
 )
 from channeld.scenarios.suite import Options, find_files, run_files
 from channeld.scenarios.text import render_outcome, summary
-from channeld.suggest import did_you_mean
 
 FORMATS: Final = ("text", "json", "junit", "github")
 
@@ -100,7 +99,8 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
             if format == "text":
                 view.show(result)
         _demand_scenarios(results, select)
-        _demand_backends(results, backends)
+        known = {name for one in results for name in one.backends}
+        demand_backends(known, backends, "no configuration has a")
     except click.ClickException as error:
         if format not in {"json", "junit"}:
             raise
@@ -131,15 +131,6 @@ def _demand_scenarios(results: Iterable[FileResult], select: str) -> None:
     """Fail if there are no scenarios at all."""
     if not any(one.outcomes or one.is_broken for one in results):
         raise Unreadable(f"no scenario: no name has {select!r} in it")
-
-
-def _demand_backends(results: Sequence[FileResult], backends: Iterable[str]) -> None:
-    """Fail if a given backend is in no configuration, so that it was never called."""
-    known = {name for one in results for name in one.backends}
-    for name in backends:
-        if name not in known:
-            hint = did_you_mean(name, known) or f"there are {', '.join(sorted(known)) or 'none'}"
-            raise click.UsageError(f"no configuration has a backend '{name}': {hint}")
 
 
 @attrs.frozen

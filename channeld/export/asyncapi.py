@@ -59,10 +59,14 @@ class _DocumentWriter:
             key: {"$ref": f"#/components/messages/{each.name}"} for key, each in _keyed(channel)
         }
         parameters: Schema = {p.name: self._parameter(p) for p in channel.params}
-        address = re.sub(r"\{([^{}.]+)\.\.\.\}", r"{\1}", channel.path)
+        address = re.sub(r"\{([^{}.]+)\.\.\.\}", r"{\1}", channel.declared.path)
         return {
             "address": address,
-            **({"description": channel.description} if channel.description else {}),
+            **(
+                {"description": channel.declared.description}
+                if channel.declared.description
+                else {}
+            ),
             **({"parameters": parameters} if parameters else {}),
             "messages": messages,
             "bindings": {"ws": _binding(channel)},
@@ -153,7 +157,7 @@ class _DocumentWriter:
         }
 
     def _security(self, channel: ChannelContract) -> dict[str, Json]:
-        if channel.auth_optional:
+        if channel.declared.auth.optional:
             # "Optional" cannot be expressed here; it is in the channel's extension.
             return {}
         found: list[Json] = [
@@ -207,20 +211,20 @@ def _binding(channel: ChannelContract) -> Json:
         for kind, name in map(placed, authenticator(auth).token_from()):
             if kind == "query":
                 query[name] = {"type": "string"}
-    if channel.history is not None:
+    if channel.declared.history is not None:
         said = "The last `pos` that the client has seen; later frames are sent."
         query["since"] = {"type": "string", "description": said}
     subprotocol = any("subprotocol" in authenticator(auth).token_from() for _, auth in channel.auth)
     said = "`channeld, bearer.TOKEN` carries the token if no other header can be set."
-    if channel.subprotocols:
-        said = f"One of {', '.join(channel.subprotocols)}."
+    if channel.declared.subprotocols:
+        said = f"One of {', '.join(channel.declared.subprotocols)}."
     headers: Schema = {"Sec-WebSocket-Protocol": {"type": "string", "description": said}}
     return {
         "method": "GET",
         **({"query": {"type": "object", "properties": query}} if query else {}),
         **(
             {"headers": {"type": "object", "properties": headers}}
-            if subprotocol or channel.subprotocols
+            if subprotocol or channel.declared.subprotocols
             else {}
         ),
         "bindingVersion": "0.1.0",
@@ -246,27 +250,31 @@ def _schemes(contract: Contract) -> Iterator[tuple[str, Json]]:
 def _extensions(channel: ChannelContract) -> Schema:
     auth: Json = {
         "use": [name for name, _ in channel.auth],
-        "optional": channel.auth_optional,
-        "require": shown_require(channel.require) or {},
+        "optional": channel.declared.auth.optional,
+        "require": shown_require(channel.declared.require) or {},
     }
     found: Schema = {"x-channeld-auth": auth, "x-channeld-errors": [str(c) for c in channel.errors]}
-    rooms = channel.rooms
+    rooms = channel.declared.rooms
     if rooms.join:
         found["x-channeld-join"] = [*rooms.join]
     if rooms.subscribe is not None:
         subscribe = rooms.subscribe
         found["x-channeld-subscribe"] = {"allow": [*subscribe.allow], "max": subscribe.max}
-    if channel.history is not None:
+    if channel.declared.history is not None:
         found["x-channeld-history"] = {
-            "size": channel.history.size,
-            "ttl": channel.history.ttl,
-            **({"replay": channel.history.replay} if channel.history.replay else {}),
+            "size": channel.declared.history.size,
+            "ttl": channel.declared.history.ttl,
+            **(
+                {"replay": channel.declared.history.replay}
+                if channel.declared.history.replay
+                else {}
+            ),
         }
-    if channel.presence is not None:
+    if channel.declared.presence is not None:
         found["x-channeld-presence"] = {
-            "scope": channel.presence.scope,
-            "batch": channel.presence.batch,
+            "scope": channel.declared.presence.scope,
+            "batch": channel.declared.presence.batch,
         }
-    if channel.open:
+    if channel.is_open:
         found["x-channeld-undeclared-events"] = True
     return found

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from channeld.config.model import Auth, ChannelLimits, History, Presence, Rooms
+from channeld.config.model import Auth, Channel
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import Schema
@@ -58,30 +58,26 @@ class ReceivedType(FrameType):
 
 @attrs.frozen(slots=True, kw_only=True)
 class ChannelContract:
-    """One channel. `open`: hooks and the API may send undeclared types.
+    """One channel.
 
     `send_name` and `receive_name` are the names of the unions of all frames in one direction.
     """
 
     name: str
-    path: str
-    description: str
+    declared: Channel
     params: tuple[ParamContract, ...]
     query: tuple[ParamContract, ...]
-    subprotocols: tuple[str, ...]
     auth: tuple[tuple[str, Auth], ...]
-    auth_optional: bool
-    require: tuple[Mapping[str, Json], ...]
-    rooms: Rooms
-    presence: Presence | None
-    history: History | None
-    limits: ChannelLimits
-    open: bool
     sent: tuple[SentType, ...]
     received: tuple[ReceivedType, ...]
     errors: tuple[ErrorCode, ...]
     send_name: str
     receive_name: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether hooks and the API may send undeclared types."""
+        return self.declared.events is None
 
 
 @attrs.frozen(slots=True, kw_only=True)

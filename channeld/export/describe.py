@@ -17,6 +17,7 @@ from channeld.export.contract import (
 from channeld.export.features import error_codes, features
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
 from channeld.export.identifiers import Identifiers
+from channeld.plan.identity import Identity
 from channeld.plan.options.once import FIELD as ONCE
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.path_syntax import parse_path
@@ -24,11 +25,11 @@ from channeld.plan.query import query_types
 from channeld.plan.rendered import Claims, Scene
 from channeld.plan.sensitive import SensitiveFrames, sensitive_frames
 from channeld.plan.targets.kinds import kind_of
-from channeld.plan.template_scope import Identity, TemplateScope
+from channeld.plan.template_scope import TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import FRAMES, ID, Features, Field, ReservedFrame
-from channeld.schema.definitions import PREFIX, Definitions, Schema, Unframeable
+from channeld.schema.definitions import PREFIX, Definitions, Schema
 from channeld.schema.schemas import Schemas
 
 _ONCE_KEY: Json = {
@@ -125,19 +126,10 @@ class _Describer:
         send_name, receive_name = self.unions[channel.name]
         return ChannelContract(
             name=channel.name,
-            path=channel.path,
-            description=channel.description,
+            declared=channel,
             params=tuple(self._params(channel)),
             query=tuple(self._query(channel)),
-            subprotocols=channel.subprotocols,
             auth=tuple((name, self.config.auth[name]) for name in channel.auth.names),
-            auth_optional=channel.auth.optional,
-            require=channel.require,
-            rooms=channel.rooms,
-            presence=channel.presence,
-            history=channel.history,
-            limits=channel.limits,
-            open=channel.events is None,
             sent=(*self._sent(channel), *self._reserved_sent(channel)),
             received=tuple(received),
             errors=tuple(error_codes(channel, self.config)),
@@ -300,7 +292,9 @@ class _Describer:
             return True
         scope = attrs.evolve(
             self._scope(channel, "presence.info"),
-            identity=attrs.evolve(self._identity(channel), optional=False),
+            identity=attrs.evolve(
+                Identity.of(channel.auth, self.config, self.schemas), optional=False
+            ),
             room=True if channel.presence.scope == "room" else None,
         )
         scene = self._scene(channel, scope, f"{channel.name} info")
@@ -326,7 +320,7 @@ class _Describer:
             place=place,
             params=self._param_types(channel),
             query=query_types(channel, self.schemas),
-            identity=self._identity(channel),
+            identity=Identity.of(channel.auth, self.config, self.schemas),
         )
 
     def _scene(self, channel: Channel, scope: TemplateScope, hint: str) -> Scene:
@@ -337,12 +331,6 @@ class _Describer:
             claims=Claims.of(channel.auth.names, self.config, self.schemas),
             hint=hint,
         )
-
-    def _identity(self, channel: Channel) -> Identity:
-        authenticators = tuple(
-            (self.config.auth[name], self.schemas.claims(name)) for name in channel.auth.names
-        )
-        return Identity(authenticators, channel.auth.optional)
 
     # -------------------------------------------------------------------------------------------------- small parts
 
@@ -370,12 +358,7 @@ class _Describer:
         return types
 
     def _copied(self, pointer: str, hint: str) -> Json:
-        """A declared schema; one that cannot be shown (`$dynamicRef`) accepts anything."""
-        root = self._resolved(pointer)
-        try:
-            return self.definitions.copy(root, root, hint)
-        except Unframeable:
-            return True
+        return self.definitions.copy_whole(self._resolved(pointer), hint)
 
     def _resolved(self, pointer: str) -> Json:
         found = self.schemas.resolved(pointer)

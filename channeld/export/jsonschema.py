@@ -38,11 +38,11 @@ def as_json(document: Json) -> str:
 
 def _channel(channel: ChannelContract) -> Json:
     return {
-        "path": channel.path,
+        "path": channel.declared.path,
         "params": {param.name: param.schema for param in channel.params},
         "send": {each.type: {"$ref": PREFIX + each.name} for each in channel.sent},
         "receive": {each.type: {"$ref": PREFIX + each.name} for each in channel.received},
-        "undeclared": channel.open,
+        "undeclared": channel.is_open,
     }
 
 

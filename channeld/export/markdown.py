@@ -76,7 +76,11 @@ def _overview(contract: Contract) -> Iterator[str]:
         " `id`, which the answer repeats."
     )
     rows = [
-        (f"[{cell(c.name)}](#{_anchor(c.name)})", code(c.path), cell(c.description))
+        (
+            f"[{cell(c.name)}](#{_anchor(c.name)})",
+            code(c.declared.path),
+            cell(c.declared.description),
+        )
         for c in contract.channels
     ]
     yield table(("channel", "path", ""), rows)
@@ -102,13 +106,13 @@ def _shared(contract: Contract) -> Iterator[str]:
 
 def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
     yield f'## <a id="{_anchor(channel.name)}"></a>{cell(channel.name)}'
-    yield channel.description
+    yield channel.declared.description
     base = contract.addresses[0] if contract.addresses else ""
-    yield f"Connect to {code(base + channel.path)}."
+    yield f"Connect to {code(base + channel.declared.path)}."
     for word, params in (("param", channel.params), ("query", channel.query)):
         yield table((word, "type", ""), [_param(param, contract) for param in params])
-    if channel.subprotocols:
-        yield f"Offer one of the subprotocols {', '.join(map(code, channel.subprotocols))}."
+    if channel.declared.subprotocols:
+        yield f"Offer one of the subprotocols {', '.join(map(code, channel.declared.subprotocols))}."
     yield _authentication(channel)
     yield "\n".join(f"- {line}" for line in _traits(channel))
     declared = [each for each in channel.sent if each.declared]
@@ -121,7 +125,7 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
         yield "### What clients receive"
         for received in arriving:
             yield from _received(received, contract)
-    if channel.open:
+    if channel.is_open:
         yield "The application may also send frames of other types."
     yield "### Frames of the protocol itself"
     ways = (("client → server", channel.sent), ("server → client", channel.received))
@@ -252,23 +256,23 @@ def _authentication(channel: ChannelContract) -> str:
     if not channel.auth:
         return "No token is needed."
     ways = "; or ".join(f"`{name}`: {authenticator(auth).words()}" for name, auth in channel.auth)
-    needed = "A token may be given" if channel.auth_optional else "A token is needed"
-    return " ".join(filter(None, (f"{needed} ({ways}).", require_words(channel.require))))
+    needed = "A token may be given" if channel.declared.auth.optional else "A token is needed"
+    return " ".join(filter(None, (f"{needed} ({ways}).", require_words(channel.declared.require))))
 
 
 def _traits(channel: ChannelContract) -> Iterator[str]:
-    rooms = channel.rooms
+    rooms = channel.declared.rooms
     if rooms.join:
         yield f"Rooms joined on connect: {', '.join(map(code, rooms.join))}."
     if rooms.subscribe is not None:
         allowed = ", ".join(map(code, rooms.subscribe.allow)) or "what the application allows"
         most = f", at most {rooms.subscribe.max}" if rooms.subscribe.max is not None else ""
         yield f"Rooms to subscribe to: {allowed}{most}."
-    if channel.presence is not None:
-        where = "the whole channel" if channel.presence.scope == "channel" else "each room"
+    if channel.declared.presence is not None:
+        where = "the whole channel" if channel.declared.presence.scope == "channel" else "each room"
         yield f"Presence of users, in {where}."
-    if channel.history is not None:
-        size, ttl = channel.history.size, channel.history.ttl
+    if channel.declared.history is not None:
+        size, ttl = channel.declared.history.size, channel.declared.history.ttl
         yield (
             f"History: at most {size} frames of a room, for {ttl:g} seconds. A client that returns with its last"
             " `pos` (`?since=POS`) receives what it missed."

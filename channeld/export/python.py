@@ -114,7 +114,7 @@ class _PythonWriter:
         for channel in self.contract.channels:
             self._define_state(channel)
             self._parts.extend(self._channel(channel))
-        paths = "".join(f"    {c.name!r}: {c.path!r},\n" for c in self.contract.channels)
+        paths = "".join(f"    {c.name!r}: {c.declared.path!r},\n" for c in self.contract.channels)
         self._parts.append(f"PATHS: Final[Mapping[str, str]] = {{\n{paths}}}")
         yield from self._parts
 
@@ -128,7 +128,7 @@ class _PythonWriter:
             sends = sorted(sent.type for sent in channel.sent)
             query = tuple(each.name for each in channel.query)
             once = [sent.type for sent in channel.sent if "once" in sent.options]
-            row = f"{channel.path!r}, {params!r}, {query!r}, frozenset({sends!r}), frozenset({once!r})"
+            row = f"{channel.declared.path!r}, {params!r}, {query!r}, frozenset({sends!r}), frozenset({once!r})"
             rows.append(f"    {channel.name!r}: _Channel({row}),\n")
         yield f"CHANNELS: Final[Mapping[str, _Channel]] = {{\n{''.join(rows)}}}"
         names = [self._names.give(f"{channel.name} params") for channel in self.contract.channels]

@@ -74,7 +74,7 @@ def client_source(name: Literal["client.ts", "client.js"]) -> str:
 def channel_table(contract: Contract) -> str:
     """An object literal of what a client needs for each channel: path, names, and what may be resent."""
     lines = [
-        f"  {_literal_key(c.name)}: {{\n    path: {_text(c.path)},\n{_names(c)}  }},"
+        f"  {_literal_key(c.name)}: {{\n    path: {_text(c.declared.path)},\n{_names(c)}  }},"
         for c in contract.channels
     ]
     return "\n".join(["{", *lines, "}"])
@@ -87,7 +87,7 @@ def _names(channel: ChannelContract) -> str:
         "sends": [each.type for each in channel.sent],
         # A kind of frame is one type in several forms.
         "receives": None
-        if channel.open
+        if channel.is_open
         else [*dict.fromkeys(each.type for each in channel.received)],
     }
     shown = {
@@ -118,7 +118,7 @@ def _unions(channel: ChannelContract) -> Iterator[str]:
 def _channel_map(contract: Contract, types: Types) -> str:
     lines = ["export interface ChannelMap {"]
     for channel in contract.channels:
-        lines.append(_comment(channel.description, "  ").rstrip("\n"))
+        lines.append(_comment(channel.declared.description, "  ").rstrip("\n"))
         lines.append(f"  {_key(channel.name)}: {{")
         for word, params in (("params", channel.params), ("query", channel.query)):
             fields = (Property(p.name, types.of(p.schema), word == "params") for p in params)

@@ -8,6 +8,7 @@ from channeld.config.model import Channel, Config, Message
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.deliveries import POSITION_FIELDS, compile_delivery, refuse_position
 from channeld.plan.hooks import HookLoader, Role
+from channeld.plan.identity import Identity
 from channeld.plan.options.kept import check_agreement, compile_newest
 from channeld.plan.options.rate import is_rate_asked
 from channeld.plan.options.table import OPTIONS
@@ -25,7 +26,7 @@ from channeld.plan.query import compile_query, query_types
 from channeld.plan.requires import RequireCompiler
 from channeld.plan.rooms import Tokens, allows, tokens
 from channeld.plan.routes import compile_targets
-from channeld.plan.template_scope import Identity, TemplateScope
+from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
@@ -108,11 +109,6 @@ class ChannelCompiler:
         return RequireCompiler(scope, self.templates, self.schemas)
 
     def _context(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelContext:
-        authenticators = tuple(
-            (self.config.auth[name], self.schemas.claims(name))
-            for name in channel.auth.names
-            if name in self.config.auth
-        )
         return ChannelContext(
             config=self.config,
             channel=channel,
@@ -120,12 +116,7 @@ class ChannelCompiler:
             schemas=self.schemas,
             params=params,
             query=query_types(channel, self.schemas),
-            identity=Identity(
-                authenticators,
-                channel.auth.optional,
-                is_unknown=len(authenticators) < len(channel.auth.names),
-                names=tuple(name for name in channel.auth.names if name in self.config.auth),
-            ),
+            identity=Identity.of(channel.auth, self.config, self.schemas),
         )
 
     def _rooms_of(self, context: ChannelContext) -> ChannelContext:

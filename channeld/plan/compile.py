@@ -15,11 +15,12 @@ from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.plan.channels import ChannelCompiler
 from channeld.plan.expressions import Literal
 from channeld.plan.hooks import HookLoader, Role
+from channeld.plan.identity import Identity
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
 from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan
 from channeld.plan.sensitive import hide_examples, sensitive_frames
-from channeld.plan.template_scope import Identity, TemplateScope
+from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.schema.checks import check_schemas

@@ -8,8 +8,8 @@ from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import Literal, Node, Object
 from channeld.plan.plan import Template
 from channeld.plan.targets.target import CompiledTarget
+from channeld.plan.template_closures import build
 from channeld.plan.template_scope import TemplateScope
-from channeld.plan.templates import build
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import RESERVED

@@ -1,11 +1,11 @@
 """Proves that whatever a message delivers satisfies the event of its type on every channel that it reaches."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from channeld.config.model import Channel
 from channeld.diagnostics.diagnostic import Related
-from channeld.plan.context import MessageContext
+from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.rendered import Claims, Scene, rendered_fields
 from channeld.plan.targets.target import CompiledTarget
 from channeld.plan.template_scope import TemplateScope
@@ -86,7 +86,7 @@ def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
         definitions=definitions,
         scope=scope,
         params=_params(message, definitions),
-        query=dict(_query(message, definitions)),
+        query=_declared(context, "query", definitions),
         claims=Claims.of(context.channel.auth.names, context.config, context.schemas),
         message=root,
         hint="part",
@@ -110,23 +110,17 @@ def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
     }
 
 
-def _params(message: MessageContext, definitions: Definitions) -> Mapping[str, Json]:
-    context = message.context
-    found: dict[str, Json] = {}
-    for name in context.params:
-        found[name] = ROOM  # a name in a path may be as long as a room's name
-        if name in context.channel.params:
-            root = context.schemas.resolved(at(context.pointer, "params", name))
-            try:
-                found[name] = definitions.copy(root, root, name)
-            except Unframeable:
-                found[name] = True
-    return found
+def _params(message: MessageContext, definitions: Definitions) -> dict[str, Json]:
+    # A name in a path may be as long as a room's name.
+    found = dict.fromkeys(message.context.params, ROOM)
+    return found | _declared(message.context, "params", definitions)
 
 
-def _query(message: MessageContext, definitions: Definitions) -> Iterator[tuple[str, Json]]:
-    context = message.context
-    for name in context.channel.query:
-        root = context.schemas.resolved(at(context.pointer, "query", name))
-        with contextlib.suppress(Unframeable):
-            yield name, definitions.copy(root, root, name)
+def _declared(
+    context: ChannelContext, section: Literal["params", "query"], definitions: Definitions
+) -> dict[str, Json]:
+    pointer = at(context.pointer, section)
+    return {
+        name: definitions.copy_whole(context.schemas.resolved(at(pointer, name)), name)
+        for name in getattr(context.channel, section)
+    }

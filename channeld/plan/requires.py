@@ -15,9 +15,11 @@ import attrs
 from channeld.config.meant import entry
 from channeld.plan.claim_paths import parse_claim_path
 from channeld.plan.expressions import Literal, TemplateSyntaxError
+from channeld.plan.identity import Claim
 from channeld.plan.plan import MISSING, Require, Requirement, Scope, Template
-from channeld.plan.template_scope import SCALARS, Claim, TemplateScope
-from channeld.plan.templates import TemplateCompiler, text_of
+from channeld.plan.template_closures import text_of
+from channeld.plan.template_scope import SCALARS, TemplateScope
+from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at, leaves
 from channeld.protocol.frames import CheckedJson, Frame, Json
 from channeld.schema.cases import identity, type_of

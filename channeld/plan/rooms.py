@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from channeld.plan.expressions import Expression, Literal, Node, Text
 from channeld.plan.plan import MISSING, Scope, Template
-from channeld.plan.templates import build, text_of
+from channeld.plan.template_closures import build, text_of
 
 
 class _Star(enum.Enum):

@@ -5,19 +5,17 @@ nothing at run time can leave it out: a message property that the schema require
 claim that every authenticator of the channel guarantees.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import attrs
 
-from channeld.auth.types import authenticator
-from channeld.config.model import Auth
 from channeld.plan.expressions import Expression, spelled
-from channeld.protocol.frames import Json
+from channeld.plan.identity import Identity
+from channeld.schema.cases import ALL
 from channeld.schema.guarantees import Lookup, Shape
 from channeld.suggest import did_you_mean, folded
 
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
-ANY = SCALARS | {"object", "array"}
 TEXT = frozenset({"string"})
 NUMBER = frozenset({"integer", "number"})
 
@@ -38,55 +36,6 @@ class TemplateError:
     message: str
     label: str = ""
     help: str = ""
-
-
-@attrs.frozen(slots=True)
-class Identity:
-    """Who a channel's clients are: its authenticators and the schemas of their claims.
-
-    `names` are those of the authenticators. No authenticator: everyone is anonymous; `optional`: some may be.
-    `is_unknown`: a named authenticator is invalid, which has its own finding, so consequences are not reported.
-    """
-
-    authenticators: tuple[tuple[Auth, Shape | None], ...] = ()
-    optional: bool = False
-    is_unknown: bool = False
-    names: tuple[str, ...] = ()
-
-    @property
-    def certain(self) -> bool:
-        """Whether every connection has a user."""
-        return (bool(self.authenticators) or self.is_unknown) and not self.optional
-
-    def claim(self, path: tuple[str, ...]) -> "Claim":
-        """What is known of a claim, over all authenticators."""
-        if self.is_unknown:
-            return Claim(guaranteed=True, possible=True, types=ANY)
-        found = [_claim(auth, shape, path) for auth, shape in self.authenticators]
-        return Claim(
-            guaranteed=bool(found) and all(claim.guaranteed for claim in found),
-            possible=any(claim.possible for claim in found),
-            types=frozenset[str]().union(*(claim.types for claim in found)),
-            values=_together(claim.values for claim in found if claim.possible),
-            elements=_together(claim.elements for claim in found if claim.possible),
-            names=tuple(name for claim in found for name in claim.names),
-            lacking=tuple(
-                name for name, claim in zip(self.names, found, strict=False) if not claim.guaranteed
-            ),
-        )
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class Claim:
-    """What is known about one claim. `values` and `elements` are as in `Lookup`; `lacking`: who does not guarantee it."""
-
-    guaranteed: bool
-    possible: bool
-    types: frozenset[str]
-    values: tuple[Json, ...] | None = None
-    elements: tuple[Json, ...] | None = None
-    names: Sequence[str] = ()
-    lacking: Sequence[str] = ()
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -214,9 +163,9 @@ def _message(expression: Expression, scope: TemplateScope) -> Resolved | Templat
         return Resolved(TEXT)
     found = _message_shape(scope).lookup(expression.path)
     if found.guaranteed:
-        return Resolved(found.types or ANY)
+        return Resolved(found.types or ALL)
     if expression.optional and (found.possible or not found.known):
-        return Resolved((found.types if found.known else ANY) or ANY, maybe=True)
+        return Resolved((found.types if found.known else ALL) or ALL, maybe=True)
     if not found.known:
         label = f"the schema can't be analysed as far as `{_dotted(expression)}`"
         return _unsure(label, f"write `{{{expression.source}?}}`")
@@ -301,10 +250,10 @@ def _claims(expression: Expression, scope: TemplateScope) -> Resolved | Template
     claim = identity.claim(expression.path)
     dotted = _dotted(expression)
     if claim.guaranteed or expression.optional:
-        types = claim.types or ANY
+        types = claim.types or ALL
         return _of_identity(expression, scope, Resolved(types, maybe=not claim.guaranteed))
     if not identity.certain and scope.user:
-        return _of_identity(expression, scope, Resolved(ANY))
+        return _of_identity(expression, scope, Resolved(ALL))
     where = " and ".join(f"`{name}`" for name in claim.lacking) or "the authenticator"
     schema = f"`required: [{expression.path[-1]}]` to the `claims` schema of {where}"
     help = f"add {schema}, or write `{{{expression.source}?}}`"
@@ -390,39 +339,6 @@ def _whole(expression: Expression, root: str, example: str) -> TemplateError:
 
 def _dotted(expression: Expression) -> str:
     return spelled(expression.path)
-
-
-def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
-    standard = authenticator(auth).standard_claims()
-    found = shape.lookup(path) if shape is not None else None
-    names = (*(found.names if found is not None else ()), *standard)
-    if found is None or not found.known:
-        claim = Claim(guaranteed=False, possible=True, types=ANY, names=names)
-    else:
-        claim = Claim(
-            guaranteed=found.guaranteed,
-            possible=found.possible or found.guaranteed,
-            types=found.types,
-            values=found.values,
-            elements=found.elements,
-            names=names,
-        )
-    if len(path) == 1 and path[0] in standard:
-        known = standard[path[0]]
-        certain = claim.guaranteed or known.guaranteed
-        possible = claim.possible or certain
-        return attrs.evolve(claim, guaranteed=certain, possible=possible, types=known.types)
-    return claim
-
-
-def _together(several: Iterable[tuple[Json, ...] | None]) -> tuple[Json, ...] | None:
-    """All values of several claims; None if those of one are not enumerated."""
-    found: list[Json] = []
-    for values in several:
-        if values is None:
-            return None
-        found.extend(values)
-    return tuple(found)
 
 
 _RESOLVERS: Mapping[str, Callable[[Expression, TemplateScope], Resolved | TemplateError]] = {

@@ -87,6 +87,13 @@ class Definitions:
         """
         return _Copy(self, root, hint).nested(schema)
 
+    def copy_whole(self, root: Json, hint: str) -> Json:
+        """Copy a self-contained schema; one that uses `$dynamicRef` becomes one that accepts anything."""
+        try:
+            return self.copy(root, root, hint)
+        except Unframeable:
+            return True
+
     def around(self, root: Json, fields: Iterable[str], hint: str) -> Schema:
         """Rewrite a self-contained schema so that it ignores further fields of the object.
 

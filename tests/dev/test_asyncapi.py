@@ -221,10 +221,10 @@ def test_what_channeld_exports_comes_back(tmp_path: Path, source: Path, version:
     told = {c.name: c for c in after.channels}
     for channel in before.channels:
         same = told[channel.name]
-        assert (same.path, same.params, same.description) == (
-            channel.path,
+        assert (same.declared.path, same.params, same.declared.description) == (
+            channel.declared.path,
             channel.params,
-            channel.description,
+            channel.declared.description,
         )
         for sent in channel.sent:
             if sent.declared:

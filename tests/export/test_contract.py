@@ -12,5 +12,5 @@ def test_frames_of_all_channels_are_named_once(shipped: Contract) -> None:
 def test_channels_tell_their_unions(shipped: Contract) -> None:
     room = channel_of(shipped, "room")
     assert (room.send_name, room.receive_name) == ("RoomSend", "RoomReceive")
-    assert not room.open
-    assert channel_of(shipped, "lobby").open
+    assert not room.is_open
+    assert channel_of(shipped, "lobby").is_open

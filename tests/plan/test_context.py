@@ -13,7 +13,7 @@ from channeld.config.model import (
     Rooms,
 )
 from channeld.plan.context import ChannelContext, MessageContext
-from channeld.plan.template_scope import Identity
+from channeld.plan.identity import Identity
 from channeld.plan.templates import TemplateCompiler
 from channeld.schema.guarantees import Shape
 

@@ -5,8 +5,9 @@ import pytest
 from channeld.auth.jwt import JwtAuthenticator
 from channeld.config.model import JwtAuth
 from channeld.export.identifiers import Identifiers
+from channeld.plan.identity import Identity
 from channeld.plan.rendered import Claims, Scene, rendered_fields
-from channeld.plan.template_scope import Identity, TemplateScope
+from channeld.plan.template_scope import TemplateScope
 from channeld.protocol.reserved import Field
 from channeld.schema.definitions import Definitions
 from channeld.schema.guarantees import Shape

@@ -4,7 +4,8 @@ import pytest
 
 from channeld.config.model import HookAuth, HookRef, JwtAuth, TokensAuth
 from channeld.plan.expressions import Expression, parse_text
-from channeld.plan.template_scope import Identity, Resolved, TemplateError, TemplateScope, resolve
+from channeld.plan.identity import Identity
+from channeld.plan.template_scope import Resolved, TemplateError, TemplateScope, resolve
 from channeld.schema.guarantees import Shape
 
 JWT = JwtAuth(algorithms=("HS256",))

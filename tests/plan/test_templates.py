@@ -12,9 +12,10 @@ from channeld.config.model import TokensAuth
 from channeld.config.source import FileSystem, read_sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.expressions import Literal
+from channeld.plan.identity import Identity
 from channeld.plan.plan import MISSING
-from channeld.plan.template_scope import Identity, TemplateScope
-from channeld.plan.templates import TemplateCompiler, text_of
+from channeld.plan.template_scope import TemplateScope
+from channeld.plan.templates import TemplateCompiler
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Shape
 
@@ -181,10 +182,6 @@ def test_a_name_may_be_missing(templates: TemplateCompiler, session: Callable[..
 def test_a_name_is_never_a_list_or_null(template: str, templates: TemplateCompiler) -> None:
     assert templates.compile_name(template, "", REACH) is None
     assert [finding.code for finding in templates.report] == ["CH311"]
-
-
-def test_text_of_scalars_is_json() -> None:
-    assert [text_of(v) for v in ("a", True, None, 1, 1.0)] == ["a", "true", "null", "1", "1.0"]
 
 
 def test_constants_are_folded(templates: TemplateCompiler) -> None:
