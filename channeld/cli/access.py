@@ -153,4 +153,5 @@ def _text(found: Sequence[ChannelRights]) -> Iterator[str]:
 
 def _line(right: Right) -> str:
     words = f"{TITLES[right.what]:18} {right.of or '-':20} {right_words(right)}"
-    return f"[{_verdict(right)}] {words}" if right.verdict is not None else words
+    why = f" ({right.why})" if right.why else ""
+    return f"{_MARKS[right.verdict]:9}{words}{why}" if right.verdict is not None else words

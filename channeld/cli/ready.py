@@ -79,11 +79,18 @@ def _dev_lines(plan: Plan, base: str, manner: Manner) -> Iterator[str]:
     yield f"{head}:"
     yield ""
     for link in found:
-        yield f"  {link.channel}{' as ' + link.user if link.user else ''}"
-        yield from _lines_of(
-            link, f"{site}go/{code_of(key, link.channel, link.user)}" if site else ""
-        )
+        yield f"  {_name(link)}"
+        yield f"    no link: {link.reason}" if link.reason else f"    {link.url}"
     yield ""
+    pages = [link for link in found if link.url] if site else []
+    if pages:
+        width = max(len(_name(link)) for link in pages)
+        yield "Open in a browser:"
+        yield ""
+        for link in pages:
+            code = code_of(key, link.channel, link.user)
+            yield f"  {_name(link):{width}}  {site}go/{code}"
+        yield ""
     first = next((link for link in found if link.url), None)
     if first is not None and not base.startswith(("ws+unix", "wss+unix")):
         path = first.url.removeprefix(base).partition("?")[0]
@@ -93,10 +100,5 @@ def _dev_lines(plan: Plan, base: str, manner: Manner) -> Iterator[str]:
         yield ""
 
 
-def _lines_of(link: DevLink, page: str) -> Iterator[str]:
-    if link.reason:
-        yield f"    no link: {link.reason}"
-        return
-    if page:
-        yield f"    {page}"
-    yield f"    {link.url}"
+def _name(link: DevLink) -> str:
+    return f"{link.channel} as {link.user}" if link.user else link.channel

@@ -247,7 +247,8 @@ class _Judge:
             is_anonymous = right.of == "anonymous"
             comes_with_token = self._scope.user_id is not None and bool(self._channel.auth)
             if is_anonymous is comes_with_token:
-                return attrs.evolve(right, verdict="no", why="another way in")
+                why = "without a token only" if is_anonymous else "a token is required"
+                return attrs.evolve(right, verdict="no", why=why)
             verdict, why = self._connects
         elif self._connects[0] == "no":
             verdict, why = "no", "may not connect"

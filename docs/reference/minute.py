@@ -105,7 +105,8 @@ def lines_of(text: str) -> list[Text]:
             kept.append(styled)
     while kept and not kept[-1].plain.strip():
         kept.pop()
-    return kept[: ROWS - 1]
+    # As a terminal of that height shows it.
+    return kept if len(kept) < ROWS else [Text("…"), *kept[2 - ROWS :]]
 
 
 def scenes() -> list[Scene]:

@@ -1,6 +1,7 @@
 """`channeld access`."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -71,15 +72,14 @@ def test_a_changed_right_fails_the_check(
 @pytest.mark.parametrize(
     ("options", "verdict"),
     [
-        (["--as", "ann", "--claim", "role=admin"], "[yes] may send"),
-        (["--as", "ann"], "[no: claim `role`] may send"),
-        (["--anonymous"], "[no: a token is required]"),
+        (["--as", "ann", "--claim", "role=admin"], r"^  yes +may send "),
+        (["--as", "ann"], r"^  no +may send .*\(claim `role`\)$"),
+        (["--anonymous"], r"^  no +may connect .*\(a token is required\)$"),
     ],
 )
 def test_one_person(capsys: pytest.CaptureFixture[str], options: list[str], verdict: str) -> None:
     assert run(["access", *options]) == 0
-    out = capsys.readouterr().out
-    assert verdict in out or "[no: another way in] may connect" in out
+    assert re.search(verdict, capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

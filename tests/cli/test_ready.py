@@ -132,9 +132,9 @@ def test_with_a_console_each_link_has_a_short_one_for_the_browser(load: Load) ->
     plan = attrs.evolve(plan, config=with_dev_api(plan.config, {"CHANNELD_API_KEY": "k" * 32}))
     manner = Manner(dev=True, console="http://127.0.0.1:4001/#key=secret")
     lines = ready_text(plan, ["127.0.0.1:4000"], manner).splitlines()
-    at = lines.index("  room as ann")
-    assert lines[at + 1].startswith("    http://127.0.0.1:4001/go/")
-    assert lines[at + 2].startswith("    ws://127.0.0.1:4000/rooms/general?token=")
+    at = lines.index("Open in a browser:")
+    assert lines[at + 2].startswith("  room as ann  http://127.0.0.1:4001/go/")
+    assert lines[at + 3].startswith("  room as bob  http://127.0.0.1:4001/go/")
     assert "Control API and console: http://127.0.0.1:4001/#key=secret" in lines
 
 

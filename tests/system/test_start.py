@@ -298,7 +298,7 @@ def test_other_commands_find_a_development_server(serve: Serve, tmp_path: Path) 
 
 def test_short_links_open_a_page(serve: Serve) -> None:
     served = serve(SIGNED, "--dev", "--bind", "127.0.0.1:0")
-    link = next(line.strip() for line in served.out.lines if "/go/" in line)
+    link = next(line.split()[-1] for line in served.out.lines if "/go/" in line)
     with httpx2.Client(trust_env=False, timeout=PATIENCE) as browser:
         answer = browser.get(link)
         assert answer.status_code == 303
