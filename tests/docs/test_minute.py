@@ -23,7 +23,7 @@ def test_it_shows_what_the_commands_print() -> None:
     for words in (
         "error[CH103]",
         "did you mean `route`?",
-        "channeld serves 3 channels",
+        "Open in a browser:",
         '"text":"hello","from":"ann"',
     ):
         assert words in shown
