@@ -53,7 +53,7 @@ class Maker:
         """A value that fits the schema and satisfies `accepts`, or None."""
         shared: dict[str, Json] = {"schemas": dict(self.schemas)}
         if isinstance(schema, dict):
-            shared |= {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+            shared["$defs"] = schema.get("$defs", {})
         for _ in range(_TRIES):
             try:
                 value = self._value((schema,), shared, 0)

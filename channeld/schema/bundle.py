@@ -1,7 +1,7 @@
 """Bundles a schema with everything that it refers to, each once under `$defs`.
 
 The bundle is what is compiled, exported and compared, so all three work on the same schema. References become local
-pointers, and `$id`, `$anchor` and `$schema` are resolved. If `$dynamicRef` is used, whose meaning depends on the documents'
+pointers, `definitions` are found under `$defs`, and `$id`, `$anchor` and `$schema` are resolved. If `$dynamicRef` is used, whose meaning depends on the documents'
 own URIs, whole documents are bundled, each under a generated `$id`.
 """
 
@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import attrs
 
-from channeld.pointer import at, unescaped
+from channeld.pointer import at, tokens, unescaped
 from channeld.protocol.frames import Json
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.vocabulary import SchemaError, mapping, rebuilt
 
 _DONE: Final = frozenset({"$schema", "$id", "$anchor"})
+_OLD: Final = "definitions"
 
 
 def bundle(root: SchemaTarget, documents: Documents, broken: AbstractSet[tuple[str, str]]) -> Json:
@@ -76,7 +77,7 @@ class _Bundle:
         if not isinstance(schema, dict):
             return schema
         copied = rebuilt(
-            schema,
+            schema if self._whole else {k: v for k, v in schema.items() if k != _OLD},
             lambda child, _, below: self._copy(SchemaTarget(document, pointer + below), child),
         )
         for keyword in ("$ref", "$dynamicRef"):
@@ -106,10 +107,10 @@ class _Bundle:
             fragment = _fragment(pointer[len(resource) :])
             return document.resource_uri(resource) + (f"#{fragment}" if fragment else "")
         root, base = _held(self.root)
-        inside = pointer == base or pointer.startswith(base + "/")
-        if document is root and inside and (pointer in document.positions or pointer == base):
+        inside = pointer == base or (pointer.startswith(base + "/") and _stays(target, base))
+        if document is root and inside:
             return "#" + _fragment(pointer[len(base) :])
-        if document.base is not None and pointer in document.positions:
+        if document.base is not None and _stays(target):
             name = self._name(SchemaTarget(document, ""))
             return f"#/$defs/{_fragment(at('', name)[1:])}{_fragment(pointer)}"
         return f"#/$defs/{_fragment(at('', self._name(target))[1:])}"
@@ -127,6 +128,12 @@ class _Bundle:
             self._names[key] = name
             self._waiting.append((name, target))
         return self._names[key]
+
+
+def _stays(target: SchemaTarget, base: str = "") -> bool:
+    """Whether a schema is found where it stood, in a copy of what stands at `base`."""
+    document, pointer = _held(target)
+    return pointer in document.positions and _OLD not in tokens(pointer[len(base) :])
 
 
 def _held(target: SchemaTarget) -> tuple[Document, str]:

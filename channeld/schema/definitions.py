@@ -228,7 +228,7 @@ class _Copy:
 def _is_left_out(keyword: str) -> bool:
     if keyword in ("$dynamicRef", "$dynamicAnchor", "$id"):
         raise Unframeable(keyword)
-    return keyword in ("$defs", "definitions", "$schema", "$anchor")
+    return keyword in ("$defs", "$schema", "$anchor")
 
 
 def _closes(schema: Mapping[str, Json]) -> bool:

@@ -33,7 +33,7 @@ _Error: TypeAlias = jsonschema_rs.ValidationError
 _UNIONS: Final = ("anyOf", "oneOf")
 _DECIDED: Final = frozenset({"not", "if", "contains"})
 """Keywords whose schemas are only decided, never explained."""
-_APART: Final = _DECIDED | {"$defs", "definitions"}
+_APART: Final = _DECIDED | {"$defs"}
 _UNEVALUATED: Final = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 
 

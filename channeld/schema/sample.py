@@ -56,7 +56,7 @@ def sample(
     """
     shared: dict[str, Json] = {"schemas": dict(schemas or {})}
     if isinstance(schema, dict):
-        shared |= {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+        shared["$defs"] = schema.get("$defs", {})
     return next(_Sampler(preferred, shared).fitting((schema,), 0), None)
 
 

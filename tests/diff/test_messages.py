@@ -22,6 +22,23 @@ def test_a_message_that_becomes_an_event_changes_its_direction() -> None:
     assert ("D204", "breaking") in codes(new, old)
 
 
+@pytest.mark.parametrize("draft", ["draft-04/schema#", "draft-07/schema#", "draft/2019-09/schema"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "$ref: '#/definitions/say'",
+        "allOf: [{$ref: '#/definitions/say'}]",
+        "properties: {x: {$ref: '#/definitions/say'}}",
+    ],
+)
+def test_a_change_in_the_definitions_of_an_older_draft_is_seen(draft: str, body: str) -> None:
+    start = f"schema: {{$schema: 'http://json-schema.org/{draft}', {body}, definitions: {{say: "
+    old = instead(SAY, f"{start}{{type: object}}}}}}")
+    new = instead(SAY, f"{start}{{type: object, required: [text]}}}}}}")
+    assert codes(old, old) == []
+    assert codes(old, new) == [("D301", "breaking")]
+
+
 MARKED = "{type: object, properties: {user: {$ref: '#/$defs/user'}, keys: {type: array, items: {type: string, x-sensitive: true}}}, $defs: {user: {type: object, properties: {pin: {type: string, x-sensitive: true}, boss: {$ref: '#/$defs/user'}}}}}"
 
 

@@ -39,6 +39,15 @@ def test_local_references_stay() -> None:
     assert _bundle(schema) == schema
 
 
+def test_definitions_of_older_drafts_are_under_defs_once_they_are_referred_to() -> None:
+    old: Json = {"n": {"const": 1}, "up": {"items": {"$ref": "#/definitions/n"}}, "idle": {}}
+    found = _bundle({"not": {"$ref": "#/definitions/up"}, "definitions": old, "$defs": {"n": {}}})
+    assert found == {
+        "not": {"$ref": "#/$defs/up"},
+        "$defs": {"n": {}, "up": {"items": {"$ref": "#/$defs/n2"}}, "n2": {"const": 1}},
+    }
+
+
 def test_named_schemas_bring_what_they_refer_to() -> None:
     assert _bundle({"$ref": "#/schemas/a~1b"}) == {
         "$ref": "#/$defs/a~1b",

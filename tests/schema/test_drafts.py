@@ -136,8 +136,8 @@ def test_what_is_exported_is_2020_12() -> None:
     sources = Sources(root="", report=report, read=lambda _: b"")
     resolved = Schemas(Config(schemas={"it": old}), sources, report).resolved("/schemas/it")
     assert resolved == {
-        "prefixItems": [{"$ref": "#/definitions/a"}],
-        "definitions": {"a": {"minimum": 1}},
+        "prefixItems": [{"$ref": "#/$defs/a"}],
+        "$defs": {"a": {"minimum": 1}},
     }
 
 
