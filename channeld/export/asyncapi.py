@@ -110,8 +110,10 @@ class _DocumentWriter:
         for channel in self._contract.channels:
             for _, each in _keyed(channel):
                 messages.setdefault(each.name, self._message(each))
+        # The document's own schema has no booleans there.
         schemas: Schema = {
-            name: _plain(schema) for name, schema in self._contract.definitions.items()
+            name: _plain(schema) if isinstance(schema, dict) else {} if schema else {"not": {}}
+            for name, schema in self._contract.definitions.items()
         }
         return {
             "schemas": schemas,

@@ -5,6 +5,7 @@ An accepted value satisfies at least one case. `anyOf`, `oneOf`, `if` and an `en
 which only weakens it, and the case is marked as incomplete.
 """
 
+import contextlib
 import functools
 import math
 import re
@@ -13,6 +14,7 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 import attrs
+import jsonschema_rs
 
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
@@ -213,10 +215,15 @@ def property_schemas(schema: Mapping[str, Json], name: str) -> list[Json]:
 
 @functools.lru_cache(maxsize=4096)
 def _matches(pattern: str, name: str) -> bool:
-    try:
-        return linear(pattern).is_valid(name)
-    except ValueError:
-        return True
+    # Exports look ahead past a frame's own fields; no pattern of a configuration can.
+    for compile in (linear, _backtracking):
+        with contextlib.suppress(ValueError):
+            return compile(pattern).is_valid(name)
+    return True
+
+
+def _backtracking(pattern: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern})
 
 
 def names_of(cases: Iterable[Case]) -> tuple[str, ...]:

@@ -129,3 +129,14 @@ def test_a_server_can_be_named(shipped: Contract) -> None:
 def test_a_server_without_an_address_is_left_out(contract_of: ContractOf) -> None:
     contract = contract_of("server: {bind: 'unix:/tmp/s'}\nchannels: {c: {path: /c, auth: none}}")
     assert "servers" not in document(contract)
+
+
+def test_a_schema_that_is_only_true_or_false_is_written_as_an_object(
+    contract_of: ContractOf,
+) -> None:
+    contract = contract_of(
+        "schemas: {yes: true, no: false}\n"
+        "channels: {c: {path: /c, auth: none, events: {x: {schema: {properties: {a: {$ref: '#/schemas/yes'}, b: {$ref: '#/schemas/no'}}}}}}}"
+    )
+    schemas = document(contract)["components"]["schemas"]
+    assert (schemas["Yes"], schemas["No"]) == ({}, {"not": {}})

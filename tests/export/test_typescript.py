@@ -141,6 +141,13 @@ def test_line_ends_of_unicode_are_escaped(contract_of: ContractOf) -> None:
     assert 'a?: "\\u2028"' in typescript(contract)
 
 
+def test_patterns_of_names_do_not_speak_of_the_type(contract_of: ContractOf) -> None:
+    contract = contract_of(
+        'channels: {c: {path: /c, auth: none, events: {x: {schema: {patternProperties: {".": {type: integer}}}}}}}'
+    )
+    assert 'export type CReceiveX = {\n  type: "x";\n' in typescript(contract)
+
+
 def test_a_prototype_is_a_key_like_any_other(nasty: Contract) -> None:
     assert '  ["__proto__"]: {\n    path: "/%C3%BC/' in channel_table(nasty)
 
