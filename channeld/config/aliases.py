@@ -32,7 +32,8 @@ ALIASES: Final = synonyms(
         "compression": "deflate permessage_deflate",
         "close": "disconnect on_disconnect",
         "bind path": "address",
-        "path": "endpoint pattern uri",
+        "path": "pattern",
+        "path url": "endpoint uri",
         "events": "event outgoing send",
         "except_sender": "exclude_self exclude_sender skip_sender",
         "expiry": "exp",
@@ -40,10 +41,13 @@ ALIASES: Final = synonyms(
         "expiry ttl": "expires",
         "emit": "frame output",
         "call hook": "function",
-        "hook": "handler uses run",
+        "hook": "handler uses run publish_proxy rpc_proxy",
         "ping": "heartbeat keepalive",
         "bind": "host listen listeners port ports entry_points",
         "api": "admin",
+        "headers": "http_headers forward_headers proxy_http_headers",
+        "health": "healthcheck healthz liveness_probe readiness_probe",
+        "drain": "grace_period graceful_timeout stop_grace_period termination_grace_period_seconds",
         "hooks": "interceptors middleware middlewares plugs",
         "info": "meta metadata track user_info",
         "issuer": "iss",
@@ -58,10 +62,11 @@ ALIASES: Final = synonyms(
         "message_size size": "max_size",
         "messages": "handle_in handlers msgs incoming publish receive",
         "ttl": "max_age",
-        "user": "name name_claim principal_claim subject user_claim username_claim",
+        "user use": "name",
+        "user": "name_claim principal_claim subject user_claim username_claim",
         "connect": "on_connect",
         "params": "parameters",
-        "secret": "password",
+        "secret": "password key secret_key signing_key",
         "public_key certificate": "pem",
         "interval": "ping_interval",
         "timeout": "ping_timeout",
@@ -172,6 +177,7 @@ _API_KEYS: Final = Note("remove it: the console asks for one of `api.keys`")
 _HMAC: Final = Note(
     "write `auth: {session: {type: jwt, algorithms: [HS256], secret: …}}`, and `auth: session` in channels"
 )
+_SECRET: Final = Note("did you mean `secret`?", "auth")
 _BACKEND: Final = Note(
     "declare the server under `backends`, and write `hooks: {connect: {backend: NAME, path: /connect}}` in channels"
 )
@@ -180,7 +186,7 @@ _VARIABLES: Final = Note("write `${NAME}`, or `{file: PATH}`, where the value is
 
 NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
     **dict.fromkeys(("admin_password", "admin_secret"), (_API_KEYS,)),
-    **dict.fromkeys(("token_hmac_secret_key", "hmac_secret_key", "jwt_secret"), (_HMAC,)),
+    **dict.fromkeys(("token_hmac_secret_key", "hmac_secret_key", "jwt_secret"), (_SECRET, _HMAC)),
     **dict.fromkeys(("proxy_connect_endpoint", "connect_endpoint", "auth_endpoint"), (_BACKEND,)),
     **dict.fromkeys(("reply", "response_type"), (_REPLY,)),
     "apps": (Note("remove it: clients are identified by `auth`, backends by `api.keys`"),),

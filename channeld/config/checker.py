@@ -269,7 +269,8 @@ class Checker:
             wanted = f"takes from {least} to {most}"
         else:
             wanted = f"must be at {f'least {least}' if least else f'most {most}'}"
-        message = f"{names_place(pointer)} {wanted}; got {self.quote(value, pointer)}"
+        given = "another value" if self.is_secret(pointer) else self.quote(value, pointer)
+        message = f"{names_place(pointer)} {wanted}; got {given}"
         self.find("CH601", message, pointer, "write a value in that range")
         return INVALID
 
@@ -343,7 +344,8 @@ class Checker:
         quoted = joined([*(f"`{name}`" for name in legal), *others])
         meant = closest(value, legal, aliases=WORDS) if isinstance(value, str) else None
         help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
-        words = f"is not a valid value for {names_place(pointer)}"
+        where = "it" if self.is_secret(pointer) else names_place(pointer)
+        words = f"is not a valid value for {where}"
         return self.refuse("CH106", value, words, pointer, help)
 
     def _mapping(self, value: dict[str, Json], rule: Rule, pointer: str) -> object:

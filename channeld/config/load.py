@@ -73,6 +73,7 @@ def _together(read: Report, understood: Report) -> Report:
     report = without_echoes(read, understood)
     # What is missing may be in a further document.
     report.extend(d for d in understood if not (is_cut and d.code in _OF_ABSENCE))
+    report.wrong |= understood.wrong
     return report
 
 

@@ -14,9 +14,10 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.config.letters import BOOLEAN_WORDS, boolean_word
-from channeld.config.scalars import BadScalar, parse_duration
+from channeld.config.scalars import BadScalar, parse_duration, rate_of
 from channeld.config.writing import short
 from channeld.protocol.frames import Json
+from channeld.suggest import closest
 
 OFF_WORDS: Final = frozenset({"none", "off", "no", "false", "never", "disabled", "unlimited"})
 """What stands for nothing in other tools, in lower case."""
@@ -40,6 +41,7 @@ _SCHEMA_KEYS: Final = frozenset(
         *("allOf", "anyOf", "oneOf", "enum", "const", "title", "items", "$defs"),
     }
 )
+_ALONE: Final[Mapping[str, Json]] = {"room": "room", "user": {"to": "user", "user": "{user.id}"}}
 _TARGETS: Final = ("room", "user", "global", "sender", "none")
 _TARGET_WORDS: Final[Mapping[str, Json]] = {
     **dict.fromkeys(("all", "everyone", "everybody", "channel", "public", "*"), "global"),
@@ -399,12 +401,25 @@ def _route(value: Json, key: str) -> Meant | None:
         rest = {k: v for k, v in value.items() if k != "to"}
         meant = [{"to": to, **rest} if rest else to for to in value["to"]]
     elif isinstance(value, dict) and isinstance(value["to"], str):
-        target = _target(value["to"])
-        meant = (
-            {**value, **target} if isinstance(target, dict) else target and {**value, "to": target}
-        )
+        to = _target(value["to"])
+        meant = {**value, **to} if isinstance(to, dict) else to and {**value, "to": to}
+    if meant is None:
+        return _room_or_channel(value.get("to") if isinstance(value, dict) else value, key)
     found = _replaced("does not name a target", key, meant)
-    return None if meant is None else attrs.evolve(found, code="CH106", is_key=False)
+    return attrs.evolve(found, code="CH106", is_key=False)
+
+
+def _room_or_channel(name: Json, key: str) -> Meant | None:
+    """What is said of a word that resembles no target's name. Which one was meant is unknown, so nothing follows."""
+    near = closest(name, _TARGETS) if isinstance(name, str) else None
+    if (
+        not isinstance(name, str)
+        or not re.fullmatch(r"[\w.:-]+", name)
+        or (near and near[0] == name[0])
+    ):
+        return None
+    help = f"write `{key}: {{to: room, room: {name}}}`, or `{{to: global, channel: {name}}}` for that channel"
+    return Meant("does not name a target", help, code="CH106", is_key=False)
 
 
 def _target(text: str) -> Json:
@@ -420,19 +435,15 @@ def _target(text: str) -> Json:
     if "{" not in text:
         return None
     bare = text.strip("{}")
-    if bare in ("room", "user"):
-        return _with_name(bare)
+    if bare in _ALONE:
+        return _ALONE[bare]
     kind = "user" if bare.startswith("user.") else "room"
     return {"to": kind, kind: text}
 
 
-def _with_name(kind: str) -> Json:
-    return {"to": "user", "user": "{user.id}"} if kind == "user" else kind
-
-
 def _without_to(value: Mapping[str, Json]) -> Json:
     if len(value) == 1 and None in value.values():
-        return _with_name(next(iter(value)))
+        return _ALONE.get(next(iter(value)))
     kind = next((kind for kind in ("room", "user") if kind in value), None)
     if kind is None:
         return {"to": "global", **value} if "channel" in value else None
@@ -449,7 +460,7 @@ def _rate(value: Json, key: str) -> Meant | None:
         return None
     times = ("per", "window", "interval", "every", "duration", "period")
     seconds = next((_seconds(value[word]) for word in times if word in value), 1.0)
-    return _replaced("takes a count and a time in one", key, _as_rate(count, seconds))
+    return _replaced("takes a count and a time in one", key, rate_of(count, seconds))
 
 
 def _seconds(time: Json) -> float:
@@ -459,16 +470,6 @@ def _seconds(time: Json) -> float:
     found = parse_duration(time)
     unit = str(time).lower().lstrip("1 ")[:1]
     return {"m": 60.0, "h": 3600.0}.get(unit, 1.0) if isinstance(found, BadScalar) else found or 1.0
-
-
-def _as_rate(count: int, seconds: float) -> Json:
-    """The rate in the smallest unit that makes it a whole number; what came at once still may."""
-    for unit, length in (("s", 1), ("m", 60), ("h", 3600)):
-        limit = count * length / seconds
-        if limit >= 1 and limit == int(limit):
-            rate = f"{int(limit)}/{unit}"
-            return rate if length == seconds else {"limit": rate, "burst": count}
-    return f"{count}/s"
 
 
 def _hook(value: Json, key: str) -> Meant | None:

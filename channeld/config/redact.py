@@ -19,6 +19,9 @@ _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?=[^}]*\}))?)([^}]*)(
 _LONG = 16
 _NOT_SPACE = re.compile(r"\S")
 _IN_URL = re.compile(r"(?<=://)[^\s/@]+(?=@)")
+_IN_QUERY = re.compile(
+    r"(?i)(?<=[?&])([\w.-]*(?:token|key|secret|sig|signature|password)=)([^\s&\"'#`]+)"
+)
 # For a file that can't be parsed: whatever follows such a key, on its line or as a list below it.
 _LOOKS_SECRET = re.compile(
     r"(?i)\b(?:secret|secrets|token|tokens|keys|password)[\"']?[ \t]*:"
@@ -52,8 +55,9 @@ def redacted(text: str, tree: Tree | None, hidden: Iterable[str] = ()) -> str:
 
 
 def without_password(text: str) -> str:
-    """A text with the user and password of each URL in it as stars."""
-    return _IN_URL.sub(lambda match: _stars(match[0]), text)
+    """A text with the user and password of each URL in it, and parameters such as `?token=…`, as stars."""
+    text = _IN_URL.sub(lambda match: _stars(match[0]), text)
+    return _IN_QUERY.sub(lambda match: match[1] + _stars(match[2]), text)
 
 
 def _guess(match: re.Match[str]) -> str:

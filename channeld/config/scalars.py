@@ -343,3 +343,13 @@ def _address_to_write(written: Json) -> str:
     if bare != written and not isinstance(parse_address(bare), BadScalar):
         return bare
     return "127.0.0.1:4000, [::1]:4000, :4000 or unix:channeld.sock"
+
+
+def rate_of(count: int, seconds: float) -> Json:
+    """The rate in the smallest unit that makes it a whole number; what came at once still may."""
+    for unit, length in (("s", 1), ("m", 60), ("h", 3600)):
+        limit = count * length / seconds
+        if limit >= 1 and limit == int(limit):
+            rate = f"{int(limit)}/{unit}"
+            return rate if length == seconds else {"limit": rate, "burst": count}
+    return f"{count}/s"

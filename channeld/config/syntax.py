@@ -79,6 +79,7 @@ _WITHIN_LINE = {
 _BARE_TEMPLATE = re.compile(
     r"(?:^|[\s:\[,-])(?![\"'#])([^\s\"'#,]*\{[a-z_]+(?:\.[\w.]+)?\??\}[^\s\"'#,}\]]*)"
 )
+_BARE_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)[^}\n]*\}?")
 # `path:/chat`, though not `https://…`; and a key alone.
 _GLUED = re.compile(r"([A-Za-z_][\w-]*)(?::(?!//)[^\S ]*|\s*=\s*)([^ \t:=].*)")
 _WORD = re.compile(r"[A-Za-z_][\w.-]*")
@@ -97,6 +98,11 @@ def syntax_error(
         # Newer parsers have a limit of their own, and look far ahead.
         help = "flatten the structure"
         return diagnose("CH010", "nested too deeply to be read", _character(lines, at), help=help)
+    variable = _BARE_VARIABLE.match(lines.text, max(at - 1, 0))
+    if variable is not None:
+        # Its default may be a secret.
+        place, help = lines.place(*variable.span()), f'put it in quotes: `"${{{variable[1]}}}"`'
+        return diagnose("CH001", "a variable within brackets needs quotes", place, help=help)
     fitting = (wording[1:] for wording in _WORDING if re.search(wording[0], text))
     message, help, opener = next(fitting, (text, "", False))
     if opener and problem.context_mark is not None:

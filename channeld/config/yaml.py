@@ -129,7 +129,12 @@ class _Composer:
             self.report.extend(self.found)
             return None
         if root is None:
-            self._add("CH012", "the file is empty", (0, 0), help="`channeld init` creates one")
+            self._add(
+                "CH012",
+                "the file is empty",
+                (0, 0),
+                help="`channeld init` creates one; remove an included file that is empty",
+            )
         self.report.extend(self.found)
         if root is None:
             return None

@@ -58,9 +58,13 @@ class Diagnostic:
 
 
 class Report:
-    """Findings in the order they were made; `sorted()` gives file order. Adding never raises."""
+    """Findings in the order they were made; `sorted()` gives file order. Adding never raises.
+
+    `wrong` are the pointers at which there are errors, those of every alias of a wrong value included.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
+        self.wrong: set[str] = set()
         self._found: dict[tuple[str, Place], Diagnostic] = {}
         self.extend(diagnostics)
 
@@ -68,6 +72,8 @@ class Report:
         """Add a finding, unless it is a duplicate (same code and location)."""
         # A mistake that an alias repeats is one mistake, whatever its pointers.
         place = attrs.evolve(diagnostic.place, path="")
+        if diagnostic.severity is Severity.ERROR:
+            self.wrong.add(diagnostic.place.path)
         self._found.setdefault((diagnostic.code, place), diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:

@@ -17,6 +17,7 @@ _OF_OTHER_ROUTERS = re.compile(
     r"(?::(?P<behind>[a-z]+))?\??[>}]{0,2}"
 )
 _OTHER_TYPES = {"int": "integer", "integer": "integer", "float": "number", "bool": "boolean"}
+_RESTS = re.compile(r"\{(?:\.\.\.|\*{1,2})?([A-Za-z_][A-Za-z0-9_-]*)[*+]?\}")
 _REST = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\.\.\.\}")
 
 
@@ -180,7 +181,7 @@ def _literal_mistake(part: str, last: bool) -> tuple[str, str] | None:
         return (
             None if last else ("a segment of the path is empty", "write one `/` between segments")
         )
-    if part.startswith((":", "<", "*")) or part.endswith("*"):
+    if part.startswith((":", "<", "*")) or part.endswith("*") or re.fullmatch(r"\$[a-z_]\w*", part):
         return f"`{part}` is not a param", _as_param(part, "write `{name}`")
     if "{" in part or "}" in part:
         return _brace_slip(part)
@@ -202,16 +203,20 @@ def _brace_slip(part: str) -> tuple[str, str]:
 
 
 def _as_param(part: str, otherwise: str) -> str:
-    """The correct form of a param in another router's syntax: `:id`, `<int:id>`, `{id:int}`, `{{id}}`, `${id}`."""
+    """The correct form of a param in another router's syntax: `:id`, `<int:id>`, `{id:int}`, `{{id}}`, `${id}`, `{id*}`."""
+    if every := _RESTS.fullmatch(part):
+        return f"write `{{{every[1]}...}}`"
     found = _OF_OTHER_ROUTERS.fullmatch(part)
     if part.strip("*") == "":
         return "write `{name}`, or `{rest...}` at the end for all that follows"
     if found is None:
         return otherwise
-    name = found["name"]
-    type_ = _OTHER_TYPES.get(found["before"] or found["behind"] or "")
+    name, kind = found["name"], found["before"] or found["behind"] or ""
+    if found["before"] and name in _OTHER_TYPES.keys() | {"path", "str", "string", "uuid", "slug"}:
+        name, kind = kind, name
+    type_ = _OTHER_TYPES.get(kind)
     typed = f", and `params: {{{name}: {{type: {type_}}}}}`" if type_ else ""
-    rest = "..." if found["before"] == "path" or found["behind"] == "path" else ""
+    rest = "..." if kind == "path" else ""
     return f"write `{{{name}{rest}}}`{typed}"
 
 

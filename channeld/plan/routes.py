@@ -81,8 +81,8 @@ def _channel_exists(context: ChannelContext, route: Route, kind: TargetKind, poi
 
 def _is_in_doubt(message: MessageContext) -> bool:
     """Whether a finding about the message already exists: it may concern the route."""
-    errors = message.context.sources.report.errors
-    return any(one.place.path.startswith(f"{message.pointer}/") for one in errors)
+    wrong = message.context.sources.report.wrong
+    return any(pointer.startswith(f"{message.pointer}/") for pointer in wrong)
 
 
 def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, pointer: str) -> None:

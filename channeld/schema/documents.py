@@ -255,6 +255,9 @@ def _pointed(document: Document, resource: str, fragment: str, here: str) -> Res
             written = pointer[len(resource) :]
             close = [f"#{at(written, each)}" for each in below]
             help = did_you_mean(f"#{at(written, key)}", close, "check the pointer, step by step")
+            if document.base is not None and fragment.startswith("/components/"):
+                name = fragment.rpartition("/")[2]
+                help = f"write `#/schemas/{name}`, with the schema under the top-level `schemas`"
             called = "this schema" if document.base is not None else f"`{document.file}`"
             message = f"`#{fragment}` does not exist in {called}"
             return SchemaError("CH203", here, message, help)

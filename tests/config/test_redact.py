@@ -37,6 +37,12 @@ def test_secrets_are_stars_and_nothing_else_changes() -> None:
     assert [len(line) for line in text.splitlines()] == [len(line) for line in TEXT.splitlines()]
 
 
+def test_a_secret_in_the_query_of_a_url_is_covered() -> None:
+    text = "webhooks: [{url: 'https://example.com/hook?room=a&access_token=hunter2&x=1#top'}]\n"
+    hidden = text.replace("hunter2", "*******")
+    assert redacted(text, parse(text, "c.yaml", Report())) == hidden
+
+
 def test_a_single_api_key_is_covered() -> None:
     text = "api: {keys: hunter2}"
 

@@ -33,6 +33,7 @@ from channeld.pointer import at
 _LEAST_KEY = 32
 # No network of proxies is larger: IANA gives nobody more than this.
 _LARGEST_V4, _LARGEST_V6 = 8, 16
+_LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?![\w.-])")
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
@@ -134,7 +135,8 @@ def _origin_problem(origin: str) -> _OriginProblem | None:
         return _OriginProblem(why, f"allowed_origins: {origin}")
     match = _ORIGIN.fullmatch(origin)
     if match is None:
-        return _OriginProblem("has no scheme, so it never matches", f"https://{origin}")
+        scheme = "http" if _LOCAL.match(origin) else "https"
+        return _OriginProblem("has no scheme, so it never matches", f"{scheme}://{origin}")
     _, at_sign, host = match[2].rpartition("@")
     if at_sign:
         why = "has a user name, which no origin has, so it never matches"
