@@ -28,7 +28,7 @@ from channeld.telemetry import log
 
 FRAMES_A_TURN = 32
 _FRAMES_A_LOOK = 8  # check the clock after this many
-_SPENT = bytearray()  # of a head that has been read; never written to
+_SPENT = bytearray()  # replaces a head that has been read; never written to
 _ENDS = frozenset({Stop.CLOSE, Stop.TOO_LARGE, Stop.VIOLATION})
 _MORE = Stop.MORE  # an enum member lookup takes 0.1 µs in Python 3.11
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
@@ -65,7 +65,7 @@ class Connection(WatchedOutbox):
         super().__init__(admission, driver, socket or TAKES_NOTHING)
         self.address, self._secure = address, secure
         self._is_pending = False
-        # Of the seat that it has, with its address; None: it has none. (The seat itself is 64 bytes.)
+        # Its seat is made of this and its address, since an object would take 64 bytes; None: it has no seat.
         self._is_call: bool | None = None
         self._head = bytearray()
         self._encode: Encode = self.fanout.encode
@@ -73,7 +73,7 @@ class Connection(WatchedOutbox):
         self._session: Session | None = None
         self._stream: Stream | None = None
         self._close = _NO_CLOSE
-        self._due: Stop | None = None  # called when everything that was taken has been answered
+        self._due: Stop | None = None  # acted on once all received messages have been answered
         self._kept: Kept | None = None
         admission.arrive(self)
 
@@ -132,7 +132,7 @@ class Connection(WatchedOutbox):
     def proceed(self, now: float) -> None:
         """Continue after a pause, with what was received before it. Does nothing while a message is pending."""
         if self._is_pending:
-            return  # it was to resume for two reasons, and this is the second
+            return  # two things resumed it, and the first one did all
         self.paused = False
         try:
             due, self._due = self._due, None
@@ -164,10 +164,10 @@ class Connection(WatchedOutbox):
         return self._kept is not None and self.state is State.HEAD and not self._head
 
     def overflowed(self) -> None:
-        """Close a slow consumer: it gets the rest of the partly sent frame, the reason, and the close."""
+        """Close a slow consumer: it gets the rest of the partly sent frame, the reason, and a Close frame."""
         if self.state is State.OPEN and self._session is not None:
             slow, note = self._session.connection_id, self._admission.note_slow
-            # If nobody in a room reads, all are too slow at once; their log lines are written at the turn's end.
+            # If nobody in a room reads, all are too slow at once, so the log lines are written at the turn's end.
             self.fanout.when_turn_ends(partial(note, slow, self.address, self.queued, self.limit))
             self.cut()
             self._say_close(Closing(CloseCode.TOO_SLOW, "too slow"))
@@ -308,7 +308,7 @@ class Connection(WatchedOutbox):
 
     def take_posted(self) -> None:
         """See PostedTo."""
-        # What is pending continues by itself, and then takes what was posted.
+        # A pending message continues by itself, and posted messages are taken after it.
         if not self._is_pending and self.state is State.OPEN:
             self.paused = True
             self._driver.resume()
@@ -336,7 +336,7 @@ class Connection(WatchedOutbox):
             stop = Stop.MORE if reader is None else reader.feed(b"", now, _FRAMES_A_LOOK)
 
     def _must_settle(self, due: Stop) -> bool:
-        """Whether messages that were taken are still unanswered; if so, call this once they are."""
+        """Whether received messages are still unanswered; if so, act on `due` once they are answered."""
         session = self._session
         later = session.settled() if session is not None and self.state is State.OPEN else None
         if later is not None:
@@ -356,7 +356,7 @@ class Connection(WatchedOutbox):
             self._await_call(self._kept, reader.rest, now)
         elif stop is not Stop.CLOSED:
             self._break_off(stop, reader, now)
-        # The session closed it within `feed`: a successor looks for the client's Close in what is left.
+        # The session closed it within `feed`: a successor looks for the client's Close in the remaining bytes.
         return stop is Stop.CLOSED
 
     def _answer_close(self, close: Closing) -> None:
@@ -367,7 +367,7 @@ class Connection(WatchedOutbox):
         self._end()
 
     def _break_off(self, stop: Stop, reader: FrameReader, now: float) -> None:
-        """Stop reading after a violation or a message that is too large: the client's bytes mean nothing from here on."""
+        """Stop reading after a violation or a message that is too large: further bytes cannot be interpreted."""
         if stop is Stop.TOO_LARGE:
             if self.state is State.OPEN and self._session is not None:
                 self._session.too_large(now)
@@ -453,7 +453,7 @@ class Connection(WatchedOutbox):
         self.queue(self._transport.close(close.code, close.reason))
         self._leave(close, State.CLOSING)
         if self._reader is not None:
-            # The caller may be the reader's own receiver, so leave the reader itself alone.
+            # The caller may be the reader's own receiver, so the reader must not be changed.
             self._reader = self._transport.succeed(self._reader)
 
     def _leave(self, close: Closing, state: State) -> None:
@@ -482,14 +482,14 @@ class Connection(WatchedOutbox):
                 self._admission.runtime.spawn(pending)
 
     def _end(self) -> None:
-        """Expect nothing from the client any more: the connection is gone once everything is sent."""
+        """Expect nothing more from the client: the connection is gone once everything is sent."""
         if self.state is not State.GONE:
             self.state, self._reader, self.parting = State.ENDING, None, True
             if self.out is None:
                 self.drained()
 
     def _linger(self) -> None:
-        """Everything is sent; discard whatever arrives."""
+        """Send what is queued, and discard whatever arrives."""
         if self.state in (State.HEAD, State.OPEN):
             self._set_timer(self._admission.now() + self._admission.linger)
         if self.state not in (State.ENDING, State.GONE):

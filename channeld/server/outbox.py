@@ -24,18 +24,17 @@ from channeld.protocol.websocket import encode_text
 from channeld.server.transports.transport import Encode
 
 TURN_S = 0.002
-"""Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer; and seconds
-for which it then writes."""
+"""Seconds after which a turn reads nothing more, so that costly messages do not delay other clients; then it writes for as long."""
 
 _ENDS_S = 0.0005
-"""Of those seconds, for what waits until all is written: a connection's end costs more than its Close frame."""
+"""Part of those seconds for callbacks after everything is written: a connection's end costs more than its Close frame."""
 
 _SENDS_A_LOOK, _BYTES_A_LOOK = 64, 64 * 1024
-"""After this many sends, or about as many bytes, the clock is looked at: a large frame takes the kernel 0.1 ms and more."""
+"""Sends, or approximate bytes, after which the clock is checked: a large frame takes the kernel 0.1 ms or more."""
 
 
 class Sends(Protocol):
-    """A socket, or what takes bytes like one. Outboxes keep it rather than its bound `send`, which is 80 bytes."""
+    """A socket, or something that takes bytes like one. Outboxes keep it instead of its bound `send`, which takes 80 bytes."""
 
     def send(self, data: bytes | memoryview, /) -> int:
         """Take bytes without waiting, and return how many.
@@ -52,7 +51,7 @@ class _TakesNothing:
 
 
 TAKES_NOTHING: Final[Sends] = _TakesNothing()
-"""The socket of a peer whose driver takes what waits."""
+"""The socket of a peer whose driver writes by itself (`Outbox.take`)."""
 
 
 # Joining copies, so once this much is in one piece, later frames are kept as they are.
@@ -139,7 +138,7 @@ class Outbox:
         return self.emptied.wait()
 
     def let_go(self) -> None:
-        """Release those who wait for the peer."""
+        """Wake those that wait for the peer."""
         if self.emptied is not None:
             self.emptied.set()
             self.emptied = None

@@ -9,8 +9,8 @@
 - Every state but OPEN has a deadline. One timer serves them all; in OPEN it is the keep-alive's.
 - Once the connection has left OPEN nothing more is queued, unless a call was answered (`transports/call.py`): then it waits
   for the head of another request, as a new connection does.
-- The session is told `closed` exactly once: at the end of the turn in which the connection left OPEN, and after whatever it
-  still had pending, so a session never sees its own end half-way through something.
+- The session's `closed` is called exactly once: at the end of the turn in which the connection left OPEN, and after whatever
+  the session had pending, so a session never sees its own end while it is doing something.
 """
 
 import enum
@@ -23,8 +23,7 @@ class State(enum.Enum):
     OPEN = "messages are taken"
     # Our Close is queued; the client's messages are read and dropped until its own Close arrives.
     CLOSING = "the client's Close is awaited"
-    # The write side is shut; what arrives is discarded until the client has gone: a `close()` with unread bytes would reset
-    # the connection and destroy our last bytes.
-    LINGERING = "all is said, the client is listened out"
+    # Until the client is gone: a `close()` with unread bytes would reset the connection and destroy our last bytes.
+    LINGERING = "the write side is shut, what arrives is discarded"
     ENDING = "the outbox is emptied, nothing is read"
     GONE = "the socket is closed"

@@ -1,4 +1,4 @@
-"""A connection's clock: the deadline of each state, and for an open one its pings, its age and its peer's reading."""
+"""A connection's timers: the deadline of each state and, while it is open, pings, its maximum age and its peer's progress."""
 
 from math import inf
 
@@ -13,7 +13,7 @@ from channeld.timers import Timer
 
 
 class _Released:
-    """The driver of a connection that is gone: with its own they would be a cycle, and wait for the garbage collector."""
+    """The driver of a connection that is gone. Keeping its own driver would make a cycle for the garbage collector."""
 
     hears = False
 
@@ -33,7 +33,7 @@ _RELEASED = _Released()
 
 
 class WatchedOutbox(Outbox):
-    """An outbox whose peer has to give signs of life; the base of `connection.Connection`.
+    """An outbox whose peer must show signs of life; the base of `connection.Connection`.
 
     Attributes:
         state: its current state.
@@ -54,7 +54,7 @@ class WatchedOutbox(Outbox):
         self.paused = False
         self._heard = admission.now()
         self._pinged = self._ends = inf
-        self._taken = 0  # by the peer, when it was pinged
+        self._taken = 0  # what the peer had read when it was pinged
         self._stall: Stall | None = None
         timeout = admission.plan_source().limits.handshake_timeout
         self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self)
@@ -121,10 +121,10 @@ class WatchedOutbox(Outbox):
             if self.state is not State.OPEN:
                 return
         if self.paused:
-            # Not the client's fault: nothing is read from it now.
+            # Nothing is being read from the client, so its silence means nothing.
             self._heard = now
         if self.flow().waiting:
-            # Everything may still fit into the kernel's buffers, so nothing is blocked.
+            # Nothing is blocked while everything fits into the kernel's buffers.
             self._watch_reader()
         is_asked = self._pinged > self._heard and self._pinged <= now
         if not self._transport.is_answered:

@@ -1,1 +1,1 @@
-"""What waits for sockets: `lane.py` for sockets (`tls.py` where they have TLS, `crowds.py` where one address has many), `stream.py` for any trio stream."""
+"""The drivers, which wait for sockets: `lane.py` (with `tls.py` for TLS and `crowds.py` for addresses with many), `stream.py` for any trio stream."""

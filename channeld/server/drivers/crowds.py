@@ -1,11 +1,11 @@
-"""Addresses with many connections: under load, each has one place in a turn, in an epoll nested in the lane's."""
+"""Addresses with many connections: under load, each is served like one socket, by an epoll nested in the lane's."""
 
 import collections
 import select
 from typing import Generic, TypeVar
 
 FEW = 8
-"""More connections than this make a crowd of an address; no more of them that are ready, and it is calm."""
+"""An address with more connections than this can be a crowd; a crowd with at most this many ready connections is calm."""
 
 _IN = 1  # select.EPOLLIN: the module has it on Linux only
 
@@ -13,13 +13,13 @@ Socket = TypeVar("Socket")
 
 
 class Crowd(Generic[Socket]):
-    """Connections of one address that wait by themselves.
+    """Connections of one address that wait in an epoll of their own.
 
     Attributes:
-        ready: which of their file descriptors have events, and which.
+        ready: file descriptors with their events.
         resumed: connections that may continue after a pause.
-        is_readable: whether the epoll may have more to tell.
-        is_calm: only few had events when it was asked last, so they may wait with everybody else's again.
+        is_readable: whether the epoll may have more events.
+        is_calm: few connections had events at the last poll, so they may return to the lane's epoll.
     """
 
     __slots__ = (
@@ -35,7 +35,7 @@ class Crowd(Generic[Socket]):
         self.is_readable = self.is_asked = self.is_calm = False
 
     def has_work(self, most: int) -> bool:
-        """Whether anything is left to do; the epoll is asked once for at most that many events."""
+        """Whether there is something to do; polls the epoll once for at most that many events."""
         if self.is_readable and not self.ready:
             self.is_readable = False
             self.ready.extend(self.epoll.poll(0, most))
@@ -43,7 +43,7 @@ class Crowd(Generic[Socket]):
         return bool(self.ready or self.resumed)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         self.ready.clear()
         self.resumed.clear()
         self.is_readable = False
@@ -54,7 +54,7 @@ class Crowds(Generic[Socket]):
     """All crowds of a lane.
 
     Attributes:
-        asked: those that may have something to do, in the order of their turns.
+        asked: crowds that may have something to do, in the order of their turns.
     """
 
     def __init__(self, parent: select.epoll) -> None:
@@ -64,11 +64,11 @@ class Crowds(Generic[Socket]):
         self.asked: collections.deque[Crowd[Socket]] = collections.deque()
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of crowds."""
         return len(self._by_fd)
 
     def join(self, address: str) -> select.epoll:
-        """Where another connection of this address waits, until it is the argument of `leave`.
+        """The epoll in which another connection of this address waits, until `leave`.
 
         Raises:
             OSError: there is no file descriptor for it.
@@ -82,7 +82,7 @@ class Crowds(Generic[Socket]):
         return crowd.epoll
 
     def leave(self, epoll: select.epoll) -> None:
-        """A connection that waited there has ended."""
+        """A connection of that epoll has ended or gone elsewhere."""
         crowd = self._by_fd[epoll.fileno()]
         crowd.members -= 1
         if not crowd.members:
@@ -98,7 +98,7 @@ class Crowds(Generic[Socket]):
             self._ask(crowd)
 
     def resume(self, epoll: select.epoll, sock: Socket) -> None:
-        """A connection that waits there may continue after a pause."""
+        """A connection of that epoll may continue after a pause."""
         crowd = self._by_fd[epoll.fileno()]
         crowd.resumed.append(sock)
         self._ask(crowd)
@@ -109,7 +109,7 @@ class Crowds(Generic[Socket]):
             self.asked.append(crowd)
 
     def next(self, most: int) -> Crowd[Socket] | None:
-        """Whose turn it is: the next crowd that has something to do, which then comes after the others."""
+        """The next crowd that has something to do; it then comes after the others."""
         while self.asked:
             crowd = self.asked.popleft()
             if crowd.has_work(most):
@@ -119,6 +119,6 @@ class Crowds(Generic[Socket]):
         return None
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         for crowd in self._by_fd.values():
             crowd.close()

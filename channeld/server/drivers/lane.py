@@ -18,10 +18,9 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 7.  New and ending connections get `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a
     complete handshake have an epoll of their own, and a peer's end is handled after the open connections have been read.
     Without file descriptors the lane stops accepting for a second, and says so once.
-8.  When more sockets are ready than a turn has time for, those of addresses with more than `FEW` connections wait by themselves
-    until few of them are ready: each such address has one place among everybody's (`crowds.py`). When its turn has come, they
-    have what is left of `TURN_S`, or half of `SHARE_S` where others wait for its end, one socket of each address after the
-    other.
+8.  When more sockets are ready than a turn has time for, those of addresses with more than `FEW` connections wait in an epoll of
+    their own until few of them are ready: each such address counts like one socket (`crowds.py`). They are served one socket of
+    each address after the other, for what is left of `TURN_S`, or half of `SHARE_S` if answers to others wait for the turn's end.
 9.  An exception from above ends one connection, never the lane.
 """
 
@@ -79,7 +78,7 @@ class _LaneSocket:
 
     @property
     def fd(self) -> int:
-        """The socket's descriptor. Asked for, since each number kept is 32 bytes."""
+        """The socket's descriptor. Not stored, since a number takes 32 bytes."""
         return self.socket.fileno()
 
     @property
@@ -129,7 +128,7 @@ class _LaneSocket:
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.socket.close()
-        self.tls = None  # which knows this object
+        self.tls = None  # it refers to this object
 
     def watch(self, mask: int) -> None:
         """Watch for these events; 0: none."""
@@ -138,7 +137,7 @@ class _LaneSocket:
         if mask == before:
             return
         if not mask:
-            # Not modify(0), which would report a hang-up for ever.
+            # Not modify(0), after which a hang-up would be reported for ever.
             epoll.unregister(self.fd)
         elif before:
             epoll.modify(self.fd, mask)
@@ -269,7 +268,7 @@ class Lane:
             self._leave_crowd(driver)
 
     def _join_crowd(self, driver: _LaneSocket) -> bool:
-        """Let a socket whose address has many wait with the others of that address; False: it has few, or no place."""
+        """Move a socket to the crowd of its address; False if the address has few connections, or if that is impossible."""
         address, admission = driver.connection.address, self.admission
         if admission.addresses.get(address, 0) + admission.callers.get(address, 0) <= FEW:
             return False
@@ -464,13 +463,13 @@ class Lane:
             driver.watch(driver.mask | _IN)
 
     def _part_crowds(self, *, is_full: bool) -> None:
-        """More are ready than a turn has time for (`is_full`: and even more may be): part the crowds from the others."""
+        """More sockets are ready than a turn has time for (`is_full`: perhaps even more): separate the crowds from the others."""
         fanout = self.admission.fanout
         fanout.begin()
         self._left = self._part(self._left)
         while is_full and not fanout.is_over():
             ready = self.epoll.poll(0, SOCKETS_A_TURN)
-            # Those who stay come up again, after all others.
+            # Sockets that are no crowd's are reported again, after all others.
             is_full = len(ready) > 2 * len(self._part(ready))
 
     def _part(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -482,12 +481,12 @@ class Lane:
         return stay
 
     def _serve_crowds(self, now: float) -> None:
-        """Serve the crowds for what is left of the turn, or for their share, one socket of each in turn."""
+        """Serve the crowds, one socket of each in turn, for what is left of this turn or for their share."""
         if not self._crowds.asked:
             return
         fanout = self.admission.fanout
         if fanout.dirty or fanout.recipients is not None or fanout.is_over():
-            # Answers to others wait for the end of this turn.
+            # Answers to other clients wait for the end of this turn.
             fanout.begin(_CROWDS_S)
         while (crowd := self._crowds.next(SOCKETS_A_TURN)) is not None:
             if crowd.ready:

@@ -15,11 +15,11 @@ from typing import Protocol
 _RECORD = 16384
 # Bytes of plaintext encrypted between two writes to the kernel.
 _PIECE = 65536
-# How a record of less than 256 bytes begins (RFC 8446 section 5.1). One that brings no data, such as a key update, costs 20 µs;
-# OpenSSL counts none of them, and reads on for as long as there are more.
+# The beginning of a record of less than 256 bytes (RFC 8446 section 5.1). A record without data, such as a key update, costs 20 µs;
+# OpenSSL does not count them, and reads on while there are more.
 _SMALL_RECORD = b"\x17\x03\x03\x00"
 _MOST_WITHOUT_DATA = 128
-# More such records than this are decrypted in pieces of this many bytes.
+# If there are more such records than `_FEW`, they are decrypted in pieces of `_LITTLE` bytes.
 _FEW, _LITTLE = 64, 2048
 
 
@@ -33,7 +33,7 @@ class TlsBuffers:
 
 
 class WantsWrite(Protocol):
-    """Who waits until the kernel accepts more."""
+    """Is told when the kernel accepts no more."""
 
     def want_write(self) -> None:
         """It accepts no more: call `flush` when it does again."""
@@ -50,7 +50,7 @@ class TlsSocket:
 
     Attributes:
         ended: the peer sends no more.
-        is_half_closed: the write side is shut as soon as `unsent` has left.
+        is_half_closed: the write side is shut as soon as `unsent` has been sent.
         unsent: ciphertext that has not been sent yet.
     """
 
@@ -94,7 +94,7 @@ class TlsSocket:
             self.ended = True
         finally:
             if self._buffers.incoming.pending:
-                # It has ended or is broken: the rest means nothing, least of all to the next connection.
+                # It has ended or is broken: drop the rest, which must not reach the next connection.
                 self._buffers.incoming.read()
             # Whatever happened, send OpenSSL's own output: its part of the handshake, or an alert.
             self._take_output()
@@ -104,12 +104,12 @@ class TlsSocket:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _take(self, data: bytes, parts: list[bytes]) -> None:
-        """Decrypt what came into parts, one for each record that brings data."""
+        """Decrypt received bytes into `parts`, one for each record with data."""
         records = data.count(_SMALL_RECORD) + len(parts) if self._is_shaken else 0
         self._buffers.incoming.write(data)
         with contextlib.suppress(ssl.SSLWantReadError):
             self._read(parts)
-        # What one call brings of a record, and the next one its rest, is counted up, and down again.
+        # A record that is split between two calls is counted up by one and down by the next.
         self._without_data = max(0, self._without_data + records - len(parts))
         if self._without_data > _MOST_WITHOUT_DATA:
             raise ssl.SSLError(f"more than {_MOST_WITHOUT_DATA} records without data")
@@ -186,7 +186,7 @@ class TlsSocket:
     def shut(self) -> None:
         """Send `close_notify`. Never raises."""
         with contextlib.suppress(OSError, ValueError):
-            # It would wait for the peer's own, which is not asked for (RFC 8446 section 6.1).
+            # Without waiting for the peer's own (RFC 8446 section 6.1).
             try:
                 self._object.unwrap()
             finally:

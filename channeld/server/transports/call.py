@@ -19,11 +19,11 @@ from channeld.server.transports.web import judge_page, query_names, query_of, we
 
 LARGEST_BODY: Final = 1024 * 1024
 MOST_AHEAD: Final = 16 * 1024
-"""Bytes that may be sent ahead of an answer that waits: a request head."""
+"""Bytes that a client may send before a waiting answer: a request head."""
 MOST_CALLS: Final = 1000
 """Calls over one connection."""
 KEPT_S: Final = 75.0
-"""Seconds that a connection is kept for the next one: longer than proxies keep theirs, so that they close first."""
+"""Seconds that a connection is kept for the next call: longer than proxies keep theirs, so that these close first."""
 LONGEST_CALL: Final = 90.0
 """Seconds that an answer to a call may take; the longest read takes 60."""
 
@@ -106,7 +106,7 @@ class BodyReader:
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
         """See FrameReader."""
         if self.pending is not None and data:
-            # Sent ahead of a waiting answer; without data the answer is final.
+            # Sent before the waiting answer. (Without data, the answer is complete.)
             self._body += data
             if len(self._body) - self._length <= MOST_AHEAD:
                 return Stop.MORE

@@ -15,7 +15,7 @@ _COMPRESSED = TEXT | 0x40  # RSV1
 # With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.
 _MEMORY = 5
 _LARGEST_WINDOW = 15
-# Seconds of the only thread to inflate a byte and to look at it, at the fastest.
+# Seconds that the only thread takes, at least, to inflate and check a byte.
 _INFLATED_BYTE_S = 2e-9
 # Bytes of frames that are cached for the next member of a room, and the overhead of an entry.
 _MOST_KEPT = 256 * 1024

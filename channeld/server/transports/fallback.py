@@ -21,9 +21,9 @@ from channeld.server.transports.deflate import PerMessageDeflate
 # Maximum number of fragments of a message, and for large messages one per this many bytes.
 MOST_FRAGMENTS = 1024
 _BYTES_A_FRAGMENT = 64
-# Seconds of the only thread for a frame that brings next to nothing: a smaller fragment, a control frame.
+# Seconds that the only thread takes for a frame with hardly any content: a smaller fragment, a control frame.
 _PIECE_S = 13e-6
-# What a client's such frames and inflating may take of one core, and the seconds of it that they may take at once.
+# The share of one core that such frames and inflating may take for one client, and the seconds that they may take at once.
 _SHARE, _BURST_S = 0.1, 0.05
 
 
@@ -40,7 +40,7 @@ class _Guard(Extension):
         self._opcode = Opcode.CONTINUATION
         self._coming = self._before = self._fragments = 0
         self.close: Closing | None = None
-        # Seconds spent on frames that bring next to nothing, until the reader charges them.
+        # Seconds spent on frames with hardly any content, until the reader charges them.
         self.spent = 0.0
 
     def offer(self) -> bool | str:
@@ -153,7 +153,7 @@ class FallbackReader:
             if spent and self._is_over_share(spent, now):
                 self.pending = _pause(self._paid_at - now - _BURST_S / _SHARE / 2)
                 return Stop.PENDING
-            # A large inflated message counts as several: the clock is looked at behind it.
+            # A large inflated message counts as several, so that the clock is checked after it.
             budget -= max(1, int(spent / _PIECE_S))
             if budget <= 0:
                 return Stop.BUDGET

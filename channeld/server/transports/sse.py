@@ -115,7 +115,7 @@ class EventStream:
     def encode(self, frame: bytes) -> bytes:
         """The event of a frame; empty before the stream has begun."""
         if self._held is not None and frame.startswith(b'{"type":"subscribed"'):
-            # It is accepted: what it missed may be large, and must not wait here.
+            # The client is accepted: missed frames may be large and must not wait here.
             return self.begin() + self.encode(frame)
         if self._held is not None:
             self._held.append(frame)
