@@ -1,13 +1,14 @@
 """One table of log events and one of metrics; decisions are logged and counted here, by name.
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
-`events.py` (what is logged), `line_rates.py` (rate limits), `unheard.py` (what libraries log), `lines.py` (content and
-format), `output.py` (destination), `metrics.py` (what is counted), `tracing.py` (spans).
+`events.py` (the table), `line_rates.py` (rate limits), `lines.py` (content and format), `output.py` (destination),
+`unheard.py` (what libraries log), `logger.py` (writing a line), `metrics.py` (what is counted), `tracing.py` (spans).
 """
 
-from channeld.telemetry.events import (
-    EVENTS,
-    LogEvent,
+from channeld.telemetry.events import EVENTS, LogEvent
+from channeld.telemetry.line_rates import LineRates
+from channeld.telemetry.lines import escaped, one_line
+from channeld.telemetry.logger import (
     bound,
     bound_lines,
     configure,
@@ -18,8 +19,6 @@ from channeld.telemetry.events import (
     silenced_here,
     toggle_debug,
 )
-from channeld.telemetry.line_rates import LineRates
-from channeld.telemetry.lines import escaped, one_line
 from channeld.telemetry.metrics import (
     BUCKETS,
     CONTENT_TYPE,

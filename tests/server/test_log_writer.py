@@ -10,7 +10,7 @@ import pytest
 
 from channeld.server.log_writer import MOST_BYTES, MOST_LINES, LineWriter, off_the_loop
 from channeld.telemetry import bound, configure, dropped, left_out, log
-from tests.telemetry.test_events import as_it_was
+from tests.telemetry.test_logger import as_it_was
 
 __all__ = ["as_it_was"]
 

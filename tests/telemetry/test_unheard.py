@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from channeld import telemetry
-from tests.telemetry.test_events import as_it_was, lines
+from tests.telemetry.test_logger import as_it_was, lines
 
 __all__ = ["as_it_was"]
 
