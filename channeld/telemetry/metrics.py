@@ -6,9 +6,14 @@ and makes samples of them when it is scraped. prometheus_client is imported with
 
 import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 import attrs
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 @attrs.frozen(slots=True)
@@ -16,105 +21,93 @@ class Metric:
     """What one metric counts. `labels` have values from the configuration or from a fixed set, never from a client."""
 
     kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = attrs.field(converter=_words)
     help: str
 
 
+_counter, _gauge = partial(Metric, "counter"), partial(Metric, "gauge")
+_histogram = partial(Metric, "histogram")
+
 METRICS: Final[Mapping[str, Metric]] = {
-    "channeld_connections": Metric(
-        "gauge",
-        ("channel", "transport"),
+    "channeld_connections": _gauge(
+        "channel transport",
         "Open connections (`websocket`, `sse`) and reads in progress (`streams`).",
     ),
-    "channeld_handshakes_total": Metric(
-        "counter",
-        ("result",),
+    "channeld_handshakes_total": _counter(
+        "result",
         "Opening handshakes, including the start of a stream, by `accepted` or the HTTP status of the refusal.",
     ),
-    "channeld_messages_total": Metric(
-        "counter",
-        ("channel", "type", "transport", "result"),
+    "channeld_messages_total": _counter(
+        "channel type transport result",
         "Frames of declared types received from clients, over `websocket` or the POSTs of `sse`.",
     ),
-    "channeld_deprecated_messages_total": Metric(
-        "counter", ("channel", "type"), "Frames of deprecated types received from clients."
+    "channeld_deprecated_messages_total": _counter(
+        "channel type", "Frames of deprecated types received from clients."
     ),
-    "channeld_frames_out_total": Metric("counter", (), "Frames published, before fan-out."),
-    "channeld_deliveries_total": Metric("counter", (), "Frames put into an outbox."),
-    "channeld_received_bytes_total": Metric("counter", (), "Bytes read from clients."),
-    "channeld_sent_bytes_total": Metric("counter", (), "Bytes written to clients."),
-    "channeld_handling_seconds": Metric(
-        "histogram",
-        (),
+    "channeld_frames_out_total": _counter("", "Frames published, before fan-out."),
+    "channeld_deliveries_total": _counter("", "Frames put into an outbox."),
+    "channeld_received_bytes_total": _counter("", "Bytes read from clients."),
+    "channeld_sent_bytes_total": _counter("", "Bytes written to clients."),
+    "channeld_handling_seconds": _histogram(
+        "",
         "From a frame's arrival to its last delivery being queued; one frame in sixteen is measured.",
     ),
-    "channeld_hook_seconds": Metric("histogram", ("hook",), "Time spent in a hook."),
-    "channeld_outbox_bytes": Metric("gauge", (), "Bytes waiting for slow sockets."),
-    "channeld_slow_consumers_total": Metric("counter", (), "Connections closed with 4508."),
-    "channeld_rooms": Metric("gauge", (), "Rooms with a member on this node."),
-    "channeld_broker_up": Metric(
-        "gauge", (), "1 while the broker answers, 0 while it is unreachable."
+    "channeld_hook_seconds": _histogram("hook", "Time spent in a hook."),
+    "channeld_outbox_bytes": _gauge("", "Bytes waiting for slow sockets."),
+    "channeld_slow_consumers_total": _counter("", "Connections closed with 4508."),
+    "channeld_rooms": _gauge("", "Rooms with a member on this node."),
+    "channeld_broker_up": _gauge("", "1 while the broker answers, 0 while it is unreachable."),
+    "channeld_broker_shard_up": _gauge(
+        "shard", "1 while this shard of the broker answers, 0 while it is unreachable."
     ),
-    "channeld_broker_shard_up": Metric(
-        "gauge", ("shard",), "1 while this shard of the broker answers, 0 while it is unreachable."
+    "channeld_broker_round_trip_seconds": _gauge(
+        "", "The broker's latest round trip; with several shards, the longest of theirs."
     ),
-    "channeld_broker_round_trip_seconds": Metric(
-        "gauge", (), "The broker's latest round trip; with several shards, the longest of theirs."
+    "channeld_nodes_with_another_plan": _gauge(
+        "", "Other nodes whose channels are declared differently from this one's."
     ),
-    "channeld_nodes_with_another_plan": Metric(
-        "gauge", (), "Other nodes whose channels are declared differently from this one's."
+    "channeld_other_versions": _gauge(
+        "", "Other versions of channeld that nodes of the same prefix are of: 0 is right."
     ),
-    "channeld_other_versions": Metric(
-        "gauge", (), "Other versions of channeld that nodes of the same prefix are of: 0 is right."
+    "channeld_history_bytes": _gauge(
+        "", "Memory used by stored frames, as `history.bytes` counts it (`broker: memory`)."
     ),
-    "channeld_history_bytes": Metric(
-        "gauge",
-        (),
-        "Memory used by stored frames, as `history.bytes` counts it (`broker: memory`).",
+    "channeld_histories_dropped_total": _counter(
+        "", "Histories dropped to stay within `history.rooms` and `history.bytes`."
     ),
-    "channeld_histories_dropped_total": Metric(
-        "counter", (), "Histories dropped to stay within `history.rooms` and `history.bytes`."
+    "channeld_config_reloads_total": _counter("result", "Reloads: `ok` or `refused`."),
+    "channeld_backend_away": _gauge(
+        "backend", "1 while a backend counts as unreachable and is not called."
     ),
-    "channeld_config_reloads_total": Metric("counter", ("result",), "Reloads: `ok` or `refused`."),
-    "channeld_backend_away": Metric(
-        "gauge", ("backend",), "1 while a backend counts as unreachable and is not called."
-    ),
-    "channeld_backend_calls_total": Metric(
-        "counter",
-        ("backend", "result"),
+    "channeld_backend_calls_total": _counter(
+        "backend result",
         "Hooks sent to a backend: `ok` (answered), `failed`, `late` or `away` (not called).",
     ),
-    "channeld_webhooks_delivered_total": Metric(
-        "counter", ("webhook",), "Events delivered; webhooks are numbered from 0."
+    "channeld_webhooks_delivered_total": _counter(
+        "webhook", "Events delivered; webhooks are numbered from 0."
     ),
-    "channeld_webhooks_dropped_total": Metric(
-        "counter", ("webhook",), "Events dropped because they were refused or too many."
+    "channeld_webhooks_dropped_total": _counter(
+        "webhook", "Events dropped because they were refused or too many."
     ),
-    "channeld_webhooks_requests_total": Metric(
-        "counter", ("webhook", "result"), "Requests: `ok`, `failed` (sent again) or `refused`."
+    "channeld_webhooks_requests_total": _counter(
+        "webhook result", "Requests: `ok`, `failed` (sent again) or `refused`."
     ),
-    "channeld_webhooks_waiting": Metric("gauge", ("webhook",), "Events not yet delivered."),
-    "channeld_shadow_asked_total": Metric(
-        "counter",
-        ("kind",),
-        "What `run --shadow` checked, by kind: `handshake` or `message`.",
+    "channeld_webhooks_waiting": _gauge("webhook", "Events not yet delivered."),
+    "channeld_shadow_asked_total": _counter(
+        "kind", "What `run --shadow` checked, by kind: `handshake` or `message`."
     ),
-    "channeld_shadow_refused_total": Metric(
-        "counter",
-        ("channel", "type", "reason"),
+    "channeld_shadow_refused_total": _counter(
+        "channel type reason",
         "What was accepted but the shadow configuration would refuse, by error code or HTTP status; `type` is empty for handshakes.",
     ),
-    "channeld_log_lines_dropped_total": Metric(
-        "counter",
-        (),
-        "Log lines lost because the log was not read fast enough or could not be written.",
+    "channeld_log_lines_dropped_total": _counter(
+        "", "Log lines lost because the log was not read fast enough or could not be written."
     ),
-    "channeld_log_lines_left_out_total": Metric(
-        "counter",
-        (),
+    "channeld_log_lines_left_out_total": _counter(
+        "",
         "Log lines that were not written since a client's address or a hook had written too many of their kind.",
     ),
-    "channeld_build_info": Metric("gauge", ("version", "python"), "Always 1; see the labels."),
+    "channeld_build_info": _gauge("version python", "Always 1; see the labels."),
 }
 
 BUCKETS: Final[Sequence[float]] = (
