@@ -1,13 +1,14 @@
-"""Code that may have to wait, written once: `Later[T]` values, and coroutines that run at once as far as they can.
+"""One way to write code that may or may not have to wait: `Later[T]` values, and coroutines that run at once as far as possible.
 
-A broker in memory answers at once, one on the network with an awaitable; most messages wait for nothing. So what may
-wait is an `async def` that uses `resolved(later)` and `yield_to_task()`, and its caller says `start(coroutine)`: it
-runs on the spot, without a task or a checkpoint, up to the first thing that must wait. If there is none, it is done and
-`start` returns None. Otherwise `start` returns a `Pending`: await it in a task, and the rest runs there.
+A broker in memory answers at once; a broker on the network returns an awaitable. Most messages do not have to wait. Code
+that may have to wait is an `async def` that uses `resolved(later)` and `yield_to_task()`. Its caller calls
+`start(coroutine)`, which runs it on the spot, without a task or a checkpoint, up to the first thing that must wait. If
+there is none, the coroutine is done and `start` returns None. Otherwise `start` returns a `Pending`: await it in a task,
+and the rest runs there.
 
-Nothing but `yield_to_task` and `resolved` may be the first thing such a coroutine waits for: the library that really waits would
-take the caller's task for its own. Decision 1 says why. That holds after each `resolved` as well: an `Answered` calls back, and
-`Pending.go_on` then runs the rest where the answer came, without a task.
+The first thing such a coroutine waits for must be `yield_to_task` or `resolved`; anything else would act on the caller's
+task as if it were the coroutine's own (decision 1). The same holds after each `resolved`: an `Answered` promise calls back,
+and `Pending.go_on` then runs the rest in that callback, without a task.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -18,7 +19,7 @@ Later: TypeAlias = T | Awaitable[T]
 
 
 class _YieldToTask:
-    """What a started coroutine yields to its driver, and to nobody else."""
+    """What a started coroutine yields to its driver, and to nothing else, when it needs a task."""
 
     __slots__ = ()
 
@@ -30,7 +31,7 @@ _YIELD_TO_TASK = _YieldToTask()
 
 
 class _Until:
-    """What a started coroutine yields to its driver to be resumed when an answer is here."""
+    """What a started coroutine yields to its driver to be resumed once the answer has arrived."""
 
     __slots__ = ("promise",)
 
@@ -76,7 +77,7 @@ class Pending(Generic[T]):
         spawn: Callable[[Awaitable[object]], object],
         finish: Callable[[Exception | None], object],
     ) -> None:
-        """Run the rest as answers come, where they come, and `finish(error)`; in a task by `spawn` once it needs one."""
+        """Run the rest in the callbacks of the answers it waits for, or through `spawn` once it needs a task; then call `finish`."""
 
         def go(_error: Exception | None) -> None:
             try:
@@ -105,11 +106,11 @@ class Pending(Generic[T]):
             finish(None)
 
     def inside(self) -> "Inside[T]":
-        """To await in another started coroutine, whose driver then drives this one as well."""
+        """An awaitable for another started coroutine, whose driver then drives this one as well."""
         return Inside(self._coroutine, self._waits_for)
 
     def close(self) -> None:
-        """Give it up, and release what it holds (PEP 342)."""
+        """Abandon it, and release what it holds (PEP 342)."""
         self._coroutine.close()
 
 
@@ -133,27 +134,27 @@ def in_task(pending: Awaitable[T]) -> Awaitable[T]:
 
 
 class Promise(Protocol):
-    """An answer that is on its way and takes a callback, so that no task has to wait for it."""
+    """An answer that is still to come; it takes a callback, so no task has to wait for it."""
 
     def then(self, call: Callable[[Exception | None], object]) -> None:
-        """Call `call(error)` once when the answer is here (None: there is no error), or at once if it is."""
+        """Call `call(error)` when the answer arrives, or at once if it has; `error` is None on success."""
 
     def __await__(self) -> Generator[object, object, object]:
         """Wait for it."""
 
 
 class Answered(Promise, Protocol):
-    """A promise that says whether it is kept; then awaiting it takes no time."""
+    """A promise that knows whether its answer has arrived; awaiting it then takes no time."""
 
     @property
     def done(self) -> bool:
-        """Whether the answer is here."""
+        """Whether the answer has arrived."""
 
 
 class Continuation:
-    """What to do when a promise is kept: call `then`, or await it, once. `finish(error)` must not raise.
+    """A promise, and what to do once it is kept. Call `then` or await it, once. `finish(error)` must not raise.
 
-    Or take `promise` and `finish`, and handle both yourself.
+    A caller may also use `promise` and `finish` directly.
     """
 
     __slots__ = ("finish", "promise")
@@ -163,7 +164,7 @@ class Continuation:
         self.finish = finish
 
     def then(self, resume: Callable[[], object]) -> None:
-        """Let the task that brings the answer finish this and call `resume()`, without a task switch."""
+        """Have the task that delivers the answer call `finish` and then `resume()`, without a task switch."""
 
         def answered(error: Exception | None) -> None:
             self.finish(error)
@@ -183,7 +184,7 @@ class Continuation:
 def _drive(
     coroutine: Coroutine[object, object, T], waits_for: object
 ) -> Generator[object, object, T]:
-    # What `yield from` does (PEP 380), but our own markers stop here.
+    # As `yield from` does (PEP 380), except that our own markers are not passed on.
     sent: object = None
     thrown: BaseException | None = None
     yielded = waits_for
@@ -226,6 +227,15 @@ def start(coroutine: Coroutine[object, object, T]) -> Pending[T] | None:
         coroutine.close()
         raise RuntimeError(_NOT_IN_A_TASK.format(_name(coroutine)))
     return Pending(coroutine, yielded)
+
+
+def launch(
+    coroutine: Coroutine[object, object, object], spawn: Callable[[Awaitable[object]], object]
+) -> None:
+    """Start a coroutine for which nobody waits; `spawn` gets the rest of it if there is one."""
+    rest = start(coroutine)
+    if rest is not None:
+        spawn(rest)
 
 
 _NOT_IN_A_TASK = (

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Final
 
-import attrs
 import orjson
 import trio
 
@@ -103,7 +102,7 @@ async def _answer_once(
     name: tuple[str, str],
     later: Later[Position | None] | None,
 ) -> Result:
-    """As `_answer`; where another node took the key (`later` is None, or says so), with the position that this one knows."""
+    """As `_answer`. If another node took the key (`later` is None or says so), the position is the one that node published at."""
     if later is not None:
         with suppress(AlreadyTaken):
             return await _answer(control, later)
@@ -139,37 +138,28 @@ def _fingerprint(body: Mapping[str, CheckedJson]) -> str:
     ).hexdigest()
 
 
-@attrs.define(eq=False)
-class _Step:
-    """One event of a batch: the awaitable of its answer, or its problem."""
-
-    waiting: Awaitable[Result] | None = None
-    problem: Problem | None = None
-
-    async def result(self) -> Json:
-        try:
-            if self.waiting is not None:
-                return await self.waiting
-        except Problem as problem:
-            self.problem = problem
-        return {"problem": self.problem.document()} if self.problem is not None else {}
-
-
 async def publish_all(control: Control, batch: list[CheckedJson]) -> list[Json]:
     """Publish a batch (which satisfies `BATCH`); each result is the answer to publishing it alone, or `problem`."""
     results: list[Json] = []
     for start in range(0, len(batch), _AT_ONCE):
-        steps = [_begin_step(control, row["publish"]) for row in batch[start : start + _AT_ONCE]]
-        results += [await step.result() for step in steps]
+        begun = [_begin_alone(control, row["publish"]) for row in batch[start : start + _AT_ONCE]]
+        results += [await _result(one) for one in begun]
         await trio.lowlevel.checkpoint()
     return results
 
 
-def _begin_step(control: Control, body: Body) -> _Step:
+def _begin_alone(control: Control, body: Body) -> Awaitable[Result] | Problem:
     found = violations(PUBLISH, body)
     if found:
-        return _Step(problem=Problem(400, "it is not valid", found))
+        return Problem(400, "it is not valid", found)
     try:
-        return _Step(begin(control, body))
+        return begin(control, body)
     except Problem as problem:
-        return _Step(problem=problem)
+        return problem
+
+
+async def _result(begun: Awaitable[Result] | Problem) -> Json:
+    try:
+        return {"problem": begun.document()} if isinstance(begun, Problem) else await begun
+    except Problem as problem:
+        return {"problem": problem.document()}

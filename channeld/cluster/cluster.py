@@ -12,7 +12,7 @@ The verbs are plain coroutines: await them in a task of your own. They raise `Br
 could not be asked; then nothing was done.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
@@ -29,7 +29,7 @@ from channeld.config.model import History
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Event
 from channeld.hub.hub import KeptElsewhere
-from channeld.later import Pending, resolved, start
+from channeld.later import Pending, launch, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 from channeld.protocol.names import is_room_name
@@ -201,7 +201,7 @@ class Cluster:
         if isinstance(message, wire.Here):
             self._take_here(message)
         elif isinstance(message, wire.Ask):
-            self._run(self._reply(message))
+            launch(self._reply(message), self.engine.runtime.spawn)
         else:
             self._take_answer(message)
 
@@ -235,12 +235,6 @@ class Cluster:
 
     def _take_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
         self.engine.hub.keep_as_elsewhere(kept)
-
-    def _run(self, coroutine: Coroutine[object, object, None]) -> None:
-        """Run it at once as far as possible, and the rest in a task of its own."""
-        rest = start(coroutine)
-        if rest is not None:
-            self.engine.runtime.spawn(rest)
 
     def _lose(self, node: str, now: float) -> None:
         """Give up a node that has not been heard from."""

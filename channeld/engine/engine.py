@@ -40,7 +40,7 @@ from channeld.hooks import Request, Server
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.hub.traced import TracedHub
-from channeld.later import Later, start
+from channeld.later import Later, launch
 from channeld.plan.plan import ChannelPlan, Match, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
@@ -319,17 +319,14 @@ class Engine:
                 continue
             before, session.channel = session.channel, new
             if before.membership != new.membership:
-                rest = start(revise(session, before))
-                if rest is not None:
-                    self.runtime.spawn(rest)
+                launch(revise(session, before), self.runtime.spawn)
         return sent_away
 
     def _let_go(self) -> None:
         # Held messages are sent first, because under the new plan newer frames might overtake them.
         for session in list(self.sessions.values()):
-            rest = start(steps.flush(session)) if session.aside.held is not None else None
-            if rest is not None:
-                self.runtime.spawn(rest)
+            if session.aside.held is not None:
+                launch(steps.flush(session), self.runtime.spawn)
         self.hub.conflation.flush_all()
 
     def drain(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.publishing import FrameRefused, encoded
 from channeld.engine.session import HeldStates, Session, State
-from channeld.later import start
+from channeld.later import launch
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.frames import Json
 
@@ -86,11 +86,8 @@ def _tell(session: Session, held: HeldStates, plan: PresencePlan, now: float) ->
     states, held.states = held.states, {}
     held.arrival = max(now, held.arrival) + plan.rate.interval
     for topic, state in states.items():
-        if not _is_shown(session, topic, state):
-            continue
-        rest = start(_contained(session, topic, state))
-        if rest is not None:
-            session.engine.runtime.spawn(rest)
+        if _is_shown(session, topic, state):
+            launch(_contained(session, topic, state), session.engine.runtime.spawn)
 
 
 def _is_shown(session: Session, topic: Topic, state: Mapping[str, Json] | None) -> bool:

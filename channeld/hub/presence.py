@@ -28,7 +28,7 @@ from channeld.broker.broker import (
 )
 from channeld.hub.rooms import Member
 from channeld.hub.shown import Shown
-from channeld.later import resolved, start
+from channeld.later import launch, resolved, start
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, Json, encode
 from channeld.timers import Clock, Timer, Timers
@@ -373,9 +373,7 @@ class Presence:
         return batch
 
     def _run(self, coroutine: Coroutine[object, object, None]) -> None:
-        rest = start(self._contained(coroutine))
-        if rest is not None:
-            self._spawn(rest)
+        launch(self._contained(coroutine), self._spawn)
 
     async def _contained(self, coroutine: Coroutine[object, object, None]) -> None:
         # Nobody waits for it, and the broker corrects the presence when it is reachable again.

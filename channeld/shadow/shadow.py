@@ -16,7 +16,7 @@ from channeld.engine.ports import Peer, Surroundings
 from channeld.engine.receive import Receiver
 from channeld.engine.session import NO_FIELDS, State
 from channeld.hooks import Request
-from channeld.later import Continuation, Pending, start
+from channeld.later import Continuation, Pending, launch
 from channeld.plan.plan import Match, MessagePlan, Plan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import BadFrame, Frame, Json, decode
@@ -68,9 +68,7 @@ class Shadow:
 
     def admit(self, session: "ShadowedReceiver", request: Request, token: str | None) -> None:
         """Evaluate a client that was accepted, and set its `shadow` if the other plan would accept it as well."""
-        rest = start(self._admit(session, request, token))
-        if rest is not None:
-            self._engine.runtime.spawn(rest)
+        launch(self._admit(session, request, token), self._engine.runtime.spawn)
 
     async def _admit(
         self, session: "ShadowedReceiver", request: Request, token: str | None
@@ -93,9 +91,7 @@ class Shadow:
 
     def renew(self, session: "ShadowedReceiver", token: str) -> None:
         """The client has renewed its token: evaluate that, and drop its shadow if the other plan would refuse the token."""
-        rest = start(self._renew(session, token))
-        if rest is not None:
-            self._engine.runtime.spawn(rest)
+        launch(self._renew(session, token), self._engine.runtime.spawn)
 
     async def _renew(self, session: "ShadowedReceiver", token: str) -> None:
         if session.shadow is None:

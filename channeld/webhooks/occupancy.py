@@ -13,7 +13,7 @@ from itertools import islice
 
 from channeld.broker.broker import Broker, BrokerUnavailable, Later, Position, Topic
 from channeld.engine.ports import Runtime
-from channeld.later import resolved, start
+from channeld.later import launch, resolved
 from channeld.timers import Timer
 
 KIND = "occupied"
@@ -107,9 +107,7 @@ class Occupancy:
 
     def _ask(self) -> None:
         if not self._is_asking and self._retry is None:
-            rest = start(self._bring_in_line())
-            if rest is not None:
-                self._runtime.spawn(rest)
+            launch(self._bring_in_line(), self._runtime.spawn)
 
     async def _bring_in_line(self) -> None:
         self._is_asking = True
