@@ -1,12 +1,12 @@
-"""The contract between nodes: topics and bytes go in, publications come back through a callable.
+"""The contract between nodes: topics and payloads go in, publications come back through a callable.
 
-A broker knows topics, payloads and positions; it knows nothing of connections, sessions or schemas. The verbs return
-at once (the memory broker) or an awaitable (a network one): `Later[T]`. The caller decides whether it can wait.
+A broker knows topics, payloads and positions; it knows nothing of connections, sessions or schemas. Its verbs return
+`Later[T]`: the memory broker returns the result itself, a network broker an awaitable. The caller decides whether it can wait.
 
-Some things must be a single step. Keeping a frame in a topic's history, giving it its position and publishing it is one
-step per topic, so that all members on all nodes see one order. A publication also comes back to the node that made it.
-Changing a topic's presence and publishing the change is one step as well: changes arrive in the order in which they
-happened, the same on every node that subscribes to the topic.
+Two operations are atomic. A broker keeps a frame in its topic's history, gives it its position and publishes it in one
+step, so all members on all nodes see the same order; the node that published gets the publication as well. It changes a
+topic's presence and publishes the change in one step, so every node that subscribes to the topic sees the changes in the
+order in which they happened.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,8 +68,8 @@ class BrokerFailed(Exception):
 class Position:
     """Where a frame is in a topic's history.
 
-    The epoch changes when a history is lost (a restart without persistence), so that an offset of the lost history is
-    never taken for one of the new. Its text has a fixed width, so positions grow in string order as well.
+    The epoch changes when a history is lost (a restart without persistence), so an offset of the lost history is never
+    mistaken for one of the new. The text form has a fixed width, so positions also sort correctly as strings.
     """
 
     epoch: str
@@ -96,7 +96,7 @@ class Position:
 class Publication:
     """What a broker delivers: a frame's JSON, its position if it is kept, and the connection to leave out.
 
-    `clears` are keys that a frame of another node cleared.
+    `clears` are the keys that a frame from another node cleared.
     """
 
     payload: bytes
@@ -129,10 +129,11 @@ class Bucket:
 class Page:
     """A piece of history, oldest first.
 
-    `top` is the topic's latest position. After `since`, `recovered` says that nothing between `since` and `top` is missing: `frames`
-    then begins with what came next, and otherwise it is the replay that was asked for, of `replayed` frames in all. `rest` asks for the
-    next page, up to a `top` that may be later; it is None for the last one, and a page that is not `recovered` says that frames were dropped
-    before it was read. After `before`, `more` says that there are earlier frames, possibly within the limit.
+    `top` is the topic's latest position. In an answer to `since`, `recovered` means that nothing between `since` and `top` is
+    missing, and `frames` begins right after `since`; otherwise `frames` is the replay that was asked for, `replayed` frames in
+    all. `rest` requests the next page (whose `top` may be later) and is None on the last one; if that page is not `recovered`,
+    frames were dropped before it was read. In an answer to `before`, `more` means that there are earlier frames, possibly
+    within the limit.
     """
 
     frames: Sequence[HistoryEntry]
@@ -144,15 +145,16 @@ class Page:
 
 
 FEW: Final = 8
-"""Of more users a topic keeps the entries that it has shown: making and encoding them for each who joins costs more than 160 bytes."""
+"""A topic with more users than this keeps their entries: making and encoding them again for each join costs more than 160 bytes."""
 
 
 @attrs.define
 class PresenceEntry:
     """A user in a topic's presence: the latest info, and the number of connections (without lingering ones).
 
-    Not changed once it is made, except for `encoded`. Of many users a broker returns the same object until something in it changes, so its encoded form may be kept in `encoded`: encoding a room
-    of 4,000 for everyone who joins takes 8 ms, joining what was kept 0.3.
+    Immutable except for `encoded`. For a topic with more than `FEW` users, a broker returns the same object until something
+    in it changes, so the encoded form can be kept in it: encoding a room of 4,000 for everyone who joins takes 8 ms, joining
+    the kept pieces 0.3 ms.
     """
 
     user: str
@@ -163,9 +165,9 @@ class PresenceEntry:
 
 @attrs.frozen(slots=True)
 class PresenceChange:
-    """A user came to a topic's presence, left it (`info` is the last one then, empty if it is not known), or is shown with another `info`.
+    """A user joined a topic's presence, left it (`info` is then the last one, or empty if it is not known), or has a new `info`.
 
-    `skip` is the connection that caused it, which is not told, because it is told the whole state.
+    `skip` is the connection that caused the change; it is sent the whole state instead.
     """
 
     event: Literal["join", "leave", "update"]
@@ -176,7 +178,7 @@ class PresenceChange:
 
 @attrs.frozen(slots=True)
 class PresenceMissed:
-    """Changes of a topic's presence were missed, so its members have to be told the state again."""
+    """Changes of a topic's presence were missed, so its members must be sent the state again."""
 
 
 @attrs.frozen(slots=True)
@@ -190,19 +192,19 @@ class PresenceCount:
 Delivered: TypeAlias = Publication | PresenceChange | PresenceMissed
 Deliver: TypeAlias = Callable[[Topic, Delivered], None]
 Told: TypeAlias = Callable[[Position], object]
-"""Gets the version of a topic's presence at which a user came or left, before the verb returns or its awaitable is done.
+"""Called with the version of a topic's presence at which a user came or left, before the verb returns or its awaitable is done.
 
-A node's changes are told in the order in which they happened. Versions of a topic grow, also as text, over all nodes; one with
-the offset 0 says nothing: the broker had no memory left to count.
+A node hears of its changes in the order in which they happened. A topic's versions grow across all nodes, also as text. A
+version with the offset 0 means nothing: the broker had no memory left to count.
 """
 
 
 def tell_nobody(_version: Position) -> None:
-    """Ignore whether it was the first or the last."""
+    """Ignore the version."""
 
 
 class Broker(Protocol):
-    """What a hub needs. There is one per node; it is made with the hub's `Deliver`, which it calls on the loop's thread."""
+    """What a hub needs. Each node has one; it is made with the hub's `Deliver`, which it calls on the loop's thread."""
 
     def publish(
         self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
@@ -213,7 +215,7 @@ class Broker(Protocol):
             Its position, None if it is not kept. When this (or its awaitable) returns, the broker has the frame.
 
         Raises:
-            AlreadyTaken: somebody has the key `options.once`.
+            AlreadyTaken: the key `options.once` is taken.
             BrokerUnavailable: it was not published, or may have been (`is_unknown`).
         """
 
@@ -224,55 +226,55 @@ class Broker(Protocol):
         conflated: Conflated,
         options: PublishOptions = NO_OPTIONS,
     ) -> Later[float]:
-        """Publish a conflated frame as `publish` does, or hold it while its slot's interval is not over on another node.
+        """Publish a conflated frame as `publish` does, or hold it if another node published in the slot within the interval.
 
-        With an empty payload, publish what is held in the slot, if its time has come. A frame that is older than one that has
-        gone out is dropped.
+        With an empty payload, publish what the slot holds, if it is due. A frame older than one already published is dropped.
 
         Returns:
-            0: it went out. Positive: it is held; ask again after that many seconds. -1: there is nothing, or a newer frame went out.
+            0: it was published. Positive: it is held; ask again after that many seconds. -1: the slot is empty, or a newer frame
+            was published.
 
         Raises:
             AlreadyTaken, BrokerUnavailable: as `publish`.
         """
 
     def is_taken(self, once: Once) -> Later[bool]:
-        """Whether the key is taken and its time is not over."""
+        """Whether the key is taken and has not expired."""
 
     def take(self, once: Once) -> Later[bool]:
-        """Take a key without publishing anything; False if it is taken already."""
+        """Take a key without publishing anything. False if it was taken already."""
 
     def subscribe(self, topic: Topic, *, is_numbered: bool = True) -> Later[None]:
         """Subscribe to a topic's publications. Remembered while the broker is unreachable. Idempotent.
 
-        Not `is_numbered`: a room that has no history by now, so that its top need not be looked up.
+        Without `is_numbered`, the room no longer has a history, so its latest position is not looked up.
         """
 
     def unsubscribe(self, topic: Topic) -> None:
         """End the subscription. Idempotent, never waits."""
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Say whether rooms of a channel have a history from now on. Idempotent, never waits.
+        """Set whether rooms of a channel have a history from now on (by default they do). Idempotent, never waits.
 
-        By default they have one. If they have one again later, it is another history: a client with an older position has missed
-        what was not kept. Remembered while the broker is unreachable.
+        A history that is turned off and on again is a new one, because a client with an older position has missed what was not
+        kept. Remembered while the broker is unreachable.
         """
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:
-        """What came after a position, all or nothing; with None, or nothing, `top` and the latest `replay` frames. In pages."""
+        """Everything after a position, in pages. If that is not possible or there is no position: `top` and the latest `replay` frames."""
 
     def before(
         self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Later[Page]:
-        """The latest `limit` frames before a position, or before the end; or fewer of them, and `more`."""
+        """The latest `limit` frames before a position, or before the end; perhaps fewer, and then `more`."""
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
-        """Remove kept frames: those of these keys, or (None) all; returns how many there were.
+        """Remove the kept frames of these keys, or all (None). Returns how many there were.
 
-        After removing all, a client that had not seen one of them is told `recovered: false`. A key's frame counts as seen by everybody, as
-        when a frame clears it.
+        After all are removed, a client that had missed one of them is told `recovered: false`. Removing a key's frame is not
+        noticed by clients, as when a frame clears the key.
         """
 
     def enter(
@@ -289,9 +291,9 @@ class Broker(Protocol):
         """
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
-        """Record that the connection is gone, although its user still counts as present until `leave`.
+        """Record that the connection is gone; its user still counts as present until `leave`.
 
-        If this node stops before that, the others do it `seconds` from now.
+        If this node stops before that, the other nodes let the user leave `seconds` from now.
         """
 
     def leave(
@@ -300,21 +302,21 @@ class Broker(Protocol):
         """Forget a connection. `told` is called if it was the user's last one, lingering ones included."""
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
-        """Who is present, in the order of arrival.
+        """The users who are present, in the order of arrival.
 
-        For a subscribed topic, the answer agrees with what is delivered, at the moment when this (or its awaitable) returns: it
-        includes every change delivered before and none delivered after, and everything that this node itself has entered and left.
-        Changes are delivered from the first call on.
+        For a subscribed topic, the answer is consistent with the deliveries at the moment when this (or its awaitable) returns: it
+        includes every change delivered before and none delivered after, and every `enter` and `leave` of this node. Changes are
+        delivered from the first call on.
         """
 
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
-        """How one user is shown in a topic's presence, or None. The cost does not depend on how many are there."""
+        """One user's entry in a topic's presence, or None. The cost does not depend on the number of users."""
 
     def count(self, topic: Topic) -> Later[PresenceCount]:
-        """How many are present, without looking at each."""
+        """How many are present. The cost does not depend on the number of users."""
 
     def samples(self) -> Iterable[Sample]:
-        """What this kind of broker measures, for `/metrics`."""
+        """This broker's measurements, for `/metrics`."""
 
     async def aclose(self) -> None:
         """Release everything. Idempotent."""
@@ -329,14 +331,14 @@ class Started(Protocol):
 
 @runtime_checkable
 class Networked(Broker, Protocol):
-    """A broker between nodes: it may be away, and it reports what happened on other nodes. Nothing works until `run` runs.
+    """A broker between nodes: it may be unreachable, and it reports what happened on other nodes. It works only while `run` runs.
 
-    The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history no longer has
+    The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed, and its history no longer has
     them. `on_presence_lost(topic, user, version)`: a user's last connection was on a node that died. `on_presence_back(topic,
-    user, info, version)`: a user was counted out while this node was cut off, but is here. `on_health(healthy, reason)`.
-    `on_versions(own, others)`: of which version this node is, and of which others those are that use the same prefix.
-    `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings. `when_turn_ends(call)`:
-    what is asked of the broker within a turn may be sent together at its end.
+    user, info, version)`: the other nodes removed a user while this node was cut off, but the user is here. `on_health(healthy,
+    reason)`. `on_versions(own, others)`: this node's version, and the different versions of other nodes with the same prefix.
+    `begin_turn` and `end_turn` are called before and after the deliveries and answers of one read. `when_turn_ends(call)` lets
+    the broker send the requests of one turn together at its end.
     """
 
     on_gap: Callable[[Topic, Position | None], None]
@@ -360,31 +362,31 @@ class Networked(Broker, Protocol):
         """
 
     def owe(self, account: str, debt: Mapping[str, float]) -> Later[None]:
-        """Pass what a connection has used up on to the next one of its account, as seconds until each allowance is full again."""
+        """Leave a connection's debt to the next connection of its account, as seconds until each allowance is full again."""
 
     def redeem(
         self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
     ) -> Later[Mapping[str, float]]:
-        """Take over the largest open debt of an account, as of now. `told` gets it as well, if there is one, so that no task has to wait."""
+        """Take over the largest open debt of an account, as of now. `told`, if given, is called with it too, so no task has to wait for it."""
 
     @property
     def healthy(self) -> bool:
-        """Whether what this node publishes comes back to it, at least for some topics. `reason` says why not."""
+        """Whether this node receives what it publishes, at least for some topics. `reason` says why not."""
 
     def states(self) -> Mapping[str, bool]:
-        """For each of the servers that topics are spread over, by name, whether it answers; empty if there is only one."""
+        """Whether each server answers, by name, if topics are spread over several; otherwise empty."""
 
     async def run(self, *, task_status: Started = ...) -> None:
-        """Keep in touch with the other nodes until cancelled; started after the first attempt, good or not."""
+        """Stay in contact with the other nodes until cancelled. Started after the first attempt, successful or not."""
 
 
 class PrivateServer(Protocol):
-    """A server for the processes of one machine, which lives as long as the process that runs it."""
+    """A server for the processes of one machine. It ends with the process that runs it."""
 
     url: str
 
     async def run(self, *, task_status: Started = ...) -> None:
-        """Keep it running until cancelled; started when it answers.
+        """Keep it running until cancelled. Started once it answers.
 
         Raises:
             BrokerFailed: it did not start the first time.

@@ -1,7 +1,7 @@
-"""The table of brokers: what `broker:` says for each, whether processes share it, and how to open it.
+"""The table of brokers: how each is written under `broker:`, whether processes share it, and how it is opened.
 
-A new broker is its module and one row here; its settings are a class in `config/model.py`. Modules of a row are imported
-when the row is used: a server that keeps everything in memory loads no Redis client.
+A new broker needs a module and a row here; its settings are a class in `config/model.py`. A row imports its modules when it
+is used, so a server that keeps everything in memory loads no Redis client.
 """
 
 import secrets
@@ -14,13 +14,13 @@ from channeld.broker.broker import Broker, Deliver, PrivateServer
 from channeld.config.model import RedisBroker as RedisSettings
 from channeld.timers import Clock
 
-# Nobody else has keys in a private server.
+# A private server has no other keys.
 _PREFIX = "channeld"
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class BrokerSite:
-    """What a broker is opened with. `server` is the URL of the private server; empty for a kind without one."""
+    """What a broker needs to be opened. `server` is the URL of the private server, empty for a kind without one."""
 
     deliver: Deliver
     clock: Clock
@@ -32,8 +32,8 @@ class BrokerSite:
 class BrokerKind:
     """A row: `broker: NAME`, or `broker: {NAME: SETTINGS}` with an instance of `settings` in the configuration.
 
-    `open(settings, site)` makes the broker of one process. `private_server` makes the server that has to run first, once
-    for all processes started together.
+    `open(settings, site)` makes the broker of one process. `private_server` makes the server that must be running first, one
+    for all processes that start together.
     """
 
     name: str
@@ -54,7 +54,7 @@ def kind_of(settings: object) -> BrokerKind:
 def _open_memory(_settings: object, site: BrokerSite) -> Broker:
     from channeld.broker.memory import MemoryBroker  # noqa: PLC0415 - each kind loads its own
 
-    # The epoch grows with each start, so a position from an earlier run is never taken for one of this run.
+    # The epoch grows with each start, so a position from an earlier run is never mistaken for one of this run.
     epoch = f"{int(site.clock.wall() * 1000):011x}"
     return MemoryBroker(site.deliver, site.clock, epoch, secrets.randbits(32))
 

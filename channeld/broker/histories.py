@@ -1,13 +1,13 @@
 """The histories of one process: a stream for each room, bounded per channel in rooms and bytes.
 
-Clients may name rooms, so a channel's histories together are bounded as well (`history.rooms`, `history.bytes`). What exceeds the
-bound is dropped from the room that has been idle longest; a room that exceeds the bytes alone loses its oldest frames. A publish
-costs the same however many rooms there are, since everything it drops was appended once.
+Clients may choose room names, so the histories of a channel are bounded together (`history.rooms`, `history.bytes`). Beyond the
+bound, the room that has been idle longest loses its history; a room that alone exceeds the bytes loses its oldest frames. The
+cost of a publish does not depend on the number of rooms, since each frame is dropped once.
 
-When a history is dropped, or its last frame expires, its top offset stays, so that a client at the top still
-recovers. At most `LEFTOVERS` of these are kept; when the oldest goes, its offset raises the floor from which
-unknown topics count. So no offset is given twice in one epoch, and a client whose position was forgotten is told
-`recovered: false`. With a salt, each topic has an epoch of its own, so a position in one room is useless in another.
+When a history is dropped or its last frame expires, its top offset is kept, so a client at the top still recovers. At most
+`LEFTOVERS` of these are kept; when the oldest is dropped, its offset raises the floor at which unknown topics begin. So no
+offset is assigned twice in one epoch, and a client whose position was forgotten is told `recovered: false`. With a salt, each
+topic has its own epoch, so a position in one room is useless in another.
 """
 
 from collections import OrderedDict
@@ -81,24 +81,23 @@ class Histories:
         return position
 
     def forget(self, topic: Topic, owner: str) -> None:
-        """Remove the newest frames of somebody who has left."""
-        channel = self._channels.get(topic.channel)
-        entry = None if channel is None else channel.streams.get(topic)
-        if channel is not None and entry is not None:
-            before = entry[0].bytes
-            entry[0].forget(owner)
-            channel.bytes += entry[0].bytes - before
+        """Remove the newest frames that belong to a user who has left."""
+        found = self._find(topic)
+        if found is not None:
+            channel, stream = found
+            before = stream.bytes
+            stream.forget(owner)
+            channel.bytes += stream.bytes - before
 
     def take_away(self, topic: Topic, keys: Sequence[str] | None) -> int:
-        """Remove the newest frames of keys, or (None) everything; returns how many there were."""
-        channel = self._channels.get(topic.channel)
-        entry = None if channel is None else channel.streams.get(topic)
-        if channel is None or entry is None:
+        """Remove the newest frames of these keys, or everything (None). Returns how many there were."""
+        found = self._find(topic)
+        if found is None:
             return 0
-        stream = entry[0]
-        size, count = stream.bytes, len(stream)
+        channel, stream = found
+        before, count = stream.bytes, len(stream)
         stream.take_away(keys)
-        channel.bytes += stream.bytes - size
+        channel.bytes += stream.bytes - before
         return count - len(stream)
 
     def end(self, channel: str) -> None:
@@ -121,7 +120,7 @@ class Histories:
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Page:
-        """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
+        """Everything after a position; if that is not possible or it is None, the latest `replay` frames."""
         return self._reading(topic, keep).since(position, keep, self._clock.monotonic(), replay)
 
     def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
@@ -155,13 +154,17 @@ class Histories:
             else:
                 return
 
-    def _reading(self, topic: Topic, keep: History) -> Stream:
-        """The topic's stream, trimmed; reading one that does not exist leaves nothing behind."""
+    def _find(self, topic: Topic) -> tuple[_Channel, Stream] | None:
         channel = self._channels.get(topic.channel)
         entry = None if channel is None else channel.streams.get(topic)
-        if channel is None or entry is None:
+        return None if channel is None or entry is None else (channel, entry[0])
+
+    def _reading(self, topic: Topic, keep: History) -> Stream:
+        """The topic's stream, trimmed; reading one that does not exist leaves nothing behind."""
+        found = self._find(topic)
+        if found is None:
             return self._stream(topic, self._leftovers.get(topic))
-        stream = entry[0]
+        channel, stream = found
         before = stream.bytes
         stream.trim(keep, self._clock.monotonic())
         channel.bytes += stream.bytes - before

@@ -1,6 +1,6 @@
-"""The broker of one process: everything is in dicts, and every verb is done when it returns.
+"""The broker of a single process: everything is in dicts, and every verb is done when it returns.
 
-Histories are bounded (`histories.py`); a presence goes with its last user, a subscription when it ends.
+Histories are bounded (`histories.py`). A presence is removed with its last user.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from channeld.timers import Clock
 
 @attrs.define(eq=False, weakref_slot=False)
 class _Here:
-    """A present user. Nearly all have a single live connection, which is kept as it is: a dict would take 200 bytes."""
+    """A present user. Nearly all have a single live connection, which is stored without a dict to save 200 bytes."""
 
     info: Mapping[str, Json]
     _connections: str | dict[str, bool]
@@ -65,11 +65,11 @@ class _Here:
             del self._connections[connection]
 
     def show(self, info: Mapping[str, Json], live: int) -> None:
-        """Show the user with this info and this number of live connections from now on."""
+        """Change the user's info and number of live connections."""
         self.info, self.live, self.kept = info, live, None
 
     def entry(self, user: str, *, keeps: bool) -> PresenceEntry:
-        """How the user is shown; with `keeps` the same object until something changes."""
+        """The user's entry; with `keeps` it is the same object until something changes."""
         entry = self.kept or PresenceEntry(user, self.info, self.live)
         if keeps:
             self.kept = entry
@@ -78,7 +78,7 @@ class _Here:
 
 @attrs.define(eq=False, weakref_slot=False)
 class _Presence:
-    """A topic's users, in the order of arrival, and the number of live connections. A single user is kept without a dict."""
+    """A topic's users, in the order of arrival, and the number of live connections. A single user is stored without a dict."""
 
     _users: tuple[str, _Here] | dict[str, _Here] = attrs.field(factory=dict)
     alive: int = 0
@@ -125,16 +125,16 @@ _NOBODY = _Presence()
 
 
 class MemoryBroker:
-    """Keeps the `Broker` contract within one process; `epoch` must differ from that of any earlier process.
+    """Implements `Broker` within one process. `epoch` must differ from that of any earlier process.
 
-    With a `salt`, a random number, each topic's history has an epoch made from both.
+    With a `salt`, a random number, each topic's history has an epoch derived from both.
     """
 
     def __init__(self, deliver: Deliver, clock: Clock, epoch: str, salt: int | None = None) -> None:
         self._deliver = deliver
         self._histories = Histories(clock, epoch, salt)
         self._keys = OnceKeys(clock)
-        # A dict: a set of this size would be three times as large.
+        # A dict, because a set of this size would be three times as large.
         self._subscribed: dict[Topic, None] = {}
         self._here: dict[Topic, _Presence] = {}
         self._epoch, self._turnouts = epoch, 0
@@ -142,10 +142,10 @@ class MemoryBroker:
     def publish(
         self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Position | None:
-        """Deliver a frame at once, if the topic is subscribed to; keep it first if `options.keep` is given.
+        """Deliver a frame at once if the topic is subscribed to; keep it first if `options.keep` is given.
 
         Raises:
-            AlreadyTaken: somebody has the key `options.once`.
+            AlreadyTaken: the key `options.once` is taken.
         """
         if options.once is not None and not self._keys.take(options.once):
             raise AlreadyTaken
@@ -163,10 +163,10 @@ class MemoryBroker:
         _conflated: Conflated,
         options: PublishOptions = NO_OPTIONS,
     ) -> float:
-        """Publish a frame: in one process, the hub holds it back.
+        """Publish a frame. In a single process, the hub does the conflating.
 
         Raises:
-            AlreadyTaken: somebody has the key `options.once`.
+            AlreadyTaken: the key `options.once` is taken.
         """
         if payload:
             self.publish(topic, payload, options)
@@ -189,14 +189,14 @@ class MemoryBroker:
         self._subscribed.pop(topic, None)
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Say whether rooms of a channel have a history; without one, what was kept is removed."""
+        """Set whether rooms of a channel have a history; if not, what was kept is removed."""
         if not is_numbered:
             self._histories.end(channel)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Page:
-        """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
+        """Everything after a position; if that is not possible or it is None, the latest `replay` frames."""
         return self._histories.since(topic, position, keep, replay)
 
     def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
@@ -204,7 +204,7 @@ class MemoryBroker:
         return self._histories.before(topic, position, limit, keep)
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> int:
-        """Remove kept frames, all or those of keys; returns how many there were."""
+        """Remove the kept frames of these keys, or all (None). Returns how many there were."""
         return self._histories.take_away(topic, keys)
 
     def enter(
@@ -263,19 +263,19 @@ class MemoryBroker:
         told(self._next_version())
 
     def present(self, topic: Topic) -> list[PresenceEntry]:
-        """Who is there, in the order they came."""
+        """The users who are present, in the order of arrival."""
         users = self._here.get(topic, _NOBODY).items()
         keeps = len(users) > FEW
-        # Thousands of calls would cost more than the list.
+        # `here.kept` is read directly because thousands of calls would cost more than the list.
         return [here.kept or here.entry(user, keeps=keeps) for user, here in users if user]
 
     def entry(self, topic: Topic, user: str) -> PresenceEntry | None:
-        """How one user is shown there."""
+        """One user's entry, or None."""
         here = self._here.get(topic, _NOBODY).find(user)
         return None if here is None else here.entry(user, keeps=False)
 
     def count(self, topic: Topic) -> PresenceCount:
-        """How many are there."""
+        """How many are present."""
         presence = self._here.get(topic, _NOBODY)
         return PresenceCount(
             len(presence.items()) - (presence.find("") is not None), presence.alive
@@ -290,7 +290,7 @@ class MemoryBroker:
             self._deliver(topic, change)
 
     def statistics(self) -> MemoryStatistics:
-        """What is held now."""
+        """What the broker holds now."""
         return MemoryStatistics(
             subscriptions=len(self._subscribed),
             presences=len(self._here),
@@ -298,7 +298,7 @@ class MemoryBroker:
         )
 
     def samples(self) -> Iterator[Sample]:
-        """The histories' bytes, and how many were dropped because of their bound."""
+        """The size of the histories, and how many were dropped because of their bound."""
         kept = self._histories.statistics()
         yield Sample("channeld_history_bytes", kept.bytes)
         yield Sample("channeld_histories_dropped_total", kept.dropped)

@@ -1,4 +1,4 @@
-"""The keys of `once`: which are taken, for how long, and by whom."""
+"""The keys of `once`: which are taken, until when, and for which owner."""
 
 from collections import OrderedDict
 from typing import Final
@@ -12,12 +12,12 @@ MOST_KEYS: Final = 1000
 
 
 class AlreadyTaken(Exception):
-    """The key is taken already: nothing was published."""
+    """The key was already taken, so nothing was published."""
 
 
 @attrs.frozen(slots=True)
 class Once:
-    """A key that can be taken once in `ttl` seconds. `owner` chose it; keys of different owners never collide."""
+    """A key that can be taken once within `ttl` seconds. Its `owner` chose it; keys of different owners never collide."""
 
     owner: str
     key: str
@@ -33,13 +33,13 @@ class OnceKeys:
         self._sweep_at = MOST_KEYS
 
     def is_taken(self, once: Once) -> bool:
-        """Whether the key was taken, and its time is not over."""
+        """Whether the key is taken and has not expired."""
         keys = self._owners.get(once.owner)
         ends = keys.get(once.key) if keys is not None else None
         return ends is not None and ends > self._clock.monotonic()
 
     def take(self, once: Once) -> bool:
-        """Take the key. False: somebody has it already."""
+        """Take the key. False if it was taken already."""
         if self.is_taken(once):
             return False
         if len(self._owners) >= self._sweep_at:
@@ -60,7 +60,7 @@ class OnceKeys:
         return len(self._owners)
 
     def _sweep(self) -> None:
-        # All owners are checked whenever the table has doubled, so taking a key stays cheap.
+        # Runs only when the table has doubled, so taking a key stays cheap.
         now = self._clock.monotonic()
         for owner, keys in list(self._owners.items()):
             if all(ends <= now for ends in keys.values()):

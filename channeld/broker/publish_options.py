@@ -1,4 +1,4 @@
-"""How a frame is published, besides its topic and its JSON: what the engine, the hub and every broker pass on as one value."""
+"""How a frame is published: everything besides its topic and JSON, as one value for the engine, the hub and every broker."""
 
 from typing import Final
 
@@ -10,10 +10,10 @@ from channeld.config.model import History
 
 @attrs.frozen(slots=True)
 class Conflated:
-    """How a frame waits: of a topic's `slot`, at most one frame goes out in `seconds`.
+    """A frame that is conflated: each `slot` of a topic publishes at most one frame per `seconds`, the latest.
 
-    `age` is for how many seconds its node has held it, since among several nodes' frames the latest counts. `at_once`: it
-    goes out in any case.
+    `age`: for how many seconds its node has held the frame; with it, frames of several nodes are ordered. `at_once`: publish it
+    now in any case.
     """
 
     slot: str
@@ -24,11 +24,11 @@ class Conflated:
 
 @attrs.frozen(slots=True)
 class Placing:
-    """How a kept frame relates to others of its topic; without one, it is simply the next.
+    """How a kept frame relates to others of its topic; without a placing it is simply the next one.
 
-    `key`: it replaces the kept frame of this key. `clears`: keys whose kept frames are removed, along with what waits, for at most
-    `waits` seconds, in the slots of these names. `is_replayed`: whether it is also for newcomers, not for recovery only.
-    `owner`: the user with whom it goes when that user leaves the topic's presence.
+    `key`: it replaces the kept frame of this key. `clears`: the kept frames of these keys are removed, and so is what waits (for
+    at most `waits` seconds) in the slots of these names. `is_replayed`: newcomers get it too; otherwise it is for recovery only.
+    `owner`: it is removed when this user leaves the topic's presence.
     """
 
     key: str | None = None
@@ -38,13 +38,13 @@ class Placing:
     owner: str | None = None
 
 
-# Not frozen, since messages make one each and a frozen one takes 0.25 µs more; nothing changes one that is made.
+# Not frozen, because each message makes one and a frozen one takes 0.25 µs more. Nothing changes one after it is made.
 @attrs.define
 class PublishOptions:
     """What applies to one publication.
 
-    `keep`: the history that takes the frame first, as its topic's next one or else by its `placing`. `skip`: the connection that
-    does not get it. `once`: a key that is taken in the same step; either both happen or neither.
+    `keep`: the history that keeps the frame before it is published, as its topic's next one or according to `placing`. `skip`: the
+    connection that does not get it. `once`: a key that is taken in the same step; both happen or neither.
     """
 
     keep: History | None = None
@@ -54,4 +54,4 @@ class PublishOptions:
 
 
 NO_OPTIONS: Final = PublishOptions()
-"""A frame for everybody who is there now."""
+"""For a frame to all current subscribers, which is not kept."""

@@ -1,8 +1,8 @@
 """The history of one topic: frames whose positions grow by one, bounded in number and time.
 
 A stream has no clock: `now` is an argument, in monotonic seconds. Besides the sequence of frames it keeps the newest frame
-of each key; one that was replaced or cleared is gone without being missed, since a newer one says more. What is dropped
-because of size or time raises the floor, so one comparison tells whether a reader's position can still be served in full.
+of each key. A frame that was replaced or cleared does not count as missed, because a newer one supersedes it. A frame that
+is dropped because of size or age raises the floor, so one comparison tells whether a reader can still be served in full.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ import attrs
 from channeld.broker.broker import History, HistoryEntry, Page, Position
 from channeld.broker.publish_options import Placing
 
-# The overhead of a kept frame in bytes: the entry, its position, its time.
+# The overhead of a kept frame in bytes: its entry, position and time.
 FRAME_COST = 250
 
 
@@ -28,7 +28,7 @@ class _Newest:
 
 
 class Stream:
-    """The kept frames of one topic. `top` is the latest offset ever given, even if no frame is left; `bytes` is the size of all."""
+    """The kept frames of one topic. `top` is the latest offset ever assigned, even if no frame is left; `bytes` is the total size."""
 
     __slots__ = (
         "_epoch", "_floor", "_frames", "_hidden", "_keep", "_newest", "_times", "bytes", "top",
@@ -48,7 +48,7 @@ class Stream:
         return len(self._frames) + len(self._newest)
 
     def expires(self, now: float) -> float | None:
-        """When the latest frame expires, by the `keep` that it came with; None if no frame is left."""
+        """When the latest frame expires, according to the latest `keep`; None if no frame is left."""
         if self._keep is None:
             return None
         self.trim(self._keep, now)
@@ -70,7 +70,7 @@ class Stream:
             for key in placing.clears:
                 self._forget(key)
             if placing.key is not None:
-                # Moved to the end: keys are in the order of their frames.
+                # Move the key to the end: keys are in the order of their frames.
                 self._forget(placing.key)
                 self._newest[placing.key] = _Newest(entry, now, placing.owner)
                 self.trim(keep, now)
@@ -83,12 +83,12 @@ class Stream:
         return position
 
     def forget(self, owner: str) -> None:
-        """Remove the newest frames of somebody who has left."""
+        """Remove the newest frames that belong to a user who has left."""
         for key in [key for key, newest in self._newest.items() if newest.owner == owner]:
             self._forget(key)
 
     def take_away(self, keys: Sequence[str] | None) -> None:
-        """Remove the newest frames of keys, or (None) everything; then readers that had not seen it all have missed something."""
+        """Remove the newest frames of these keys, or everything (None); a reader that had not seen everything has then missed something."""
         for key in self._newest.copy() if keys is None else keys:
             self._forget(key)
         if keys is None:
@@ -123,7 +123,7 @@ class Stream:
         return before - self.bytes
 
     def since(self, position: Position | None, keep: History, now: float, replay: int = 0) -> Page:
-        """What came after `position`, all or nothing; with None, or nothing, the latest `replay` frames."""
+        """Everything after `position`; if that is not possible or it is None, the latest `replay` frames."""
         if position is not None or replay:
             self.trim(keep, now)
         top = Position(self._epoch, self.top)

@@ -1,7 +1,7 @@
 """Estimates the Redis server's clock as an offset from the node's own.
 
-A request takes time to arrive, so the server's answer is later than the request; the smallest difference seen is the best.
-Clocks drift, so it may grow by 50 parts per million; a clock that was reset is accepted at once.
+The server reads its clock after the request was sent, so each difference includes a delay, and the smallest one seen is the
+best. Clocks drift, so the estimate may grow by 50 parts per million. A clock that was reset is accepted at once.
 """
 
 DRIFT = 5e-5

@@ -469,7 +469,7 @@ class Lane:
         self._left = self._part(self._left)
         while is_full and not fanout.is_over():
             ready = self.epoll.poll(0, SOCKETS_A_TURN)
-            # Sockets that are no crowd's are reported again, after all others.
+            # Sockets that belong to no crowd are reported again, after all others.
             is_full = len(ready) > 2 * len(self._part(ready))
 
     def _part(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
