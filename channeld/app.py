@@ -22,7 +22,7 @@ import attrs
 import trio
 
 from channeld.api.metrics import engine_samples, own_samples, process_samples
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.broker.broker import BrokerFailed
 from channeld.config.model import Config
 from channeld.diagnostics.diagnostic import Report

@@ -19,7 +19,7 @@ from channeld.auth.authenticator import (
     Refuses,
     StandardClaim,
 )
-from channeld.auth.places import compare_places, words_for
+from channeld.auth.token_places import compare_places, words_for
 from channeld.config.model import JwtAuth, Secret
 from channeld.config.scalars import format_duration
 from channeld.protocol.frames import Json

@@ -14,7 +14,7 @@ from channeld.auth.authenticator import (
     Verifier,
     accept_user,
 )
-from channeld.auth.places import compare_places, words_for
+from channeld.auth.token_places import compare_places, words_for
 from channeld.config.model import TokenEntry, TokensAuth
 from channeld.hooks import User
 from channeld.protocol.frames import Json

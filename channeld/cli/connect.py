@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import click
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, dev_server, environ_of
 from channeld.cli.output import has_colour
 from channeld.cli.token import DurationType, claim_option, minted

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import click
 
-from channeld.auth.places import placed
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
+from channeld.auth.token_places import placed
 from channeld.cli.loading import DevEnvironment
 from channeld.dev.client import Screen
 from channeld.plan.load import check

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
-from channeld.auth.places import carry
+from channeld.auth.token_places import carry
 from channeld.config.model import Server
 from channeld.config.reachable import reachable
 from channeld.plan.plan import ChannelPlan, Plan

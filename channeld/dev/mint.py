@@ -7,7 +7,7 @@ import attrs
 import orjson
 
 from channeld.auth.authenticator import Authenticator, CannotMint
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Auth
 from channeld.protocol.frames import Json
 

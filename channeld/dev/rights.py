@@ -10,7 +10,7 @@ from typing import Final, Literal, NoReturn, TypeAlias
 import attrs
 
 from channeld.auth.authenticator import CompiledAuth
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Channel, Config
 from channeld.dev.routes_table import receivers_of, requirement_words
 from channeld.plan.plan import MISSING, ChannelPlan, Plan, Require, Template

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Auth, Channel
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import OBJECT, Comparison, Use

@@ -20,7 +20,7 @@
     routing        from an accepted message to publications
     steps          the handling of a message with options
     lifecycle      admission, the token's expiry, the close
-    reading        a client that only reads a room
+    room_reader    a client that only reads a room
     renewal        checking rights again, after a new token or a reload
     reserved       the protocol's own frames
     receive        what comes from a client

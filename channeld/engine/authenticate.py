@@ -5,7 +5,7 @@ import math
 import attrs
 
 from channeld.auth.authenticator import Denied, Grant, accept_user, is_time
-from channeld.auth.places import find_token
+from channeld.auth.token_places import find_token
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.errors import HookFailed
 from channeld.engine.hook_calls import call_authenticator

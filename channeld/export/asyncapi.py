@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from channeld.auth.places import placed, security_scheme
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
+from channeld.auth.token_places import placed, security_scheme
 from channeld.export.contract import ChannelContract, Contract, FrameType, ParamContract
 from channeld.plan.options.require import shown_require
 from channeld.protocol.frames import Json

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Channel, Config, Presence
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json

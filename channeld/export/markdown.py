@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.diagnostics.render.markdown import cell, code, table
 from channeld.export.contract import (
     ChannelContract,

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.file_kinds import is_scenarios
 from channeld.config.load import load
 from channeld.config.model import Config

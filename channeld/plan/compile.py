@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 
 from channeld.auth.authenticator import CompiledAuth
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Config, TokenEntry
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose

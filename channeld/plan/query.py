@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from channeld.auth.places import placed
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
+from channeld.auth.token_places import placed
 from channeld.config.model import Channel, Config
 from channeld.plan.paths import converter, is_refused
 from channeld.plan.template_scope import Resolved

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from channeld.auth.authenticator import StandardClaim
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Config
 from channeld.plan.expressions import Array, Expression, Literal, Node, Object, Text, parse
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve

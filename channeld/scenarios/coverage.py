@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Channel, Config, Message
 from channeld.diagnostics.diagnostic import Place
 from channeld.plan.options.table import OPTIONS

@@ -17,7 +17,7 @@ import orjson
 import trio
 
 from channeld.auth.authenticator import CannotMint
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.dev.address import Opening, likely_path, resolve, with_token
 from channeld.dev.claims import claims_meeting
 from channeld.dev.client import Line, LineClosed, speak_on

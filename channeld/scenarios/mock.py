@@ -14,7 +14,7 @@ import trio
 
 from channeld.app import App
 from channeld.auth.authenticator import Denied, Grant, accept_user
-from channeld.auth.places import find_token
+from channeld.auth.token_places import find_token
 from channeld.dev.claims import claims_in, likely_claims
 from channeld.engine.ports import Surroundings
 from channeld.engine.publishing import FrameRefused

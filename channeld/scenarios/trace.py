@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from channeld.auth.authenticator import Denied, Grant
-from channeld.auth.places import Carried, carry
+from channeld.auth.token_places import Carried, carry
 from channeld.broker.broker import Publication
 from channeld.config.source import Sources
 from channeld.dev.routes_table import requirement_words

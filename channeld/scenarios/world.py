@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import attrs
 
-from channeld.auth.places import Carried, carry
+from channeld.auth.token_places import Carried, carry
 from channeld.engine.session import State
 from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import Frame, Json

@@ -18,7 +18,7 @@ import trio
 from channeld.broker.broker import Page, Position, Topic
 from channeld.config.model import History
 from channeld.engine.engine import Engine
-from channeld.engine.reading import Reading
+from channeld.engine.room_reader import RoomReader
 from channeld.hub.hub import with_position
 from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
@@ -227,24 +227,24 @@ async def read(
     channel = call.match.channel
     if channel.history is None or len(channel.join) != 1:
         raise Refused(404, "This channel has no stream: it needs a history and one joined room")
-    reading = Reading(engine, call.match, call.request)
+    reader = RoomReader(engine, call.match, call.request)
     try:
-        await reading.open()
-        if reading.refusal is not None or reading.room is None:
-            return reading.refusal or (CloseCode.FORBIDDEN, "forbidden", None)
-        topic = Topic("room", channel.name, reading.room)
+        await reader.open()
+        if reader.refusal is not None or reader.room is None:
+            return reader.refusal or (CloseCode.FORBIDDEN, "forbidden", None)
+        topic = Topic("room", channel.name, reader.room)
         keep = engine.hub.kept(topic, channel.history) or channel.history
         stream = _Stream(engine, topic, keep, waits, call)
         with trio.CancelScope() as scope:
-            reading.when_refused(scope.cancel)
+            reader.when_refused(scope.cancel)
             if call.agreement.ending is not None:
                 call.agreement.ending.then = scope.cancel
             await _answer(stream, respond)
         if scope.cancelled_caught and not stream.has_begun:
-            return reading.refusal
+            return reader.refusal
     finally:
         with trio.CancelScope(shield=True):
-            await reading.close()
+            await reader.close()
     return None
 
 

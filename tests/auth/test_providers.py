@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from channeld.auth.authenticator import KeySource
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Jwks
 from channeld.plan.load import check
 from channeld.plan.plan import Plan

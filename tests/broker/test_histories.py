@@ -7,7 +7,7 @@ import pytest
 from channeld.broker import histories
 from channeld.broker.broker import History, Position, Topic
 from channeld.broker.histories import ROOM_COST, Histories
-from channeld.broker.stream import FRAME_COST
+from channeld.broker.topic_history import FRAME_COST
 from tests.broker.conftest import FakeClock
 
 KEEP = History(size=3, ttl=10.0)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from channeld.auth.authenticator import CannotMint
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import HookAuth, HookRef, JwtAuth, Secret
 from channeld.dev.mint import Minter, choose, parse_claim
 

@@ -10,7 +10,7 @@ from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import Conflated, Placing, PublishOptions
 from channeld.broker.redis import broker, outlet
-from channeld.broker.stream import Stream
+from channeld.broker.topic_history import TopicHistory
 
 ROOM = Topic("room", "board", "b")
 KEEP = History(size=5, ttl=60.0)
@@ -44,7 +44,7 @@ async def test_a_replay_is_what_the_memory_broker_replays(
     monkeypatch.setattr(broker, "PAGE_FRAMES", 3)
     node, chance = await one_node(shared_servers("valkey").url), random.Random(seed)
     keep = History(size=chance.choice([8, 40]), ttl=60.0)
-    stream = Stream("e")
+    stream = TopicHistory("e")
     for number in range(120):
         kind = chance.choices(
             ["plain", "hidden", "keyed", "clears"], [2, chance.choice([1, 9]), 2, 1]

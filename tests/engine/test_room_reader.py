@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.engine.reading import Reading
+from channeld.engine.room_reader import RoomReader
 from channeld.hooks import Request
 from channeld.testing import running
 
@@ -42,7 +42,7 @@ async def test_it_is_judged_as_a_connection_is(
     async with running(str(tmp_path / "channels.yaml")) as app:
         match = app.plan.match("/rooms/den")
         assert match is not None
-        reading = Reading(
+        reading = RoomReader(
             app.engine,
             match,
             Request(path="/rooms/den", query=query, transport="streams"),

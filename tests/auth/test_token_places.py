@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from channeld.auth.places import (
+from channeld.auth.token_places import (
     carry,
     compare_places,
     find_token,

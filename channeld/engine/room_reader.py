@@ -43,7 +43,7 @@ class _Refusals:
         self.then()
 
 
-class Reading:
+class RoomReader:
     """One read.
 
     Attributes:

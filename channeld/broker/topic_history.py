@@ -1,6 +1,6 @@
 """The history of one topic: frames whose positions grow by one, bounded in number and time.
 
-A stream has no clock: `now` is an argument, in monotonic seconds. Besides the sequence of frames it keeps the newest frame
+It has no clock: `now` is an argument, in monotonic seconds. Besides the sequence of frames it keeps the newest frame
 of each key. A frame that was replaced or cleared does not count as missed, because a newer one supersedes it. A frame that
 is dropped because of size or age raises the floor, so one comparison tells whether a reader can still be served in full.
 """
@@ -27,7 +27,7 @@ class _Newest:
     owner: str | None
 
 
-class Stream:
+class TopicHistory:
     """The kept frames of one topic. `top` is the latest offset ever assigned, even if no frame is left; `bytes` is the total size."""
 
     __slots__ = (

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from typing import get_args
 
-from channeld.auth.types import AUTH_TYPES, authenticator
+from channeld.auth.authenticators import AUTH_TYPES, authenticator
 from channeld.config.model import Auth, HookAuth, HookRef, JwtAuth, TokensAuth
 
 

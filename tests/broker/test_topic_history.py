@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from channeld.broker.broker import History, Page, Position
 from channeld.broker.publish_options import Placing
-from channeld.broker.stream import Stream
+from channeld.broker.topic_history import TopicHistory
 
 KEEP = History(size=3, ttl=10.0)
 
@@ -13,17 +13,17 @@ def offsets(page: Page) -> list[int]:
     return [kept.position.offset for kept in page.frames]
 
 
-def filled(count: int, keep: History = KEEP) -> Stream:
-    stream = Stream("e")
+def filled(count: int, keep: History = KEEP) -> TopicHistory:
+    history = TopicHistory("e")
     for now in range(count):
-        stream.append(b"%d" % now, keep, float(now))
-    return stream
+        history.append(b"%d" % now, keep, float(now))
+    return history
 
 
 def test_positions_grow_by_one() -> None:
-    stream = Stream("e", top=7)
-    assert stream.append(b"a", KEEP, 0.0) == Position("e", 8)
-    assert stream.append(b"b", KEEP, 0.0) == Position("e", 9)
+    history = TopicHistory("e", top=7)
+    assert history.append(b"a", KEEP, 0.0) == Position("e", 8)
+    assert history.append(b"b", KEEP, 0.0) == Position("e", 9)
 
 
 def test_size_drops_the_oldest() -> None:
@@ -31,10 +31,10 @@ def test_size_drops_the_oldest() -> None:
 
 
 def test_a_frame_lives_for_less_than_its_ttl() -> None:
-    stream = filled(1)
-    assert offsets(stream.before(None, 10, KEEP, 9.99)) == [1]
-    assert offsets(stream.before(None, 10, KEEP, 10.0)) == []
-    assert len(stream) == 0
+    history = filled(1)
+    assert offsets(history.before(None, 10, KEEP, 9.99)) == [1]
+    assert offsets(history.before(None, 10, KEEP, 10.0)) == []
+    assert len(history) == 0
 
 
 def test_a_smaller_keep_takes_effect_when_looked_at() -> None:
@@ -42,32 +42,32 @@ def test_a_smaller_keep_takes_effect_when_looked_at() -> None:
 
 
 def test_to_ask_for_the_top_trims_nothing() -> None:
-    stream = filled(3)
-    assert stream.since(None, History(size=1, ttl=1.0), 99.0) == Page((), Position("e", 3))
-    assert len(stream) == 3
+    history = filled(3)
+    assert history.since(None, History(size=1, ttl=1.0), 99.0) == Page((), Position("e", 3))
+    assert len(history) == 3
 
 
 @pytest.mark.parametrize(
     ("top", "position", "recovered"), [(5, 5, True), (5, 4, False), (0, 0, True)]
 )
 def test_an_empty_stream_serves_only_its_top(top: int, position: int, recovered: bool) -> None:
-    page = Stream("e", top).since(Position("e", position), KEEP, 0.0)
+    page = TopicHistory("e", top).since(Position("e", position), KEEP, 0.0)
     assert page == Page((), Position("e", top), recovered=recovered)
 
 
 def test_expires_tells_when_the_latest_goes() -> None:
-    stream = filled(2)
-    assert stream.expires(5.0) == 11.0
-    assert stream.expires(11.0) is None
-    assert Stream("e").expires(0.0) is None
+    history = filled(2)
+    assert history.expires(5.0) == 11.0
+    assert history.expires(11.0) is None
+    assert TopicHistory("e").expires(0.0) is None
 
 
 def test_a_deadline_that_rounding_moves_still_comes() -> None:
-    stream, keep = Stream("e"), History(size=3, ttl=0.1)
-    stream.append(b"", keep, 1e9 + 0.3)
-    deadline = stream.expires(1e9)
+    history, keep = TopicHistory("e"), History(size=3, ttl=0.1)
+    history.append(b"", keep, 1e9 + 0.3)
+    deadline = history.expires(1e9)
     assert deadline is not None
-    assert stream.expires(deadline) is None
+    assert history.expires(deadline) is None
 
 
 steps = st.lists(st.tuples(st.floats(0, 5), st.booleans()), max_size=40)
@@ -77,85 +77,85 @@ steps = st.lists(st.tuples(st.floats(0, 5), st.booleans()), max_size=40)
 def test_pages_match_a_plain_list(
     moves: list[tuple[float, bool]], size: int, ttl: float, asked: int, limit: int
 ) -> None:
-    stream, keep, now, top = Stream("e"), History(size=size, ttl=ttl), 0.0, 0
+    history, keep, now, top = TopicHistory("e"), History(size=size, ttl=ttl), 0.0, 0
     times: dict[int, float] = {}
     for pause, publishes in moves:
         now += pause
         if publishes:
             top += 1
-            assert stream.append(b"%d" % top, keep, now) == Position("e", top)
+            assert history.append(b"%d" % top, keep, now) == Position("e", top)
             times[top] = now
     kept = [offset for offset, at in times.items() if at + ttl > now][-size:]
     missed = list(range(asked + 1, top + 1))
-    page = stream.since(Position("e", asked), keep, now)
+    page = history.since(Position("e", asked), keep, now)
     assert page.recovered == (0 <= asked <= top and set(missed) <= set(kept))
     assert offsets(page) == (missed if page.recovered else [])
     earlier = [offset for offset in kept if offset < asked]
-    page = stream.before(Position("e", asked), limit, keep, now)
+    page = history.before(Position("e", asked), limit, keep, now)
     assert offsets(page) == (earlier[-limit:] if limit else [])
     assert page.more == (len(earlier) > limit)
 
 
-def newest(stream: Stream, key: str, now: float = 0.0, **more: str) -> None:
-    stream.append(key.encode(), KEEP, now, Placing(key=key, **more))  # type: ignore[arg-type]
+def newest(history: TopicHistory, key: str, now: float = 0.0, **more: str) -> None:
+    history.append(key.encode(), KEEP, now, Placing(key=key, **more))  # type: ignore[arg-type]
 
 
 def test_only_the_newest_of_a_key_is_kept_and_nobody_misses_the_others() -> None:
-    stream = Stream("e")
+    history = TopicHistory("e")
     for key in "abaa":
-        newest(stream, key)
-    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [2, 4]
-    assert offsets(stream.before(None, 9, KEEP, 0.0)) == [2, 4]
-    assert stream.before(None, 1, KEEP, 0.0).more
-    assert len(stream) == 2
+        newest(history, key)
+    assert offsets(history.since(Position("e", 0), KEEP, 0.0)) == [2, 4]
+    assert offsets(history.before(None, 9, KEEP, 0.0)) == [2, 4]
+    assert history.before(None, 1, KEEP, 0.0).more
+    assert len(history) == 2
 
 
 def test_more_keys_than_the_size_and_expired_ones_are_missed() -> None:
-    stream = Stream("e")
+    history = TopicHistory("e")
     for key in "abcd":
-        newest(stream, key)
-    assert not stream.since(Position("e", 0), KEEP, 0.0).recovered
-    assert offsets(stream.since(Position("e", 1), KEEP, 0.0)) == [2, 3, 4]
-    assert not stream.since(Position("e", 1), KEEP, 10.0).recovered
+        newest(history, key)
+    assert not history.since(Position("e", 0), KEEP, 0.0).recovered
+    assert offsets(history.since(Position("e", 1), KEEP, 0.0)) == [2, 3, 4]
+    assert not history.since(Position("e", 1), KEEP, 10.0).recovered
 
 
 def test_keys_and_frames_in_a_row_are_told_in_their_order() -> None:
-    stream = Stream("e")
+    history = TopicHistory("e")
     for key in ("", "a", "", "b", ""):
         if key:
-            newest(stream, key)
+            newest(history, key)
         else:
-            stream.append(b"f", KEEP, 0.0)
-    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [1, 2, 3, 4, 5]
-    assert offsets(stream.since(None, KEEP, 0.0, 3)) == [3, 4, 5]
-    freed = [stream.drop_oldest() for _ in range(5)]
-    assert (len(stream), stream.bytes, len(freed)) == (0, 0, 5)
+            history.append(b"f", KEEP, 0.0)
+    assert offsets(history.since(Position("e", 0), KEEP, 0.0)) == [1, 2, 3, 4, 5]
+    assert offsets(history.since(None, KEEP, 0.0, 3)) == [3, 4, 5]
+    freed = [history.drop_oldest() for _ in range(5)]
+    assert (len(history), history.bytes, len(freed)) == (0, 0, 5)
 
 
 def test_a_clearing_takes_away_and_is_not_replayed() -> None:
-    stream = Stream("e")
-    newest(stream, "a")
-    stream.append(b"x", KEEP, 0.0, Placing(clears=("a", "unknown"), is_replayed=False))
-    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [2]
-    assert stream.since(None, KEEP, 0.0, 9).frames == ()
+    history = TopicHistory("e")
+    newest(history, "a")
+    history.append(b"x", KEEP, 0.0, Placing(clears=("a", "unknown"), is_replayed=False))
+    assert offsets(history.since(Position("e", 0), KEEP, 0.0)) == [2]
+    assert history.since(None, KEEP, 0.0, 9).frames == ()
 
 
 def test_who_leaves_takes_what_is_theirs() -> None:
-    stream = Stream("e")
-    newest(stream, "a", owner="ann")
-    newest(stream, "b", owner="bob")
-    stream.forget("ann")
-    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [2]
+    history = TopicHistory("e")
+    newest(history, "a", owner="ann")
+    newest(history, "b", owner="bob")
+    history.forget("ann")
+    assert offsets(history.since(Position("e", 0), KEEP, 0.0)) == [2]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c", "d", "-a"]), st.integers(0, 4))))
 def test_a_stream_with_keys_is_like_a_plain_list(steps: list[tuple[str, int]]) -> None:
-    stream, now, model, floor = Stream("e"), 0.0, list[tuple[int, str, float]](), 0
+    history, now, model, floor = TopicHistory("e"), 0.0, list[tuple[int, str, float]](), 0
     for number, (key, wait) in enumerate(steps, 1):
         now += wait
         clears = (key[1:],) if key.startswith("-") else ()
         placing = None if not key else Placing(clears=clears) if clears else Placing(key=key)
-        stream.append(b"x", KEEP, now, placing)
+        history.append(b"x", KEEP, now, placing)
         gone = clears or ((key,) if key else ())
         model = [one for one in model if not one[1] or one[1] not in gone]
         model.append((number, "" if clears else key, now))
@@ -167,9 +167,9 @@ def test_a_stream_with_keys_is_like_a_plain_list(steps: list[tuple[str, int]]) -
             ]
             floor = max([floor, *(one[0] for one in lost)])
             model = [one for one in model if one not in lost]
-        assert len(stream) == len(model)
+        assert len(history) == len(model)
         for since in range(number + 1):
-            page = stream.since(Position("e", since), KEEP, now)
+            page = history.since(Position("e", since), KEEP, now)
             assert page.recovered is (since >= floor)
             assert offsets(page) == (
                 [o for o, _, _ in model if o > since] if since >= floor else []
