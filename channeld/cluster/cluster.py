@@ -1,15 +1,15 @@
-"""Verbs over all nodes: who is connected where, and acting on connections wherever they are.
+"""Verbs over all nodes: they find connections, and act on them, on whichever node they are.
 
-Nodes that share a broker send each other `here` every few seconds on a control topic. A verb is carried out on this node
-and requested from the others there; it is done when every known node has answered, or after `PATIENCE`. A node
-that did not answer is reported (`missing`, and a log line), and is not waited for again until it is heard from. With the broker
-of one process a cluster stays closed: the node is alone, and every verb answers at once.
+Nodes that share a broker send each other `here` on a control topic every few seconds. A verb runs on this node and is
+requested from the others on that topic; it is done when every known node has answered, or after `PATIENCE`. A node that did
+not answer is reported (`missing`, and a log line) and not waited for again until it is heard from. With a broker of one
+process, the cluster is never opened: the node is alone, and every verb answers at once.
 
-Verbs that change something (disconnect, subscribe, unsubscribe, revoke) are kept in the broker for a minute, and a node that was cut
-off carries them out when it hears the others again. Until then they are `pending`.
+The broker keeps verbs that change something (disconnect, subscribe, unsubscribe, revoke) for a minute. A node that was cut
+off carries them out when it hears the others again; until then it is `pending`.
 
-The verbs are plain coroutines: await them in a task of your own. They raise `BrokerUnavailable` if other nodes
-could not be asked; then nothing was done.
+The verbs are plain coroutines; await them in a task. They raise `BrokerUnavailable` if the other nodes could not be asked,
+and then nothing was done.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,7 +28,6 @@ from channeld.cluster.verbs import VERBS, ConnectionInfo, ThisNode, connection_o
 from channeld.config.model import History
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Event
-from channeld.hub.hub import KeptElsewhere
 from channeld.later import Pending, launch, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
@@ -42,7 +41,7 @@ PATIENCE: Final = 1.0
 PATIENCE_FOR_CHANGES: Final = 2.0
 PATIENCE_FOR_POSTS: Final = 5.0
 KEPT: Final = History(size=10_000, ttl=60.0)
-"""How long the broker keeps what changes something."""
+"""How long the broker keeps verbs that change something."""
 BEAT: Final = 5.0
 SILENT_AFTER: Final = 16.0
 MOST_NODES: Final = 1_000
@@ -52,7 +51,7 @@ MOST_ROWS: Final = 1_000_000
 
 @attrs.frozen(slots=True, kw_only=True)
 class ClusterStatistics:
-    """Other nodes known now; since the start, questions asked, answers that came too late or never, and messages dropped."""
+    """The other nodes known now and, since the start, questions asked, answers that came late or never, and messages dropped."""
 
     nodes: int
     asked: int
@@ -70,7 +69,7 @@ class Reached:
 
 @attrs.define(eq=False)
 class _Question:
-    """A question that waits for answers; `rows` has those that came so far, by node."""
+    """A question that waits for answers. `rows` are the rows received so far, each with its node."""
 
     verb: str
     waiting: set[str]
@@ -85,14 +84,14 @@ class _Question:
 
 
 class Cluster:
-    """One per engine; put it into `engine.cluster`.
+    """The cluster as one node sees it. Each engine has one, in `engine.cluster`.
 
     Attributes:
         node_id: this node.
-        here: what this node can be asked; its `group` is the processes started together on one machine.
+        here: answers for this node. Its `group` names the processes started together on one machine.
         missing: the nodes that did not answer the latest question.
-        group_samples: what the processes of the group measured.
-        keep_samples: gets a function that packs them, and keeps the result beyond this process.
+        group_samples: the measurements of the group's processes.
+        keep_samples: called with a function that packs them; stores the result where it outlives this process.
     """
 
     def __init__(self, engine: Engine, node_id: str, *, group: str = "") -> None:
@@ -102,23 +101,23 @@ class Cluster:
         self.engine = engine
         self._is_open = False
         self._heard: dict[str, float] = {}
-        # The nodes to which clients may be sent.
+        # Nodes that accept clients.
         self._ready: set[str] = set()
-        # Nodes that vanished, and when: they may come back, and then do what was kept for them.
+        # Nodes that vanished, and when. If they come back, they carry out the verbs kept in the broker.
         self._silent: dict[str, float] = {}
         self.group_samples = GroupSamples()
         self.keep_samples: Callable[[Callable[[], bytes]], Awaitable[None]] = _keep_nowhere
         self.plans = self.here.plans
-        self.plans.on_change = self._take_elsewhere
+        self.plans.on_change = engine.hub.keep_as_elsewhere
         self._is_comparing = False
         self._questions: dict[int, _Question] = {}
         self._number = self._unanswered = self._garbage = 0
         self._beat: Timer | None = None
 
-    # ---------------------------------------------------------------------------------------------- its own life
+    # ------------------------------------------------------------------------------------------- opening, closing
 
     async def open(self) -> None:
-        """Start listening to the other nodes through the shared broker; takes effect later if that is unreachable."""
+        """Start listening to the other nodes through the shared broker, as soon as it is reachable."""
         self._is_open = True
         broker = self.engine.hub.broker
         self.engine.hub.on_control = self.deliver
@@ -128,21 +127,21 @@ class Cluster:
         self._tick(self.engine.runtime.clock.monotonic())
 
     def greet(self) -> None:
-        """Say that this node is here, and ask who else is: at the start, and when the broker is back."""
+        """Announce this node and ask which others there are: at the start, and when the broker is back."""
         if self._is_open:
             self._say(wire.EVERY_NODE, self._here_i_am(greeting=True))
-            # In a task of its own, because it waits for the broker, which calls this.
+            # In its own task, because it waits for the broker, and the broker is the caller.
             self.engine.runtime.spawn(self._recall())
 
     def announce(self) -> None:
-        """Say whether clients may be sent here and what is served, after a change."""
+        """Tell the others, after a change, whether this node accepts clients and which plan it serves."""
         self.plans.compare()
         self._compare()
         if self._is_open:
             self._say(wire.EVERY_NODE, self._here_i_am(greeting=False))
 
     async def close(self) -> None:
-        """Say goodbye, and be alone from now on. Idempotent."""
+        """Say goodbye; from now on this node is alone. Idempotent."""
         if self._is_open:
             self._is_open = False
             if self._beat is not None:
@@ -153,7 +152,7 @@ class Cluster:
                 await self.engine.runtime.within(PATIENCE, Pending, resolved(later))
 
     def _tick(self, now: float) -> None:
-        # A node that was silent for three beats is gone; a greeting costs as little as a plain `here`.
+        # A node that was silent for three beats is gone. While no other node is known, each beat is a greeting.
         for node, at in list(self._heard.items()):
             if now - at >= SILENT_AFTER:
                 self._lose(node, now)
@@ -166,14 +165,14 @@ class Cluster:
         return wire.Here(self.node_id, greeting, self.here.is_ready(), self.plans.digest)
 
     def _say(self, topic: Topic, message: wire.Message) -> None:
-        """Publish without waiting: a lost message is repeated, or the request times out."""
+        """Publish without waiting: a lost message is repeated, or the request it belongs to times out."""
         try:
             self.engine.hub.publish(topic, wire.pack(message))
         except BrokerUnavailable:
             return
 
     def statistics(self) -> ClusterStatistics:
-        """The numbers of nodes, questions and so on."""
+        """The counters."""
         return ClusterStatistics(
             nodes=len(self._heard),
             asked=self._number,
@@ -217,7 +216,7 @@ class Cluster:
             self._say(wire.node_topic(here.node), self._here_i_am(greeting=False))
 
     def _compare(self) -> None:
-        """Ask nodes for their plans where needed; one that does not answer is asked again after the next beat."""
+        """Ask the other nodes for their plans if needed. One that does not answer is asked again after its next `here`."""
         if self.plans.is_in_doubt and self._is_open and not self._is_comparing:
             self._is_comparing = True
             self.engine.runtime.spawn(self._ask_for_plans())
@@ -233,11 +232,8 @@ class Cluster:
             self._is_comparing = False
         self.plans.learn(rows)
 
-    def _take_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
-        self.engine.hub.keep_as_elsewhere(kept)
-
     def _lose(self, node: str, now: float) -> None:
-        """Give up a node that has not been heard from."""
+        """Treat a node as gone because it has not been heard from."""
         self._heard.pop(node, None)
         self._ready.discard(node)
         if len(self._silent) < MOST_NODES:
@@ -263,7 +259,7 @@ class Cluster:
     def _take_answer(self, answer: wire.Answer) -> None:
         question = self._questions.get(answer.number)
         if question is None:
-            return  # it came too late
+            return  # too late
         if question.verb != answer.verb or len(question.rows) + len(answer.rows) > MOST_ROWS:
             self._garbage += 1
             return
@@ -281,12 +277,12 @@ class Cluster:
         arguments: dict[str, Json],
         is_enough: Callable[[Json], bool] = lambda _row: False,
     ) -> list[tuple[str, Json]]:
-        """Carry out a verb here and on every other node; returns the rows, each with its node."""
+        """Carry out a verb on every node. Returns the rows, each with its node."""
         rows, _ = await self._ask_all(verb, arguments, is_enough)
         return rows
 
     async def _changed(self, verb: str, arguments: dict[str, Json]) -> Reached:
-        """Carry out a verb that changes something, here and on every other node, now or when that node is heard from again."""
+        """Carry out a verb that changes something on every node, at the latest when the node is heard from again."""
         rows, unheard = await self._ask_all(verb, arguments, keep=KEPT)
         now = self.engine.runtime.clock.monotonic()
         self._silent = {node: at for node, at in self._silent.items() if now - at < KEPT.ttl}
@@ -444,7 +440,7 @@ class Cluster:
         await append(self.engine.hub, entry, self.engine.runtime.clock.wall())
 
     async def _recall(self) -> None:
-        """Put revocations in force that came while this node did not hear the others."""
+        """Put the revocations in force that were made while this node could not hear the others."""
         with suppress(BrokerUnavailable):
             engine = self.engine
             await replay(engine.hub, engine.revocations, engine.runtime.clock.wall())
@@ -459,7 +455,7 @@ class Cluster:
 
     async def show(self, topic: Topic, user: str, state: Mapping[str, object] | None) -> bool:
         """Set a presence state of a user, through its newest connection in that presence; False if there is none."""
-        room = topic.name or None  # 0 for a whole channel's
+        room = topic.name or None
         found = await self.connections(user=user, channel=topic.channel, room=room)
         if not found:
             return False
@@ -470,7 +466,7 @@ class Cluster:
     async def post(
         self, stream: str, channel: str, user: str | None, texts: list[bytes]
     ) -> list[bytes] | int:
-        """Hand what a client posted to its stream, on whichever node that is; returns the answers, or an HTTP status."""
+        """Give a client's messages to its stream, on whichever node that is. Returns the answers, or an HTTP status."""
         sent: list[Json] = [text.decode("utf-8", "replace") for text in texts]
         arguments: dict[str, Json] = {
             "stream": stream,
@@ -484,7 +480,7 @@ class Cluster:
         return 504 if unheard else 404
 
     async def published(self, channel: str, key: str) -> tuple[str, str | None] | None:
-        """The result of an idempotency key, from the node that took it; None if no node knows it any more."""
+        """The result of an idempotency key, from the node that took it; None if no node remembers it."""
         arguments: dict[str, Json] = {"channel": channel, "key": key}
         for _, row in await self._everywhere("published", arguments, bool):
             fingerprint, position = _items(row)
@@ -492,7 +488,7 @@ class Cluster:
         return None
 
     async def nodes(self) -> int:
-        """The number of nodes that answer, including this one."""
+        """How many nodes answer, including this one."""
         return len(await self._everywhere("ping", {}))
 
     async def publish(
@@ -504,7 +500,7 @@ class Cluster:
         user: str | None = None,
         skip: str | None = None,
     ) -> tuple[Position | None, int]:
-        """As `Engine.publish`; also returns how many nodes it went to.
+        """As `Engine.publish`; also returns the number of nodes.
 
         Raises:
             FrameRefused: the channel's clients may not get it.
@@ -514,9 +510,9 @@ class Cluster:
         return await Pending(resolved(later)), 1 + len(self._heard)
 
     async def samples(self) -> list[Sample]:
-        """The metric samples of all processes of this node's group; those with the same labels are added up.
+        """The metric samples of all processes of this node's group; those with the same labels are summed.
 
-        A process that does not answer (all others, while the broker is unreachable) is shown with its last samples.
+        A process that does not answer (all others, while the broker is unreachable) counts with its last samples.
         """
         arguments: dict[str, Json] = {"group": self.here.group}
         try:
@@ -529,7 +525,7 @@ class Cluster:
                 answers.setdefault(node, []).append(row)
         unpacked = {node: list(wire.unpack_samples(some)) for node, some in answers.items()}
         taken = self.group_samples.take(unpacked, {*self._heard, *self._silent})
-        # Before anybody sees them: what has been shown must survive this process.
+        # Kept before they are shown: what has been shown must survive this process.
         await self.keep_samples(self.group_samples.packed)
         return taken
 
@@ -542,11 +538,11 @@ class Cluster:
 
     @property
     def is_another_ready(self) -> bool:
-        """Whether a client that is sent away now will find another node ready."""
+        """Whether another node accepts clients, so that a client may be sent away now."""
         return bool(self._ready)
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
-        """Close a user's oldest connections beyond `most`, on any node, because there is a new one. Does not wait."""
+        """Close a user's oldest connections beyond `most`, on any node, because of a new one. Does not wait."""
         if self._is_open:
             self.engine.runtime.spawn(self._replace_oldest(channel, user, most))
 
@@ -560,7 +556,7 @@ class Cluster:
                     reason="replaced by a newer connection",
                 )
         except BrokerUnavailable:
-            return  # the next one of this user will look again
+            return  # this user's next connection looks again
 
 
 async def _keep_nowhere(_pack: Callable[[], bytes]) -> None:

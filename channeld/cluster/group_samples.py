@@ -1,8 +1,8 @@
-"""The samples of all processes of one machine, added up so that a counter never falls.
+"""The samples of all processes of one machine, summed so that a counter never falls.
 
-A process that is late is shown with its last samples. One that is gone has no connections or rooms any more, but its counters and
-histograms stay, because what they counted has happened. The process that is scraped may end as well: another one goes on from
-what `packed` returned.
+A process that is late counts with its last samples. Of a process that has ended, only the counters and histograms are kept,
+because what they counted has happened. If the process that is scraped ends, another one continues from what `packed`
+returned.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from channeld.cluster.wire import pack_samples, unpack_samples
 from channeld.telemetry import METRICS, Sample, summed
 
 MOST_GONE: Final = 64
-"""Of more processes that are gone the oldest two are kept as one."""
+"""How many ended processes are kept apart; beyond this, the oldest two are merged."""
 
 
 class GroupSamples:
@@ -25,7 +25,7 @@ class GroupSamples:
         self._gone: dict[str, Sequence[Sample]] = {}
 
     def take(self, answers: Mapping[str, Sequence[Sample]], alive: Collection[str]) -> list[Sample]:
-        """The samples of all processes, with those of the same labels added up; `answers` came now, and `alive` may still answer."""
+        """The samples of all processes. `answers` have just arrived; the processes in `alive` may still answer later."""
         for node in [node for node in self._last if node not in answers and node not in alive]:
             self._gone[node] = [one for one in self._last.pop(node) if _stays(one)]
         for node, samples in answers.items():
@@ -40,12 +40,12 @@ class GroupSamples:
         ]
 
     def packed(self) -> bytes:
-        """Everything that is known, for `go_on`."""
+        """All samples, for `go_on`."""
         known = {**self._gone, **self._last}
         return orjson.dumps({node: pack_samples(samples) for node, samples in known.items()})
 
     def go_on(self, packed: bytes) -> None:
-        """Begin with what another process knew; the next `take` finds out which processes are gone."""
+        """Start from another process's samples; the next `take` finds out which processes have ended."""
         for node, rows in orjson.loads(packed).items():
             self._last[node] = list(unpack_samples(rows))
 

@@ -1,9 +1,9 @@
-"""Nodes with another plan than this one, as during a rollout, and what they keep of rooms.
+"""Nodes whose plan differs from this node's, as during a rollout, and the histories that they keep.
 
-Nodes send the digest of their plan with each `here`. If it differs, they are asked for a row per channel, to find out
-which channels differ. As long as they do, a room's history is, on all nodes, the largest that any of them asks for: none trims what
-another keeps, or publishes without a number where others count. Nodes of other versions of channeld may not understand any of this;
-the broker says which there are.
+Each `here` carries the digest of the sender's plan. If it differs, this node asks for one row per channel, to find out which
+channels differ. While channels differ, every node keeps the largest history that any of them declares, so none trims what
+another keeps or publishes without a position where others expect one. Nodes of other versions of channeld may not understand
+any of this; the broker reports those versions.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ MOST_TOLD: Final = 50
 
 
 def rows_of(plan: Plan) -> list[Json]:
-    """For each channel: its name, a digest of what it declares (without secrets), and the size and seconds of its history, or zeros."""
+    """For each channel: its name, a digest of its declaration (without secrets), and its history's size and seconds, or zeros."""
     rows: list[Json] = []
     for name, channel in sorted(plan.config.channels.items()):
         auth = [repr(plan.config.auth.get(one)) for one in channel.auth.names]
@@ -46,12 +46,12 @@ class _Row:
 
 
 class OtherPlans:
-    """What is known about the other nodes' plans.
+    """What this node knows about the other nodes' plans.
 
     Attributes:
-        differing: for each node with another plan, the channels that differ.
-        versions: of the other nodes, without this one's.
-        on_change: gets what is kept elsewhere, by kind of topic and channel, whenever that changes.
+        differing: for each node with a different plan, the channels that differ.
+        versions: the other nodes' versions, without this node's own.
+        on_change: called with what is kept elsewhere, by kind of topic and channel, whenever that changes.
     """
 
     def __init__(self, plan_of_now: Callable[[], Plan]) -> None:
@@ -86,14 +86,14 @@ class OtherPlans:
             self._own, self._digest = _read(self._rows), digest_of(self._rows)
 
     def hear(self, node: str, digest: str) -> None:
-        """Note which plan a node says it serves."""
+        """Note which plan a node serves."""
         if self._heard.get(node) != digest:
             self._heard[node] = digest
             self._others.pop(node, None)
             self.compare()
 
     def hear_versions(self, own: str, others: frozenset[str]) -> None:
-        """Note of which other versions nodes are, and report a change."""
+        """Note the other nodes' versions, and report a change."""
         if others == self.versions:
             return
         self.versions = others
@@ -104,28 +104,28 @@ class OtherPlans:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether nodes with another plan have to be asked for their rows."""
+        """Whether a node with a different plan must be asked for its rows."""
         own = self.digest
         return any(
             digest != own and node not in self._others for node, digest in self._heard.items()
         )
 
     def learn(self, rows: Mapping[str, Sequence[Json]]) -> None:
-        """Take over the rows of nodes that were asked."""
+        """Take in the rows of the nodes that were asked."""
         for node, some in rows.items():
             if node in self._heard:
                 self._others[node] = _read(some)
         self.compare()
 
     def keep_only(self, nodes: Collection[str]) -> None:
-        """Forget all nodes but these, which are there or may come back."""
+        """Forget all nodes but these, which are connected or may come back."""
         for node in set(self._heard) - set(nodes):
             del self._heard[node]
             self._others.pop(node, None)
         self.compare()
 
     def compare(self) -> None:
-        """Find out what differs, and report it: this node has a new plan, or more is known about the others'."""
+        """Find out what differs and report it, after this node's plan or the others' rows have changed."""
         self._look()
         self._others = {
             node: rows for node, rows in self._others.items() if self._heard[node] != self._digest
@@ -163,7 +163,7 @@ class OtherPlans:
 def _read(rows: Sequence[Json]) -> dict[str, _Row]:
     found: dict[str, _Row] = {}
     for row in rows:
-        # The schemas of `wire` have checked what comes from others.
+        # Rows of other nodes have been checked against the schemas of `wire`.
         if isinstance(row, list):
             name, digest, size, ttl = row
             found[str(name)] = _Row(str(digest), int(str(size)), float(str(ttl)))

@@ -1,7 +1,7 @@
-"""Revocations in the broker: a history of what was revoked and restored, for nodes that start later.
+"""The log of revocations in the broker: what was revoked and restored, for nodes that start later.
 
-A running node learns of a revocation by a verb (`verbs`). The log is read when a node begins to hear the others, and again when
-the broker is back. The broker of one process keeps none, because no node starts later.
+A running node learns of a revocation from a verb (`verbs.py`). A node reads the log when it starts to hear the others, and
+again when the broker is back. With a broker of one process there is no log, because no node starts later.
 """
 
 from operator import itemgetter
@@ -54,13 +54,13 @@ def row_of(revocation: Revocation) -> list[Json]:
 
 
 def from_row(row: CheckedJson) -> Revocation:
-    """The revocation of such a row."""
+    """The revocation in such a row."""
     user, token_id, before, until = row
     return Revocation(user=user, token_id=token_id, before=before, until=until)
 
 
 async def append(hub: Hub, entry: dict[str, Json], wall: float) -> None:
-    """Add `{"revoke": row}` or `{"restore": id}`, as said at `wall`, Unix seconds.
+    """Add `{"revoke": row}` or `{"restore": id}` with the time `wall`, in Unix seconds.
 
     Raises:
         BrokerUnavailable: it may not have been kept.
@@ -71,7 +71,7 @@ async def append(hub: Hub, entry: dict[str, Json], wall: float) -> None:
 
 
 async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:
-    """Put in force what the log says, in its order.
+    """Apply the log, in its order.
 
     Raises:
         BrokerUnavailable: it could not be read.
@@ -83,7 +83,7 @@ async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:
         entries += (entry for kept in reversed(page.frames) if (entry := _read(kept.payload)))
         more = page.more and bool(page.frames)
         position = page.frames[0].position if page.frames else None
-    # Several servers may keep it, each what came while it answered; the order within one is right.
+    # Several servers may each have kept a part, in the right order; sorting by time merges the parts.
     entries.reverse()
     for entry in sorted(entries, key=itemgetter("at")):
         _apply(entry, revocations, wall)

@@ -21,26 +21,26 @@ from channeld.protocol.frames import CheckedJson, Json
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample
 
-# The answer is for orientation: of a connection in more rooms, only some are named.
+# Of a connection in more rooms, only this many are named.
 MOST_ROOMS: Final = 1_000
 
-# What the schemas of `wire` accept, and rows that they will accept.
+# Checked against the schemas of `wire`.
 Arguments: TypeAlias = Mapping[str, CheckedJson]
 
 
 Post: TypeAlias = Callable[[str, str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
-"""Gives a stream of this node messages that its client posted elsewhere: the answers, or an HTTP status."""
+"""Gives a stream of this node the messages that its client posted to another node; returns the answers, or an HTTP status."""
 
 
 Published: TypeAlias = Callable[[str, str], Awaitable[tuple[str, str | None] | None]]
-"""What an idempotency key of a channel stands for on this node: the request's fingerprint, and the position published at."""
+"""Looks up a channel's idempotency key on this node; returns the request's fingerprint and the position it was published at."""
 
 
 @attrs.define(eq=False)
 class ThisNode:
-    """The node that is asked: its engine, the group of processes it was started with, and what it says about itself.
+    """What this node answers from: its engine, the group of processes it was started with, and what the server adds.
 
-    `is_ready`: whether clients may be sent here.
+    `is_ready`: whether this node accepts clients.
     """
 
     engine: Engine
@@ -61,7 +61,7 @@ Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[object, object, Sequ
 
 @attrs.frozen(slots=True, kw_only=True)
 class ConnectionInfo:
-    """A connection on any node. `since` is Unix time; `rooms` has at most a thousand; `node` is where it is."""
+    """A connection on any node. `since` is Unix time; `rooms` names at most a thousand."""
 
     id: str
     channel: str
@@ -117,7 +117,7 @@ def _channels(engine: Engine, channel: str | None) -> list[str]:
 
 
 def _found(engine: Engine, channel: str, user: str | None, room: str | None) -> Iterator[Session]:
-    """By the smallest index that there is."""
+    """The sessions in the smallest index that fits."""
     if user is not None:
         topic = Topic("user", channel, user)
     elif room is not None:
@@ -192,7 +192,7 @@ async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     for session in _those(node.engine, arguments):
         if room in session.rooms:
             count += 1
-            # It has left on this node, whatever the hook says and whether or not the broker could be told.
+            # On this node it has left, even if the hook fails or the broker is unreachable.
             with suppress(Reject, HookFailed, BrokerUnavailable):
                 await node.engine.leave(session.connection_id, room, arguments["reason"])
     return [count]
@@ -212,7 +212,7 @@ async def _show(node: ThisNode, arguments: Arguments) -> list[bool]:
             await node.engine.show(arguments["connection"], arguments["room"], arguments["state"])
         ]
     except (FrameRefused, BrokerUnavailable):
-        # Another configuration is in force on this node, or nobody could be told.
+        # This node has another configuration, or the broker is unreachable.
         return [False]
 
 
@@ -235,7 +235,7 @@ async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     if node.post is None:
         return []
     texts = [text.encode() for text in arguments["texts"]]
-    # Driven by a `Pending`, because what is posted may have to wait.
+    # A posted message may have to wait.
     await yield_to_task()
     found = await node.post(arguments["stream"], arguments["channel"], arguments["user"], texts)
     if isinstance(found, int):
@@ -246,7 +246,7 @@ async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
 async def _published(node: ThisNode, arguments: Arguments) -> Sequence[Json]:
     if node.published is None:
         return []
-    # Driven by a `Pending`, because the publication may still be under way.
+    # The publication may not be finished yet.
     await yield_to_task()
     found = await node.published(arguments["channel"], arguments["key"])
     return [] if found is None else [[*found]]

@@ -1,12 +1,12 @@
-"""What nodes send each other on the control topics: four kinds of JSON messages, read strictly.
+"""What nodes send each other on the control topics: four kinds of JSON messages, parsed strictly.
 
-    here    I am here; with `greeting` also: and who are you?
+    here    I am here; with `greeting`, also: who are you?
     bye     I am leaving
-    ask     every node: do this, or tell me that
-    answer  one part of a node's answer; the `last` ends it
+    ask     to every node: do this, or tell me that
+    answer  one part of a node's answer; the one with `last` is its end
 
-Any program with access to the broker can write here, so a message with another form, of another version or about an unknown
-verb is dropped and counted. Rooms and users are data: they are JSON values, never part of a topic's name.
+Any program with access to the broker can write here, so a message with another form, of another version or with an unknown
+verb is dropped and counted. Rooms and users are JSON values, never part of a topic's name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,10 +34,7 @@ def node_topic(node: str) -> Topic:
 
 @attrs.frozen(slots=True)
 class Here:
-    """`node` is alive, and `ready` if clients may be sent there; `plan` is a digest of what it serves.
-
-    A `greeting` asks for a `here` in return.
-    """
+    """`node` is alive; it accepts clients if it is `ready`; `plan` is the digest of its plan. A `greeting` asks for a `here` in return."""
 
     node: str
     greeting: bool
@@ -54,7 +51,7 @@ class Bye:
 
 @attrs.frozen(slots=True)
 class Ask:
-    """`node` asks all others; `number` tells its questions apart."""
+    """`node` asks all others; `number` identifies the question."""
 
     node: str
     number: int
