@@ -2,14 +2,16 @@
 
 import json
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channeld.broker.broker import History, Position
-from channeld.broker.publish_options import PublishOptions
-from channeld.hub.hub import with_position
-from channeld.later import run_sync
+from channeld.broker.broker import History, Position, PresenceCount
+from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
+from channeld.hub.hub import KeptElsewhere, with_position
+from channeld.later import Pending, resolved, run_sync
 from channeld.protocol.names import EVERYONE
 from tests.hub.kit import CHANNEL, FakeMember, Kit, RecordingPeer, presence, room
 
@@ -69,6 +71,97 @@ def test_who_watches_keeps_a_room_that_its_members_leave() -> None:
     run_sync(kit.hub.leave(ann, room("x"), None))
     kit.hub.publish(room("x"), b'{"type":"hi"}')
     assert (watcher.frames, ann.peer.frames) == ([{"type": "hi"}], [])
+
+
+def test_dropped_member_is_in_no_room_and_in_no_presence() -> None:
+    kit = Kit()
+    ann = kit.attach("a", "ann")
+    run_sync(kit.hub.join(ann, room("x")))
+    run_sync(kit.hub.drop(ann, CHANNEL, None))
+    assert ann.rooms == {}
+    ann.add_room(room("x"))
+    run_sync(kit.hub.enter_presence(ann, room("x"), {}))
+    assert kit.hub.broker.count(room("x")) == PresenceCount(0, 0)
+
+
+def test_member_is_counted_in_rooms_that_it_is_in_and_on_its_channel() -> None:
+    kit = Kit()
+    ann, channel = kit.attach("a", "ann"), room("")._replace(kind="channel")
+    for topic in (room("x"), channel):
+        run_sync(kit.hub.enter_presence(ann, topic, {}))
+    counts = [kit.hub.broker.count(topic) for topic in (room("x"), channel)]
+    assert counts == [PresenceCount(0, 0), PresenceCount(1, 1)]
+
+
+def test_frame_that_is_held_goes_out_when_its_sender_leaves() -> None:
+    kit = Kit()
+    ann, bob = kit.attach("a", None), kit.attach("b", None)
+    for member in (ann, bob):
+        run_sync(kit.hub.join(member, room("x")))
+    for number in (b"1", b"2"):
+        kit.hub.publish_newest(room("x"), b'{"n":%s}' % number, Conflated("at", 5), NO_OPTIONS, "a")
+    assert bob.peer.take() == [{"n": 1}]
+    run_sync(kit.hub.leave(ann, room("x"), None))
+    assert bob.peer.take() == [{"n": 2}]
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+async def test_frame_that_is_held_takes_its_key_from_a_broker_that_waits(
+    is_free: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit = Kit()
+
+    async def take(_once: Once) -> bool:
+        return is_free
+
+    monkeypatch.setattr(kit.hub.broker, "take", take)
+    once, slot = Once("a", "key", 60), Conflated("at", 5)
+    kit.hub.publish_newest(room("x"), b"{}", slot, NO_OPTIONS, "a")
+    held = kit.hub.publish_newest(room("x"), b"{}", slot, PublishOptions(once=once), "a")
+    if is_free:
+        assert await Pending(resolved(held)) is True
+    else:
+        with pytest.raises(AlreadyTaken):
+            await Pending(resolved(held))
+
+
+def numbers(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """What the broker is told of which channels have a history."""
+    told: list[tuple[str, bool]] = []
+    monkeypatch.setattr(kit.hub.broker, "number", lambda *said: told.append(said))
+    return told
+
+
+def test_broker_is_told_which_channels_have_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    kit = Kit()
+    told = numbers(kit, monkeypatch)
+    kit.hub.keep_histories(["here"])
+    assert told == [("here", True)]
+    there = KeptElsewhere(KEEP, is_only_there=True)
+    kit.hub.keep_as_elsewhere({("room", "there"): there, ("user", "nowhere"): there})
+    assert told == [("here", True), ("here", True), ("there", True)]
+
+
+def test_first_frame_without_a_history_ends_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kit = Kit()
+    told = numbers(kit, monkeypatch)
+    for _ in range(2):
+        kit.hub.publish(room("x"), b"{}")
+    assert told == [(CHANNEL, False)]
+
+
+def test_member_gets_what_another_plan_keeps() -> None:
+    kit = Kit()
+    kit.hub.keep_as_elsewhere({("room", CHANNEL): KeptElsewhere(KEEP, is_only_there=False)})
+    few = History(size=1, ttl=60)
+    for _ in range(3):
+        kit.hub.publish(room("x"), b"{}", PublishOptions(few))
+    ann = kit.attach("a", None)
+    since = Position("e" * 11, 0)
+    catching = run_sync(kit.hub.join_with_history(ann, room("x"), few, since))
+    assert [entry.position.offset for entry in catching.page.frames] == [1, 2, 3]
 
 
 def test_position_is_added_to_the_json() -> None:

@@ -1,5 +1,7 @@
 """What a hub does while it waits for its broker, and when that is away: nobody is left behind, nobody is left out."""
 
+from collections.abc import Generator
+
 import pytest
 import trio
 import trio.testing
@@ -404,3 +406,52 @@ async def test_what_is_for_nodes_goes_to_the_one_who_asked_for_it(kit: WaitingKi
     kit.broker.core.subscribe(topic)
     kit.hub.publish(topic, b"hello")
     assert heard == [b"hello"]
+
+
+class _Kept:
+    """A promise that is never awaited here."""
+
+    done = False
+
+    def then(self, _call: object) -> None:
+        raise AssertionError("nobody waits for it")
+
+    def __await__(self) -> Generator[object, object, object]:
+        raise AssertionError("nobody waits for it")
+
+
+async def test_attaching_returns_the_promises_to_hear_other_nodes(
+    kit: WaitingKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promises: list[object] = [_Kept(), None, _Kept()]
+    left = list(promises)
+    monkeypatch.setattr(kit.broker.core, "subscribe", lambda _topic, **_options: left.pop(0))
+    ann = FakeMember("a", "ann")
+    heard: list[object] = [*await Pending(kit.hub.attach(ann, CHANNEL))]
+    assert heard == [promises[0], promises[2]]
+
+
+async def test_who_leaves_while_its_join_fails_is_out(kit: WaitingKit) -> None:
+    ann = await kit.attach("a", "ann")
+    kit.broker.is_slow, kit.broker.slow = True, frozenset({"since"})
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    await Pending(kit.hub.leave(ann, room("x"), None))
+    kit.broker.is_away = True
+    kit.broker.open()
+    await rest()
+    assert [type(one) for one in outcome] == [BrokerUnavailable]
+    assert (ann.rooms, kit.hub.topics(CHANNEL)) == ({}, [])
+
+
+async def test_a_join_that_fails_ends_the_presence_that_it_began(kit: WaitingKit) -> None:
+    ann = await kit.attach("a", "ann")
+    kit.broker.is_slow, kit.broker.slow = True, frozenset({"since"})
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None, {}))
+    await rest()
+    assert [one.user for one in kit.broker.core.present(room("x"))] == ["ann"]
+    kit.broker.away_for = frozenset({"since"})
+    kit.broker.open()
+    await rest()
+    assert [type(one) for one in outcome] == [BrokerUnavailable]
+    assert kit.broker.core.present(room("x")) == []
