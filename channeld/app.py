@@ -3,8 +3,8 @@
     app = App(plan, reloader)
     await app.run(sockets)          # until it is drained
 
-What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays as it was, and is logged. The certificate's
-files are read again, so that a renewed one is served. An invalid plan changes nothing.
+A reload logs and ignores changes that need a restart (addresses, TLS, workers, the lifespan hook). It reads the
+certificate's files again, so a renewed certificate is served. An invalid plan changes nothing.
 """
 
 import os
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     from channeld.webhooks.webhooks import Webhooks
 
 LIFESPAN_END_S = 2.0
-"""Seconds that the end of a lifespan hook has at least; what is left of `drain`, where that is more."""
-# Seconds that webhooks have to be delivered once the last connection is gone.
+"""The least time, in seconds, that a lifespan hook has to end; if more is left of `drain`, it has that."""
+# Seconds to deliver the webhooks after the last connection has ended.
 _TOLD_S = 5.0
 # In hundredths of a second.
 _SEEN_OFF = 300
-# Seconds between two checks whether another server listens at the API's address.
+# Seconds between two checks of whether another server listens at the API's address.
 _LOOK_S = 0.05
 
 Reloader = Callable[[], Plan | Report]
@@ -68,7 +68,7 @@ class LifespanFailed(Exception):
 
 
 class Forced(Exception):
-    """A second signal came, so the server stopped without finishing its drain."""
+    """The server stopped before the end of its drain, because of a second signal."""
 
 
 class App:
@@ -117,7 +117,7 @@ class App:
         self._leaves = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._tls: ssl.SSLContext | None = None
-        # When the drain is over, once it has begun.
+        # When the drain ends; 0 before it has begun.
         self._ends = 0.0
         self.runtime = TrioRuntime()
         self._key_sets = self._make_key_sets(plan, {})
@@ -224,7 +224,7 @@ class App:
         with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, early, signals, nursery)
-                # A worker's parent is the process that the service manager watches, and watches the worker.
+                # The service manager watches a worker's parent, and the parent watches the worker.
                 watched = os.getpid() if self.node.place is ALONE else os.getppid()
                 nursery.start_soon(keep_watchdog, self._notify, watchdog_interval(watched))
                 try:
@@ -366,7 +366,7 @@ class App:
                         ours = error
                         raise
                     finally:
-                        # Something that waits for ever (a task that nobody ends, a waiting pool) must not hold up the end.
+                        # A task or pool of the hook that waits for ever must not hold up the end.
                         began = trio.current_time()
                         scope.deadline = max(self._ends, began + LIFESPAN_END_S)
         except Exception as error:
@@ -392,13 +392,13 @@ class App:
         drain = self.engine.plan.server.drain
         self._notify("STOPPING=1")
         self.cluster.announce()
-        # Health checks fail from now on, and load balancers need a while to see that.
+        # Health checks fail from now on; load balancers take a while to notice.
         if drain.delay:
             log("drain_delayed", seconds=drain.delay)
             await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
         self._last_resort(drain.over + self._longest_end())
-        # From now on another server may take the API's address; until it does, this one says that it is not ready.
+        # Another server may take the API's address now. Until it does, this one answers that it is not ready.
         self._leaves.set()
         await self.server.stop_accepting(drain.over)
         self.engine.drain(drain.over)
@@ -409,12 +409,12 @@ class App:
             await self.webhooks.drain(_TOLD_S, is_outlived=self.node.is_outlived)
 
     def _longest_end(self) -> float:
-        # What may follow a drain if nothing blocks and no task is shielded.
+        # How long the steps after a drain may take if nothing blocks and no task is shielded.
         told = 0.0 if self.webhooks is None else _TOLD_S
         return _SEEN_OFF / 100 + told + LIFESPAN_END_S * (len(self.engine.plan.lifespans) + 1)
 
     async def _see_off(self) -> None:
-        """Wait until the broker and the webhooks have been told that the last connections are gone."""
+        """Wait until the broker and the webhooks have been told that the last connections have ended."""
         for _ in range(_SEEN_OFF):
             if not self.engine.leaving:
                 return
@@ -427,7 +427,7 @@ class App:
         for number in early:
             self._act(number, nursery)
         async for number in signals:
-            # SIGHUP from a terminal that is gone does not ask for a reload.
+            # A terminal that goes away also sends SIGHUP; then it does not mean a reload.
             is_gone = was_on_terminal and not sys.stderr.isatty()
             self._act(signal.SIGTERM if is_gone and number == signal.SIGHUP else number, nursery)
 
@@ -436,7 +436,7 @@ class App:
             toggle_debug()
         elif number != signal.SIGHUP:
             if self._stop.is_set() or not self._is_serving:
-                # Before it serves there is nobody to send away.
+                # Before the server serves, there are no clients to drain.
                 self._is_forced = self._stop.is_set() or number == signal.SIGINT
                 nursery.cancel_scope.cancel()
             self.stop()
@@ -488,7 +488,7 @@ class App:
             log("restart_needed", setting="webhooks")
         if old.config.log != plan.config.log:
             reconfigure(plan.config.log.format, plan.config.log.level)
-        # Its keys are taken over at once; once it is gone, none of them is valid.
+        # A reload takes over the API's keys at once; without an `api` none is valid.
         if _bound(old.config) != _bound(plan.config):
             log("restart_needed", setting="api.bind")
         if old.config.hooks.lifespan != plan.config.hooks.lifespan:
@@ -500,7 +500,7 @@ class App:
         }
         key_sets = self._make_key_sets(plan, kept)
         await self._fetch_keys(key_sets.values())
-        # Addresses and TLS stay as they were, so origins are compared with what is really listened on.
+        # The server keeps its addresses and TLS, so origins are compared with those.
         server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
         closed = self.engine.reload(attrs.evolve(plan, server=server), key_sets)
         self._key_sets = key_sets

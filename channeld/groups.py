@@ -1,7 +1,7 @@
-"""Exceptions taken apart: the one place that looks inside groups, and for what one says below another.
+"""Takes exception groups apart, and finds the words for an exception that has none.
 
-trio wraps what a nursery's tasks raise in groups, and a group may hold groups. Who reports a failure wants one exception;
-who decides by its kind wants all of them.
+trio wraps what a nursery's tasks raise in groups, and a group may contain groups. To report a failure, one exception is
+enough; to decide by kind, all of them are needed.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ def first(error: BaseException) -> BaseException:
 
 
 def only(error: BaseException) -> BaseException:
-    """What a group of one holds, however deeply; a group of several stays as it is."""
+    """The exception in a group of one, however deeply nested; a group of several is returned as it is."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 def words_of(error: BaseException) -> str:
-    """What an error says; libraries of HTTP often leave that to the one underneath."""
+    """An error's message, or that of its cause: HTTP libraries often leave the outer one empty."""
     deeper: BaseException | None = error
     while deeper is not None:
         if str(deeper):

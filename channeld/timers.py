@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Both clocks, passed in together so that tests can move both."""
+    """Both clocks in one object, so that tests can move them together."""
 
     def monotonic(self) -> float:
         """Seconds of a clock that never goes back: for timers and rates."""
@@ -21,7 +21,7 @@ class Clock(Protocol):
 
 
 class OnTime(Protocol):
-    """Who has one timer, and is kept by it instead of a bound method (64 bytes)."""
+    """An object with a single timer. The timer refers to it directly, which saves a bound method (64 bytes)."""
 
     def on_time(self, now: float) -> None:
         """It is due."""
@@ -30,7 +30,7 @@ class OnTime(Protocol):
 class Timer(float):
     """A deadline that can be cancelled.
 
-    A number, so that the heap needs no tuple around it and compares it as fast as one: each connection has a timer or two.
+    It is a float, so the heap needs no tuple around it and compares it as fast as a number. Each connection has one or two.
     """
 
     __slots__ = ("_waiting_in", "call", "number")
@@ -47,7 +47,7 @@ class Timer(float):
         call: Callable[[float], object] | OnTime,
         timers: "Timers",
     ) -> "Timer":
-        """A timer that waits there, behind those with the same deadline and smaller numbers."""
+        """A timer of `owner`; it comes after those with the same deadline and smaller numbers."""
         timer = cls(deadline)
         timer.number, timer.call, timer._waiting_in = number, call, timers
         return timer
@@ -106,7 +106,7 @@ class Timers:
             ExceptionGroup: everything the calls raised, after the last call.
         """
         heap, due = self._heap, list[Timer]()
-        # The heap knows no order of equal deadlines, so all of them are taken out, or none.
+        # The heap does not order equal deadlines, so all of them are taken out, or none.
         while heap and heap[0] <= now and (len(due) < most or heap[0] == due[-1]):
             timer = heapq.heappop(heap)
             if timer.call is None:
@@ -121,7 +121,7 @@ class Timers:
             timer._release()  # noqa: SLF001 - one mechanism in two classes
         raised: list[Exception] = []
         for timer in due:
-            # Asked again here: one due timer may cancel another.
+            # Read now, because one due timer may cancel another.
             call, timer.call = timer.call, None
             try:
                 if callable(call):

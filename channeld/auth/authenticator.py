@@ -38,7 +38,7 @@ UserTemplate: TypeAlias = Callable[[CheckedJson, Frame], CheckedJson]
 class Grant:
     """Who the client is. `expires` is the token's `exp` (Unix seconds); the connection ends `leeway` seconds later, if that is not None.
 
-    `payload`: what `read_claims` read the user's claims from, if that is so.
+    `payload`: the bytes that `read_claims` read the user's claims from, if it did.
     """
 
     user: User
@@ -76,7 +76,7 @@ class Denied:
     """The client is refused; `reason` is for the log.
 
     `is_final` is False if the same client may be accepted a moment later; `of_claims`: refused for its user id or claims;
-    `is_unknown`: who was asked may have acted, and did not answer.
+    `is_unknown`: the hook that was asked did not answer and may have acted.
     """
 
     reason: str
@@ -117,7 +117,7 @@ class StandardClaim:
 
 @attrs.frozen(slots=True, kw_only=True)
 class AskedClaim:
-    """What the server asks of a claim, by its `path`: a JSON Schema, the same in `words`, and whether it must be there."""
+    """What the server requires of the claim at `path`: a JSON Schema, the same in `words`, and whether it must be present."""
 
     path: tuple[str, ...]
     schema: Json
@@ -215,7 +215,7 @@ class Authenticator(Generic[Declared]):
         return {}
 
     def asked_claims(self) -> Sequence[AskedClaim]:
-        """What is asked of claims besides their schema; a token that cannot satisfy both is never taken."""
+        """Requirements for claims besides their schema. A token must satisfy both."""
         return ()
 
     # ----------------------------------------------------------------------------------------- for the engine

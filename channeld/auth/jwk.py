@@ -26,7 +26,7 @@ _ALGORITHMS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 """(kty, crv) → the algorithms that such a key verifies (RFC 7518 section 3.1, RFC 8037, RFC 8812)."""
 # RFC 9864 names an algorithm per curve; existing tokens and PyJWT use EdDSA.
 _ALIASES: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
-# Only these reach the library, so that a private key published by mistake is not kept.
+# Only these reach the library, so a private key that was published by mistake is not kept.
 _PUBLIC_MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
 
 

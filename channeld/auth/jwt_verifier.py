@@ -141,7 +141,7 @@ def _signatures() -> jwt.PyJWS:
 
 
 def _refusal(error: Exception) -> str:
-    """Why PyJWT did not take a token, in the words of the log; of the token itself it says nothing."""
+    """Why PyJWT refused a token, in words for the log that contain nothing of the token."""
     found = (words for kind, words in _REFUSALS if isinstance(error, kind))
     return next(found, "the token cannot be read")
 
@@ -250,7 +250,7 @@ class JwtVerifier:
     def _remember(self, digest: bytes, found: tuple[str | None, Key] | None) -> None:
         self._remembered[digest] = found
         if len(self._remembered) > REMEMBERED:
-            # The first key of a dict would have to be looked for behind all that were deleted.
+            # An OrderedDict, because a dict searches for its first key behind all deleted ones.
             self._remembered.popitem(last=False)
 
     # --------------------------------------------------------------------------------------------------- claims

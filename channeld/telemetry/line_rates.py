@@ -1,8 +1,8 @@
-"""Limits lines of one kind per client address or hook: what clients can do cheaply must not fill a disk.
+"""Limits log lines per event and client address or hook, so that a client cannot cheaply fill a disk.
 
-An access log has a line for each request, and so has ours, up to a rate that only a flood is over: of one address, for each
-event, 50 lines a second after the first 5,000 (of an IPv6 address the /64 counts, which one client has to itself); of one hook
-5 a second after the first 500, since their lines hold tracebacks. What is left out is counted and told, once a minute.
+The limit is a rate that only a flood exceeds. Each address may cause 5,000 lines per event and then 50 a second (an IPv6 /64
+counts as one address, since one client usually has all of it). Each hook may cause 500 lines and then 5 a second, since its
+lines contain tracebacks. Lines that are left out are counted and reported once a minute.
 """
 
 from collections import OrderedDict
@@ -22,7 +22,7 @@ _RATES: Final[dict[Source, tuple[float, int]]] = {"address": (50.0, 5000), "hook
 
 @attrs.define(slots=True)
 class _LineAccount:
-    """`full_at`: when all of the burst is there again. `left_out` lines are not told yet; they may be from `tell_at` on."""
+    """`full_at`: when the whole burst is available again. `left_out` lines have not been reported; they may be from `tell_at` on."""
 
     full_at: float = 0.0
     left_out: int = 0
@@ -30,7 +30,7 @@ class _LineAccount:
 
 
 class LineRates:
-    """The accounts; when there are too many, the one that was quiet longest is dropped.
+    """The accounts. When there are too many, the one that has been quiet longest is dropped.
 
     Args:
         tick: a monotonic clock, in seconds.

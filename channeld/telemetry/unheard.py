@@ -1,6 +1,6 @@
 """Logs what libraries write through Python's `logging`, if no handler is configured.
 
-Python would write it to stderr unformatted, between our lines, including any URL or token in it.
+Python would write them to stderr unformatted, between our lines, with any URL or token in them.
 """
 
 import logging
@@ -27,5 +27,5 @@ class _Unheard(logging.Handler):
 
 
 def listen(write: _Write) -> None:
-    """Take the place of Python's handler of last resort, from level warning on."""
+    """Replace Python's handler of last resort, which handles warnings and errors."""
     logging.lastResort = _Unheard(write)
