@@ -27,6 +27,7 @@ from channeld.broker.broker import BrokerFailed
 from channeld.config.model import Config
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
+from channeld.groups import summary_of
 from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
 from channeld.server.backends import BackendPool
@@ -36,6 +37,7 @@ from channeld.server.handshake import Condition
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
 from channeld.server.jwks import RemoteKeySet, keep_fresh
+from channeld.server.lifespan import LIFESPAN_END_S, LifespanFailed, contained
 from channeld.server.listener import Server, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
     from channeld.telemetry.tracing import Tracing
     from channeld.webhooks.webhooks import Webhooks
 
-LIFESPAN_END_S = 2.0
-"""The least time, in seconds, that a lifespan hook has to end; if more is left of `drain`, it has that."""
 # Seconds to deliver the webhooks after the last connection has ended.
 _TOLD_S = 5.0
 # In hundredths of a second.
@@ -61,10 +61,6 @@ _LOOK_S = 0.05
 
 Reloader = Callable[[], Plan | Report]
 """Reads the configuration again: the new plan, or the report with its errors. Runs in a worker thread."""
-
-
-class LifespanFailed(Exception):
-    """The lifespan hook raised, at the start or at the end; the log has its traceback."""
 
 
 class Forced(Exception):
@@ -350,33 +346,10 @@ class App:
             stack.push_async_callback(self.node.leave)
             await stack.enter_async_context(self.hook_server.open())
             for hook in hooks:
-                await stack.enter_async_context(self._state_of(hook))
+                lifespan = enter_lifespan(self.engine, self.hook_server, hook)
+                within = contained(hook.name, lifespan, lambda: self._ends)
+                await stack.enter_async_context(within)
             yield
-
-    @asynccontextmanager
-    async def _state_of(self, hook: Hook) -> AsyncIterator[None]:
-        ours: BaseException | None = None
-        scope = trio.CancelScope()
-        try:
-            with scope:
-                async with enter_lifespan(self.engine, self.hook_server, hook):
-                    try:
-                        yield
-                    except BaseException as error:
-                        ours = error
-                        raise
-                    finally:
-                        # A task or pool of the hook that waits for ever must not hold up the end.
-                        began = trio.current_time()
-                        scope.deadline = max(self._ends, began + LIFESPAN_END_S)
-        except Exception as error:
-            if error is ours:
-                raise
-            log("hook_failed", hook=hook.name, exception=error)
-            raise LifespanFailed(f"the lifespan hook {hook.name} raised {_named(error)}") from error
-        if scope.cancelled_caught:
-            seconds = round(trio.current_time() - began, 3)
-            log("hook_timeout", hook=hook.name, reason="the lifespan did not end", seconds=seconds)
 
     async def _fetch_keys(self, key_sets: Iterable[RemoteKeySet]) -> None:
         async with trio.open_nursery() as nursery:
@@ -467,7 +440,7 @@ class App:
                 Exception
             ) as error:  # whatever is wrong with a new configuration, the old one stays in service
                 self._refusals += 1
-                log("config_refused", reason=_named(error))
+                log("config_refused", reason=summary_of(error))
                 return False
             finally:
                 if not self._stop.is_set():
@@ -513,8 +486,3 @@ class App:
 
 def _bound(config: Config) -> str | None:
     return None if config.api is None else config.api.bind
-
-
-def _named(error: Exception) -> str:
-    words = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -42,3 +42,9 @@ def words_of(error: BaseException) -> str:
             return str(deeper)
         deeper = deeper.__cause__ or deeper.__context__
     return type(error).__name__
+
+
+def summary_of(error: BaseException) -> str:
+    """The class of an error and what it says, on one short line."""
+    words = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -10,11 +10,12 @@ import trio.testing
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from channeld.app import LIFESPAN_END_S, App, Forced, LifespanFailed
+from channeld.app import App, Forced
 from channeld.broker.memory import MemoryBroker
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
+from channeld.server.lifespan import LIFESPAN_END_S, LifespanFailed
 from channeld.server.sockets import bind
 from tests.server.kit import write_certificate
 

@@ -1,4 +1,4 @@
-from channeld.groups import first, is_group, leaves, only, words_of
+from channeld.groups import first, is_group, leaves, only, summary_of, words_of
 
 A, B, C = ValueError("a"), KeyError("b"), KeyboardInterrupt()
 NESTED = BaseExceptionGroup("outer", [ExceptionGroup("inner", [A, B]), C])
@@ -31,3 +31,9 @@ def test_words_may_stand_in_what_is_underneath() -> None:
     bare.__cause__ = OSError("refused")
     assert words_of(bare) == "refused"
     assert words_of(OSError("at once")) == "at once"
+
+
+def test_a_summary_is_one_short_line() -> None:
+    assert summary_of(ValueError()) == "ValueError"
+    assert summary_of(OSError("refused\n  it")) == "OSError: refused it"
+    assert len(summary_of(OSError("x" * 1000))) == len("OSError: ") + 200

@@ -15,7 +15,7 @@ import attrs
 import click
 import trio
 
-from channeld.app import App, Forced, LifespanFailed, Reloader
+from channeld.app import App, Forced, Reloader
 from channeld.broker.broker import BrokerFailed
 from channeld.broker.brokers import kind_of
 from channeld.cli.announcer import Announcer
@@ -33,6 +33,7 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.plan.load import Checked, ValidConfig, check
 from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
+from channeld.server.lifespan import LifespanFailed
 from channeld.server.listener import tls_context
 from channeld.server.log_writer import off_the_loop
 from channeld.server.otel import tracing_from
