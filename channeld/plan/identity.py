@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from channeld.auth.types import authenticator
+from channeld.auth.authenticators import authenticator
 from channeld.config.model import Auth, ChannelAuth, Config
 from channeld.protocol.frames import Json
 from channeld.schema.cases import ALL
