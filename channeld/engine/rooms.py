@@ -222,10 +222,12 @@ async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
 
 def _info(session: Session, plan: PresencePlan) -> Info:
     info = plan.info(session, {}) if session.user_id is not None else _NOTHING
+    if not info:
+        # Most channels show no info; all their users share one mapping.
+        return _NOTHING
     # Info that is not JSON must not be counted: everybody's list would fail.
     encode(dict(info))
-    # Most channels show no info; all their users share one mapping.
-    return info or _NOTHING
+    return info
 
 
 async def _show_state(session: Session, topic: Topic) -> None:

@@ -30,7 +30,7 @@ _MAGIC = b"C1"
 _CLEARING = b"C2"
 _SIZE = struct.Struct(">I")
 _CHANGE = struct.Struct(">2scBIIIHII")
-_CHANGE_MAGIC = b"P1"
+CHANGE_MAGIC = b"P1"
 _EVENTS: Final[Mapping[bytes, Event]] = {
     b"j": "join",
     b"l": "leave",
@@ -195,7 +195,7 @@ def unpack_change(message: bytes) -> NumberedChange | None:
     """The change in an envelope (`tell` in `presence.py` writes it), or None for anything else."""
     try:
         magic, kind, epoch_size, high, low, count, *sizes = _CHANGE.unpack_from(message)
-        if magic != _CHANGE_MAGIC:
+        if magic != CHANGE_MAGIC:
             return None
         parts, at = [], _CHANGE.size
         for size in (epoch_size, *sizes):

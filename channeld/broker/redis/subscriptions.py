@@ -22,7 +22,14 @@ from channeld.broker.broker import (
     Publication,
     Topic,
 )
-from channeld.broker.redis.encoding import Epochs, Names, NumberedChange, unpack, unpack_change
+from channeld.broker.redis.encoding import (
+    CHANGE_MAGIC,
+    Epochs,
+    Names,
+    NumberedChange,
+    unpack,
+    unpack_change,
+)
 from channeld.broker.redis.queue import Answer, Argument, Reply
 from channeld.broker.redis.roster import Roster
 
@@ -164,15 +171,15 @@ class Inbox:
         subscription = self._wanted.get(channel)
         if subscription is None:
             return
-        publications = unpack(data, self.node)
-        if publications is None:
-            change = unpack_change(data)
-            if change is None:
-                self.counts["dropped"] += 1
-            else:
-                self._change(subscription, change)
-            return
-        for publication in publications:
+        if data.startswith(CHANGE_MAGIC):
+            change, publications = unpack_change(data), None
+        else:
+            change, publications = None, unpack(data, self.node)
+        if change is not None:
+            self._change(subscription, change)
+        elif publications is None:
+            self.counts["dropped"] += 1
+        for publication in publications or ():
             if publication.position is None or self._follows(subscription, publication.position):
                 self._hand_over(subscription.topic, publication)
 
