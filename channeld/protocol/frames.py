@@ -34,7 +34,7 @@ _AS_ZEROS = bytes(
 )  # fmt: skip
 _NINETEEN = b" " + b"0" * 19
 _LONG_NUMBER = re.compile(rb" 0{19}0*+(?!\.)")
-# Brackets of one kind, and quotes; everything else may be left out.
+# Maps all brackets to one kind and keeps quotes; everything else may be left out.
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_NESTING = bytes(byte for byte in range(256) if byte not in b'{[}]"')
 # Opening brackets count 1, closing ones -1 (255 as a signed byte).
@@ -72,7 +72,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
         return BadFrame("A frame is one JSON object")
     for child in value.values():
         if type(child) is not str:
-            # Nesting or long numbers: most chat messages have neither, and skip the checks.
+            # Finds nesting and long numbers. Most chat messages have neither and skip the checks.
             reason = _reason_against(text, min(depth, DEEPEST))
             if reason is not None:
                 return BadFrame(reason, value.get("id"))
@@ -138,7 +138,7 @@ def is_finite(value: object) -> bool:
 
 
 def _depth(text: bytes) -> int:
-    """How deep valid JSON is nested."""
+    """How deeply valid JSON is nested."""
     nesting = _without_escapes(text).translate(_ONE_KIND, _NOT_NESTING)
     # Two quotes side by side: the ends of a string without brackets, or of two, one after the other.
     nesting = nesting.replace(b'""', b"")
@@ -154,7 +154,7 @@ def _depth(text: bytes) -> int:
 
 
 def _without_escapes(text: bytes) -> bytes:
-    """Valid JSON without the backslashes and quotes that are escaped: what quotes are left begin and end its strings."""
+    """Valid JSON without escaped backslashes and quotes: the quotes that remain begin and end its strings."""
     return text.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in text else text
 
 

@@ -70,8 +70,8 @@ def _written(rooms: Mapping[str, str], whole: bool) -> str:
 def since_of(text: str | None, rooms: list[str]) -> Mapping[str, str]:
     """What a `since` requests in each joined room: a position, or a text that is not one.
 
-    A single position belongs to the only room. With several rooms it is ambiguous, and cannot be recovered in any, which
-    the client is told. A room that complete places do not name was not joined before.
+    A single position belongs to the only room. With several rooms it is ambiguous, so no room can recover, and the client is
+    told so. A room that is missing from complete places was not joined before.
     """
     if text is None:
         return {}

@@ -8,14 +8,14 @@ import attrs
 
 
 class Receives(Protocol):
-    """For whom a client's messages are. A reader keeps whom it calls, since bound methods are 64 bytes each."""
+    """Receives a client's messages. A reader keeps the object, since a bound method takes 64 bytes."""
 
     def receive(self, text: bytes, now: float, /) -> Awaitable[None] | None:
         """Take one message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
 
 
 class Responds(Protocol):
-    """Where a transport's own bytes go, such as a pong."""
+    """Sends a transport's own bytes, such as a pong."""
 
     def respond(self, data: bytes, /) -> None:
         """Queue them."""
@@ -57,4 +57,4 @@ class FrameReader(Protocol):
     close: Closing | None
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
-        """Take bytes, and hand on messages of at most `budget` of the transport's frames."""
+        """Take bytes, and pass on the messages in at most `budget` of the transport's frames."""

@@ -71,9 +71,9 @@ EVERYTHING: Final = Features(
 class ReservedFrame:
     """One frame of the protocol's own.
 
-    `kinds` has the fields of each form (most have one) besides `type` and `id`. `id`: it can have one; `answer` is the
-    frame that answers it; `settles`: it can be an answer itself. `own`: it differs between channels. `shown` maps
-    examples of its forms to when each is sent.
+    `kinds` has the fields of each form besides `type` and `id`; most frames have one form. `id`: it can have an id. `answer` is
+    the frame that answers it. `settles`: it can itself be an answer. `own`: it differs between channels. `shown` maps examples
+    of its forms to when each is sent.
     """
 
     type: str

@@ -24,7 +24,7 @@ from channeld.timers import Clock
 
 @attrs.frozen(slots=True, kw_only=True)
 class WorkerPlace:
-    """A process's position among those started with it: its number, their common id, the URL of their private server."""
+    """A process's position among those started with it: its number, their common id, and the URL of their private server."""
 
     number: int | None = None
     group: str = ""
@@ -70,7 +70,7 @@ class BrokerLink:
         return broker
 
     def join(self, engine: Engine) -> Cluster:
-        """Let the broker tell the engine, and give the engine its cluster."""
+        """Connect the broker's callbacks to the engine, and give the engine its cluster."""
         cluster = self._cluster = Cluster(engine, self.id, group=self.place.group)
         engine.cluster = cluster
         if self._networked is not None:

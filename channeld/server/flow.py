@@ -1,4 +1,4 @@
-"""Asks the kernel how much of what was written the peer has taken: the only sign of a slow reader's progress."""
+"""Asks the kernel how much of the written data the peer has taken: the only sign that a slow reader makes progress."""
 
 import socket
 import struct
@@ -27,7 +27,7 @@ UNKNOWN = Flow(0, 0)
 
 
 def flow_of(sock: socket.socket) -> Flow:
-    """How far the peer has come. Never raises."""
+    """How much the peer has taken. Never raises."""
     waiting = _waiting(sock.fileno())
     if sock.family == socket.AF_UNIX:
         return Flow(waiting, -waiting)

@@ -1,7 +1,7 @@
 """Judges an opening handshake: a request head becomes a session's request and a transport's agreement, or a refusal.
 
-Pure: knows no socket, task or clock. Checks are in the order in which a client can fix them: the path, what the transport
-demands, the page's origin, and last what only takes time.
+Pure: knows no socket, task or clock. Checks come in the order in which a client can fix them: the path, the transport's
+requirements, the page's origin, and last what only time can fix.
 """
 
 import urllib.parse

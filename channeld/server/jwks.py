@@ -166,7 +166,7 @@ async def keep_fresh(key_sets: Callable[[], Iterable[RemoteKeySet]]) -> None:
     """Refresh each set when it has expired. Runs until cancelled; `key_sets` returns the current ones."""
     while True:
         waits = [key_set.due_in() for key_set in key_sets()]
-        # Sets of a new configuration are picked up within the minute.
+        # A new configuration's sets are noticed within a minute.
         await trio.sleep(min([*waits, REFRESH_INTERVAL]))
         async with trio.open_nursery() as nursery:
             for key_set in key_sets():

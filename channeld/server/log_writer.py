@@ -16,7 +16,7 @@ from channeld.telemetry.output import write, writing_to
 
 MOST_LINES = 10_000
 MOST_BYTES = 8 << 20
-# How long the last lines of a process may take to be written.
+# Seconds that writing the last lines of a process may take.
 _LAST_S = 2.0
 # Waking the thread costs the loop twenty times as much as a line does, so lines are written in batches of this many
 # seconds.
@@ -92,7 +92,7 @@ class LineWriter:
 def off_the_loop() -> Iterator[None]:
     """Write log lines in a thread during the block, at the rates that `LineRates` allows.
 
-    A blocked pipe or a slow disk delays nobody, and no client can fill the disk.
+    A blocked pipe or a slow disk delays no client, and no client can fill the disk.
     """
     bound_lines(LineRates(time.monotonic))
     writer = LineWriter(tell_lost=lambda lost: log("log_lines_dropped", lines=lost))

@@ -28,7 +28,7 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_E
 
 
 class SpanExporter(Protocol):
-    """What is needed of an OpenTelemetry exporter."""
+    """The part of an OpenTelemetry exporter that is used."""
 
     def export(self, spans: "Sequence[ReadableSpan]") -> object:
         """Export spans; blocks."""
@@ -65,7 +65,7 @@ class Spans:
             self._waiting.append(span)
 
     def close(self) -> None:
-        """Export what waits, within a time limit, and stop; blocks."""
+        """Export the waiting spans within a time limit, and stop; blocks."""
         self._ends.set()
         if self._thread.ident is not None:
             self._thread.join(_LAST_S)
@@ -77,7 +77,7 @@ class Spans:
         self._exporter.shutdown()
 
     def flush(self) -> None:
-        """Export what waits now."""
+        """Export the waiting spans now."""
         while self._waiting:
             count = min(_BATCH, len(self._waiting))
             batch = [self._readable(self._waiting.popleft()) for _ in range(count)]

@@ -25,7 +25,7 @@ class Session(Protocol):
 
     @property
     def channel(self) -> ChannelPlan:
-        """The name of its channel."""
+        """Its channel."""
 
     @property
     def limits(self) -> Limits:
@@ -38,13 +38,13 @@ class Session(Protocol):
         """Called once, first, when the 101 has been queued."""
 
     def receive(self, payload: bytes, now: float, /) -> Awaitable[None] | None:
-        """One text message, valid UTF-8. While an awaitable is pending nothing more is read from the client.
+        """Take one text message, valid UTF-8. While a returned awaitable is pending, nothing more is read from the client.
 
-        If None, the next message may follow, even while the answer to this one is pending.
+        After None the next message may follow, even if this one has not been answered yet.
         """
 
     def receive_again(self, text: bytes, now: float, /) -> Awaitable[None] | None:
-        """The same for a frame that repeats what a reconnecting client had asked for before."""
+        """The same for a frame that repeats an earlier request of a client that has reconnected."""
 
     def settled(self) -> Awaitable[None] | None:
         """Wait until every message that was taken has been answered; None: already so."""
@@ -101,13 +101,13 @@ class Driver(Protocol):
         """Whether a connection that waits for an answer can stay unpaused, so that it notices its peer leaving."""
 
     def want_write(self) -> None:
-        """Write on as soon as the peer accepts more: the outbox holds more than could be written."""
+        """Continue writing as soon as the peer accepts more, because the outbox could not be written completely."""
 
     def resume(self) -> None:
         """Call the connection's `proceed` soon and read on: it is no longer paused."""
 
     def half_close(self) -> None:
-        """Shut the sending side down, and go on reading."""
+        """Shut the sending side down, and continue reading."""
 
     def flow(self) -> Flow:
         """How much of what was written the peer has taken."""
