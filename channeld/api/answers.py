@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from channeld.api.forms import Schema
+from channeld.api.forms import Schema, closed_object
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import mapping
 
@@ -16,13 +16,7 @@ _NEXT: Final[Schema] = {
 
 
 def _object(properties: Schema, *optional: str) -> Schema:
-    required: list[Json] = [name for name in properties if name not in optional]
-    return {
-        "type": "object",
-        "required": required,
-        "properties": properties,
-        "additionalProperties": False,
-    }
+    return closed_object([name for name in properties if name not in optional], properties)
 
 
 def _list(of: Schema) -> Schema:

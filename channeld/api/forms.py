@@ -32,7 +32,8 @@ _CHANNEL: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 256}
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 128}
 
 
-def _object(required: list[Json], properties: Schema, **others: Json) -> Schema:
+def closed_object(required: list[Json], properties: Schema, **others: Json) -> Schema:
+    """The schema of an object with no other properties than these."""
     return {
         "type": "object",
         "required": required,
@@ -55,7 +56,7 @@ _ONE_TARGET: Final[Schema] = {
     "oneOf": [{"required": ["user"]}, {"required": ["connection"]}],
 }
 
-PUBLISH: Final = _object(
+PUBLISH: Final = closed_object(
     ["channel", "to", "event"],
     {
         "channel": {
@@ -83,20 +84,18 @@ PUBLISH: Final = _object(
 BATCH: Final[Schema] = {
     "type": "array",
     "maxItems": MOST_IN_A_BATCH,
-    "items": {
-        "type": "object",
-        "required": ["publish"],
-        "properties": {
+    "items": closed_object(
+        ["publish"],
+        {
             "publish": {
                 "type": "object",
                 "description": "Like the body of `/v1/publish`; a malformed one gets a `problem`.",
             }
         },
-        "additionalProperties": False,
-    },
+    ),
 }
 
-DISCONNECT: Final = _object(
+DISCONNECT: Final = closed_object(
     [],
     {
         **_TARGET,
@@ -112,7 +111,7 @@ DISCONNECT: Final = _object(
     **_ONE_TARGET,
 )
 
-MEMBERSHIP: Final = _object(
+MEMBERSHIP: Final = closed_object(
     ["channel", "room"], {**_TARGET, "channel": _CHANNEL, "room": _NAME}, **_ONE_TARGET
 )
 
@@ -123,7 +122,7 @@ _MOMENT: Final[Schema] = {
     ],
     "description": "Unix seconds, or RFC 3339 with a time zone.",
 }
-REVOKE: Final = _object(
+REVOKE: Final = closed_object(
     [],
     {
         "user": {
@@ -157,7 +156,7 @@ REVOKE: Final = _object(
     ],
 )
 
-NO_QUERY: Final = _object([], {})
+NO_QUERY: Final = closed_object([], {})
 
 
 def _page(default: int, key: str, longest: int, words: str) -> Schema:
@@ -168,14 +167,14 @@ def _page(default: int, key: str, longest: int, words: str) -> Schema:
         "default": default,
         "description": "Maximum number of entries.",
     }
-    return _object(
+    return closed_object(
         [], {"limit": limit, key: {"type": "string", "maxLength": longest, "description": words}}
     )
 
 
 PAGE_QUERY: Final = _page(100, "after", 512, "The `next` of the previous page.")
 HISTORY_QUERY: Final = _page(50, "before", 128, "Return frames before this `pos`.")
-CLEAR_QUERY: Final = _object(
+CLEAR_QUERY: Final = closed_object(
     [],
     {
         "key": {
@@ -188,11 +187,11 @@ CLEAR_QUERY: Final = _object(
 )
 
 # For the console only.
-CHECK: Final = _object(
+CHECK: Final = closed_object(
     ["channel", "type", "message"],
     {"channel": _CHANNEL, "type": {"type": "string"}, "message": {"type": "object"}},
 )
-TRACE: Final = _object(
+TRACE: Final = closed_object(
     ["path"],
     {
         "path": {"type": "string", "pattern": "^/", "maxLength": 4096},
@@ -200,7 +199,7 @@ TRACE: Final = _object(
         "token": {"type": "string"},
     },
 )
-TOKEN: Final = _object(["channel", "user"], {"channel": _CHANNEL, "user": _NAME})
+TOKEN: Final = closed_object(["channel", "user"], {"channel": _CHANNEL, "user": _NAME})
 
 _VALIDATORS: Final[dict[int, Validator]] = {}
 _NUMBER: Final = re.compile(r"-?[0-9]{1,9}")

@@ -12,6 +12,7 @@ import orjson
 from channeld.auth.revocations import MOST, Revocation, Revocations, RevocationsFull
 from channeld.broker.broker import Topic
 from channeld.broker.publish_options import PublishOptions
+from channeld.cluster.wire import closed, row
 from channeld.config.model import History
 from channeld.hub.hub import Hub
 from channeld.later import Pending, resolved
@@ -25,26 +26,12 @@ PAGE: Final = 1_000
 _Entry: TypeAlias = dict[str, CheckedJson]
 
 _NAME: Final[Json] = {"type": ["string", "null"], "minLength": 1, "maxLength": 512}
-_ROW: Final[Json] = {
-    "type": "array",
-    "prefixItems": [_NAME, _NAME, {"type": "number"}, {"type": "number"}],
-    "minItems": 4,
-    "maxItems": 4,
-}
+_NUMBER: Final[Json] = {"type": "number"}
+_ROW: Final = row(_NAME, _NAME, _NUMBER, _NUMBER)
+_ID: Final[Json] = {"type": "string", "maxLength": 64}
 # Any program with access to the broker can write here.
 _ENTRY: Final = compiled(
-    {
-        "type": "object",
-        "minProperties": 2,
-        "maxProperties": 2,
-        "required": ["at"],
-        "properties": {
-            "at": {"type": "number"},
-            "revoke": _ROW,
-            "restore": {"type": "string", "maxLength": 64},
-        },
-        "additionalProperties": False,
-    }
+    {"anyOf": [closed(at=_NUMBER, revoke=_ROW), closed(at=_NUMBER, restore=_ID)]}
 )
 
 

@@ -80,7 +80,8 @@ _NODE: Json = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[
 _NUMBER: Json = {"type": "integer", "minimum": 1, "maximum": 2**53}
 
 
-def _object(**properties: Json) -> Json:
+def closed(**properties: Json) -> Json:
+    """The schema of an object with exactly these properties."""
     return {
         "type": "object",
         "required": list(properties),
@@ -89,7 +90,8 @@ def _object(**properties: Json) -> Json:
     }
 
 
-def _row(*items: Json) -> Json:
+def row(*items: Json) -> Json:
+    """The schema of an array of exactly these items."""
     size = len(items)
     return {"type": "array", "prefixItems": list(items), "minItems": size, "maxItems": size}
 
@@ -100,37 +102,37 @@ _REASON: Json = {"type": "string", "maxLength": 512}
 
 # For each verb, the form of its arguments and of one row of an answer.
 _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
-    "ping": (_object(), {"const": True}),
+    "ping": (closed(), {"const": True}),
     "connections": (
-        _object(user=_MAYBE_NAME, channel=_MAYBE_NAME, room=_MAYBE_NAME),
-        _row(_NAME, _NAME, _MAYBE_NAME, {"type": "string"}, {"type": "number"}, _ROOMS),
+        closed(user=_MAYBE_NAME, channel=_MAYBE_NAME, room=_MAYBE_NAME),
+        row(_NAME, _NAME, _MAYBE_NAME, {"type": "string"}, {"type": "number"}, _ROOMS),
     ),
-    "rooms": (_object(channel=_MAYBE_NAME), _row(_NAME, {"type": "string"}, _COUNT)),
-    "counts": (_object(), _row(_NAME, _COUNT)),
+    "rooms": (closed(channel=_MAYBE_NAME), row(_NAME, {"type": "string"}, _COUNT)),
+    "counts": (closed(), row(_NAME, _COUNT)),
     "disconnect": (
-        _object(
+        closed(
             **_WHO,
             code={"type": "integer", "minimum": 1000, "maximum": 4999},
             reason=_REASON,
         ),
         _COUNT,
     ),
-    "subscribe": (_object(**_WHO, channel=_NAME, room=_NAME), _COUNT),
+    "subscribe": (closed(**_WHO, channel=_NAME, room=_NAME), _COUNT),
     "unsubscribe": (
-        _object(**_WHO, channel=_NAME, room=_NAME, reason={"anyOf": [_REASON, {"type": "null"}]}),
+        closed(**_WHO, channel=_NAME, room=_NAME, reason={"anyOf": [_REASON, {"type": "null"}]}),
         _COUNT,
     ),
     "plan": (
-        _object(),
-        _row(_NAME, _DIGEST, _COUNT, {"type": "number", "minimum": 0}),
+        closed(),
+        row(_NAME, _DIGEST, _COUNT, {"type": "number", "minimum": 0}),
     ),
-    "online": (_object(channel=_NAME, user=_NAME), {"type": "boolean"}),
+    "online": (closed(channel=_NAME, user=_NAME), {"type": "boolean"}),
     "show": (
-        _object(connection=_NAME, room=_MAYBE_NAME, state={"type": ["object", "null"]}),
+        closed(connection=_NAME, room=_MAYBE_NAME, state={"type": ["object", "null"]}),
         {"type": "boolean"},
     ),
     "post": (
-        _object(
+        closed(
             stream={"type": "string", "minLength": 1, "maxLength": 128},
             channel=_NAME,
             user=_MAYBE_NAME,
@@ -144,11 +146,11 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
         },
     ),
     "published": (
-        _object(channel=_NAME, key=_NAME),
-        _row({"type": "string"}, {"type": ["string", "null"]}),
+        closed(channel=_NAME, key=_NAME),
+        row({"type": "string"}, {"type": ["string", "null"]}),
     ),
     "revoke": (
-        _object(
+        closed(
             user=_MAYBE_NAME,
             token_id={"type": ["string", "null"], "minLength": 1, "maxLength": 512},
             before={"type": "number"},
@@ -156,12 +158,12 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
         ),
         _COUNT,
     ),
-    "restore": (_object(id=_NAME), {"type": "boolean"}),
+    "restore": (closed(id=_NAME), {"type": "boolean"}),
     "samples": (
-        _object(group=_NODE),
-        _row(
+        closed(group=_NODE),
+        row(
             {"enum": list(METRICS)},
-            {"anyOf": [{"type": "number"}, _row({"type": "number"}, {"type": "array"})]},
+            {"anyOf": [{"type": "number"}, row({"type": "number"}, {"type": "array"})]},
             {"type": "array", "items": {"type": "string"}},
         ),
     ),
@@ -169,7 +171,7 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
 
 
 def _message(kind: str, **properties: Json) -> Validator:
-    return compiled(_object(v={"const": VERSION}, kind={"const": kind}, node=_NODE, **properties))
+    return compiled(closed(v={"const": VERSION}, kind={"const": kind}, node=_NODE, **properties))
 
 
 _HERE = _message("here", greeting={"type": "boolean"}, ready={"type": "boolean"}, plan=_DIGEST)
