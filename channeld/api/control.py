@@ -17,7 +17,7 @@ from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import CheckedJson, Json
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import is_room_name, room_name
 from channeld.suggest import did_you_mean
 from channeld.telemetry import Sample
 
@@ -101,15 +101,16 @@ class Control:
         return found
 
     def room(self, name: str) -> str:
-        """The room name, if it is valid.
+        """The room name in NFC, if it is valid.
 
         Raises:
             Problem: 404.
         """
-        if not is_room_name(name):
-            detail = "no such room: a name has 1 to 128 characters, NFC, no control characters"
+        room = room_name(name)
+        if not is_room_name(room):
+            detail = "no such room: a name has 1 to 128 characters, each of which can be seen"
             raise Problem(404, detail)
-        return name
+        return room
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -1,7 +1,7 @@
 """Schemas of requests: a JSON Schema for each body and each query, also used in the OpenAPI document.
 
 A body is parsed as strictly as a client's frame (range of numbers, depth), then checked by its schema. What a schema cannot
-express (a room name in NFC, a reason that fits into a Close frame) is also checked here.
+express (a room name, a reason that fits into a Close frame) is also checked here.
 """
 
 import re
@@ -14,7 +14,7 @@ import orjson
 from channeld.api.problems import Problem
 from channeld.plan.path_syntax import decode as percent_decoded
 from channeld.protocol.frames import BadFrame, CheckedJson, Json, decode
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import is_room_name, room_name
 from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator, Violation
 from channeld.schema.vocabulary import mapping
@@ -64,7 +64,10 @@ PUBLISH: Final = closed_object(
             "description": "A declared channel; with `to: global`, `*` means every channel.",
         },
         "to": {"enum": ["room", "user", "global"]},
-        "room": {**_NAME, "description": "With `to: room`: NFC, no control characters."},
+        "room": {
+            **_NAME,
+            "description": "With `to: room`: only characters that can be seen. Brought to NFC.",
+        },
         "user": {**_NAME, "description": "With `to: user`."},
         "event": {
             "type": "object",
@@ -217,8 +220,8 @@ def violations(schema: Schema, value: Body) -> Sequence[Violation]:
 
 def _more(value: Mapping[str, CheckedJson]) -> Iterator[Violation]:
     """Checks that schemas cannot express."""
-    if "room" in value and not is_room_name(value["room"]):
-        yield Violation("/room", "must be a room name: NFC, no control characters", "format")
+    if "room" in value and not is_room_name(room_name(value["room"])):
+        yield Violation("/room", "must be a room name: only characters that can be seen", "format")
     if "code" in value and not _may_be_sent(value["code"]):
         yield Violation("/code", "must be a close code that may be sent, such as 4410", "format")
     if len(value.get("reason", "").encode()) > _LONGEST_REASON:

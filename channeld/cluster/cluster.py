@@ -31,7 +31,7 @@ from channeld.engine.ports import Event
 from channeld.later import Pending, launch, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import is_room_name, room_name
 from channeld.telemetry import Sample, log
 from channeld.timers import Timer
 
@@ -389,8 +389,9 @@ class Cluster:
         Raises:
             ValueError: it is not a valid room name.
         """
+        room = room_name(room)
         if not is_room_name(room):
-            raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
+            raise ValueError("a room name has 1 to 128 characters, each of which can be seen")
         arguments: dict[str, Json] = {"channel": channel, "room": room}
         return await self._count("subscribe", user, connection, arguments)
 
@@ -405,7 +406,7 @@ class Cluster:
     ) -> Reached:
         """Take a user's connections on a channel, or one connection, out of a room; returns how many were in it."""
         said = None if reason is None else reason[:512]
-        arguments: dict[str, Json] = {"channel": channel, "room": room, "reason": said}
+        arguments: dict[str, Json] = {"channel": channel, "room": room_name(room), "reason": said}
         return await self._count("unsubscribe", user, connection, arguments)
 
     async def _count(

@@ -44,6 +44,7 @@ from channeld.later import Later, launch
 from channeld.plan.plan import ChannelPlan, Match, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
+from channeld.protocol.names import room_name
 from channeld.telemetry.tracing import Tracing
 
 MakeSession: TypeAlias = Callable[[Surroundings, Match, Request, Peer], Receiver]
@@ -217,7 +218,7 @@ class Engine:
         """Remove the kept frames of a room, or those of one key of any type; returns how many there were."""
         if plan.history is None:
             return 0
-        topic = Topic("room", plan.name, room)
+        topic = Topic("room", plan.name, room_name(room))
         keys = None if key is None else publishing.kept_under(self.plan, key)
         return self.hub.broker.clear(topic, keys)
 
@@ -246,7 +247,7 @@ class Engine:
         """Take a connection of this node out of a room and tell the client. Does nothing if it is not in the room."""
         session = self.sessions.get(connection_id)
         if session is not None:
-            await rooms.leave(session, room, reason)
+            await rooms.leave(session, room_name(room), reason)
 
     def online(self, channel: str, user: str) -> Later[bool]:
         """Whether a user has a connection on a channel, on any node."""

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
-from channeld.engine import rooms, steps
+from channeld.engine import rooms, showing, steps
 from channeld.engine.authenticate import authenticated, deny, turn_away, verify_message_token
 from channeld.engine.debts import leave_debt, take_over_debt
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
-from channeld.engine.showing import drop_held
 from channeld.hooks import Reject
 from channeld.later import Later, resolved, yield_to_task
 from channeld.plan.plan import Hook
@@ -241,7 +240,6 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
     engine.over_http.discard(session)
     if session.connect_called:
         leave_debt(session, now)
-    drop_held(session)
     engine.leaving += 1
     try:
         await _close(session, code, reason, now)
@@ -255,6 +253,7 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
         await yield_to_task()
         await session.in_flight.idle()
     await steps.flush(session)
+    await showing.flush(session)
     await rooms.leave_most(session)
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):

@@ -16,7 +16,7 @@ from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, ChannelPlan, EventPlan, MessagePlan, NewestPlan, Plan
 from channeld.protocol.frames import Frame, Json, encode, is_finite
-from channeld.protocol.names import EVERYONE, is_room_name
+from channeld.protocol.names import EVERYONE, is_room_name, room_name
 from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Violation
 
@@ -63,9 +63,10 @@ def publish(
         BrokerUnavailable: it was not published.
         AlreadyTaken: the key `once` is taken; this or the awaitable raises it.
     """
-    own, checked = check_publication(plan, channel, frame, audience.room)
-    if own is not None and audience.room is not None:
-        return _publish_to_room(own, hub, audience.room, checked, audience)
+    room = None if audience.room is None else room_name(audience.room)
+    own, checked = check_publication(plan, channel, frame, room)
+    if own is not None and room is not None:
+        return _publish_to_room(own, hub, room, checked, audience)
     options = PublishOptions(None, audience.skip, audience.once)
     if own is None:
         return hub.publish(EVERYONE, encoded(checked), options)
@@ -91,7 +92,7 @@ def check_publication(
         raise FrameRefused(f"there is no channel `{channel}`")
     checked = check_event(own, frame)
     if room is not None and not is_room_name(room):
-        raise FrameRefused("a room name has 1 to 128 characters in NFC, each of which can be seen")
+        raise FrameRefused("a room name has 1 to 128 characters, each of which can be seen")
     return own, checked
 
 
@@ -262,7 +263,7 @@ async def history(
     """
     if plan.history is None:
         return HistoryPage([], more=False)
-    topic = Topic("room", plan.name, room)
+    topic = Topic("room", plan.name, room_name(room))
     limit = min(limit, plan.history.size)
     keep = hub.kept(topic, plan.history) or plan.history
     payloads, size, more = list[bytes](), 0, True  # the latest first

@@ -13,6 +13,7 @@ from channeld.engine.lifecycle import meets_require, take_grant
 from channeld.engine.rooms import turn
 from channeld.engine.session import Origin, Session, State
 from channeld.hooks import Reject, Request
+from channeld.hub.hub import Info
 from channeld.hub.presence import nobody_in
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.codes import CloseCode
@@ -35,12 +36,14 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
         return authenticate.turn_away(session, found, id)
     if found.user.id != session.user_id:
         return authenticate.deny(session, "renewal for another user", id)
+    presence = session.channel.presence
+    shown = None if presence is None else rooms.info_of(session, presence)
     take_grant(session, found)
     if not meets_require(session, id, "This channel is not for you any more"):
         return None
     session.answer(authenticate.authenticated(session), id)
     try:
-        await _revise(session, session.channel, "renewed", asks_hook=True)
+        await _revise(session, session.channel, "renewed", asks_hook=True, shown=shown)
     except BrokerUnavailable:
         # The frame has been answered, but the connection may still be in a room that its new claims do not allow.
         session.disconnect(CloseCode.TRY_AGAIN_LATER, "try again later", reconnect=True)
@@ -84,7 +87,14 @@ async def revise(session: Session, before: ChannelPlan) -> None:
             session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
 
 
-async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_hook: bool) -> None:
+async def _revise(
+    session: Session,
+    before: ChannelPlan,
+    reason: str,
+    *,
+    asks_hook: bool,
+    shown: Info | None = None,
+) -> None:
     names = rooms.wanted(session)
     if names is None:
         return
@@ -101,7 +111,7 @@ async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_ho
         await rooms.share_turn(session, done)
         if session.is_in(State.OPEN):
             await rooms.join(session, room, None, asked=True)
-    await _revise_presence(session, before.presence, stayed)
+    await _revise_presence(session, before.presence, stayed, shown)
 
 
 async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
@@ -120,9 +130,12 @@ async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
 
 
 async def _revise_presence(
-    session: Session, before: PresencePlan | None, stayed: list[Topic]
+    session: Session, before: PresencePlan | None, stayed: list[Topic], shown: Info | None
 ) -> None:
-    """Update presence from the old plan to the new one; `stayed` are the rooms that the connection did not just join."""
+    """Update presence from the old plan to the new one; `stayed` are the rooms that the connection did not just join.
+
+    If they already show of it what they should (`shown`), the broker is not asked.
+    """
     now, hub = session.channel.presence, session.engine.hub
     everyone = Topic("channel", session.channel.name, "")
     if before is not None and (now is None or now.scope != before.scope):
@@ -132,9 +145,12 @@ async def _revise_presence(
             session.send(nobody_in(topic))
     if now is None or not session.is_in(State.OPEN):
         return
+    info = rooms.info_of(session, now)
+    if info == shown:
+        return
     for done, topic in enumerate(stayed if now.scope == "room" else [everyone]):
         await rooms.share_turn(session, done)
         if before is None or before.scope != now.scope:
             await rooms.enter(session, topic, now)
         else:
-            await rooms.update(session, topic, now)
+            await hub.enter_presence(session, topic, info)

@@ -4,7 +4,7 @@ Their schemas come from the table in `channeld.protocol.reserved` and are checke
 in `receive.py`.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import attrs
 import orjson
@@ -70,14 +70,13 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
         return session.refuse_message([Violation("/room", text, "format")], id)
     if channel.subscribe is None or not may_subscribe(session, room):
         raise Forbidden("You may not join this room", room)
+    publications: list[Callable[[], Awaitable[None]]] = []
     if room not in session.rooms:
         full = _full(session, channel.subscribe)
         if full is not None:
             text, limit = full
             return session.refuse(ErrorCode.LIMIT_EXCEEDED, text, id, {"limit": limit})
-        for hook in (channel.subscribe.hook, channel.on_subscribe):
-            if hook is not None:
-                await call_hook(session, hook, room)
+        await _ask_hooks(session, channel.subscribe, room, publications)
         if not session.is_in(State.OPEN):
             return None  # it was closed in the meantime: nobody must be told that it joined
         if session.channel is not channel and not may_subscribe(session, room):
@@ -90,6 +89,21 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
     finally:
         if room not in session.rooms:
             session.forget_origin(room)
+    for publish in publications:
+        await publish()
+    return None
+
+
+async def _ask_hooks(
+    session: Session,
+    subscribe: SubscribePlan,
+    room: str,
+    afterwards: list[Callable[[], Awaitable[None]]],
+) -> None:
+    """Ask the hooks whether a client may be in a room; it is in it before what a backend publishes `afterwards`."""
+    for hook in (subscribe.hook, session.channel.on_subscribe):
+        if hook is not None:
+            await call_hook(session, hook, room, afterwards=afterwards)
 
 
 def _full(session: Session, subscribe: SubscribePlan) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 import orjson
 
 from channeld.auth.authenticator import Denied
-from channeld.engine import rooms
+from channeld.engine import lifecycle, rooms
 from channeld.engine.authenticate import deny, turn_away
 from channeld.engine.errors import HookFailed
 from channeld.engine.hook_calls import call_hook
@@ -43,6 +43,16 @@ class _Refusals:
         self.then()
 
 
+class _ReadingSession(Session):
+    """The session of a read: it ends with its token, as a connection does."""
+
+    __slots__ = ()
+
+    def on_time(self, now: float) -> None:
+        """See Session."""
+        lifecycle.on_timer(self, now)
+
+
 class RoomReader:
     """One read.
 
@@ -53,7 +63,7 @@ class RoomReader:
 
     def __init__(self, engine: Surroundings, match: Match, request: Request) -> None:
         self._peer = _Refusals()
-        self._session = Session(engine, match, request, self._peer)
+        self._session = _ReadingSession(engine, match, request, self._peer)
         self.room: str | None = None
 
     @property

@@ -74,8 +74,9 @@ async def put(session: Session, room: str) -> None:
         ValueError: it is not a valid room name.
         BrokerUnavailable: it is not in the room.
     """
+    room = room_name(room)
     if not is_room_name(room):
-        raise ValueError("a room name has 1 to 128 characters in NFC, each of which can be seen")
+        raise ValueError("a room name has 1 to 128 characters, each of which can be seen")
     if room in session.rooms or session.is_in(State.ENDING, State.CLOSED):
         return
     session.note_origin(room, Origin.PUT)
@@ -103,7 +104,7 @@ async def join(
     topic = hub.shared(Topic("room", channel.name, room))
     is_new, presence = room not in session.rooms, channel.presence
     counts = is_new and presence is not None and presence.scope == "room"
-    info = _info(session, presence) if counts and presence is not None else None
+    info = info_of(session, presence) if counts and presence is not None else None
     observer = session.engine.observer if is_new else None
     if observer is not None:
         observer.joining(session, topic)
@@ -211,16 +212,12 @@ async def _catch_up(session: Session, topic: Topic, catching: Catching) -> None:
 
 async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
     """Count a connection in a topic's presence, and send it who is present."""
-    await update(session, topic, plan)
+    await session.engine.hub.enter_presence(session, topic, info_of(session, plan))
     await _show_state(session, topic)
 
 
-async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
-    """Update a user's info in a topic's presence, from the current plan and claims."""
-    await session.engine.hub.enter_presence(session, topic, _info(session, plan))
-
-
-def _info(session: Session, plan: PresencePlan) -> Info:
+def info_of(session: Session, plan: PresencePlan) -> Info:
+    """What presence shows of a user, from the current plan and claims."""
     info = plan.info(session, {}) if session.user_id is not None else _NOTHING
     if not info:
         # Most channels show no info; all their users share one mapping.

@@ -105,8 +105,14 @@ async def _contained(session: Session, topic: Topic, state: Mapping[str, Json] |
         return  # nobody waits for an answer, and the next state replaces this one
 
 
-def drop_held(session: Session) -> None:
-    """The connection has ended: drop its held states."""
+async def flush(session: Session) -> None:
+    """The connection has ended: set its held states now, because they survive a return within the grace period."""
     held = session.aside.held_state
-    if held is not None and held.timer is not None:
+    if held is None:
+        return
+    if held.timer is not None:
         held.timer.cancel()
+    states, held.states = held.states, {}
+    for topic, state in states.items():
+        if _is_shown(session, topic, state):
+            await _contained(session, topic, state)

@@ -27,7 +27,7 @@ from channeld.config.model import (
 from channeld.plan.path_syntax import parse_path
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import CheckedJson, Frame, Json
-from channeld.protocol.names import Topic
+from channeld.protocol.names import Topic, room_name
 from channeld.schema.violations import Validator
 
 
@@ -341,7 +341,7 @@ class ChannelPlan:
         """The topic of a room's presence: the room's, or the channel's if `presence.scope` says so."""
         if self.presence is not None and self.presence.scope == "channel":
             return Topic("channel", self.name, "")
-        return Topic("room", self.name, room)
+        return Topic("room", self.name, room_name(room))
 
 
 @attrs.frozen(slots=True)

@@ -28,7 +28,6 @@ def test_what_may_be_published(body: dict[str, Any]) -> None:
         ({"room": ""}, "/room"),
         ({"room": "x" * 129}, "/room"),
         ({"room": "a\nb"}, "/room"),
-        ({"room": "e\u0301"}, "/room"),
         ({"user": "ann"}, "/user"),
         ({"to": "global"}, "/room"),
         ({"event": {}}, "/event"),

@@ -93,7 +93,14 @@ async def test_hostile_names_are_names(api: Start, name: str) -> None:
         assert (room["room"], room["connections"]) == (name, 1)
 
 
-@pytest.mark.parametrize("name", ["a%0Ab", "%00", "e%CC%81", "x" * 129, "x" * 10_240, ""])
+async def test_a_name_may_be_in_any_form(api: Start) -> None:
+    async with api() as it:
+        await it.member("é")
+        room = await it.get("http://localhost:4001/v1/channels/lobby/rooms/e%CC%81")
+        assert (room["room"], room["connections"]) == ("é", 1)
+
+
+@pytest.mark.parametrize("name", ["a%0Ab", "%00", "x" * 129, "x" * 10_240, ""])
 async def test_what_is_no_room_s_name(api: Start, name: str) -> None:
     async with api() as it:
         for path in ("", "/presence", "/history"):

@@ -119,6 +119,10 @@ async def test_subscribe_and_unsubscribe_reach_other_nodes(
         assert (
             await a.cluster.unsubscribe(user="ann", channel="room", room="vip")
         ).connections == 0
+        for verb, count in ((a.cluster.subscribe, 1), (a.cluster.unsubscribe, 1)):
+            # "é" as a Mac types it.
+            name = "e\N{COMBINING ACUTE ACCENT}"
+            assert (await verb(user="ann", channel="room", room=name)).connections == count
         with pytest.raises(ValueError, match="room name"):
             await a.cluster.subscribe(user="ann", channel="room", room="\n")
         with pytest.raises(ValueError, match="a user or a connection"):

@@ -68,6 +68,21 @@ async def test_frames_are_checked_before_they_leave(serve: Serve) -> None:
             await context.join("\n")
 
 
+async def test_rooms_are_found_in_whatever_form_their_names_are_written(serve: Serve) -> None:
+    channels = CHANNELS.replace("history:", "presence: true\n    history:")
+    async with serve(channels) as app:
+        context = await context_of(app, AsyncContext)
+        assert isinstance(context, AsyncContext)
+        await context.join("caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}")
+        assert "café" in context.rooms
+        for name in ("café", "cafe\N{COMBINING ACUTE ACCENT}"):
+            await context.to_room(name, {"type": "hello"})
+            assert [one["user"] for one in await context.presence(name)] == ["ann"]
+        assert len(await context.history("cafe\N{COMBINING ACUTE ACCENT}")) == 2
+        await context.leave("cafe\N{COMBINING ACUTE ACCENT}")
+        assert context.rooms == {"a"}
+
+
 async def test_presence_online_and_history_may_be_asked(serve: Serve) -> None:
     async with serve(CHANNELS) as app:
         context = await context_of(app, AsyncContext)

@@ -264,6 +264,18 @@ async def test_what_a_late_backend_did_of_a_connection_or_a_subscription_is_unkn
         assert bob.closed[0] == 1013
 
 
+async def test_who_subscribes_gets_what_the_backend_publishes_to_the_room(
+    app: Callable[..., Any],
+) -> None:
+    publish = {"publish": [{"to": "room", "room": "b", "event": {"type": "came"}}]}
+    async with app() as running_app:
+        with_backend(running_app, may=publish)
+        ann = await running_app.connect("/rooms/a")
+        await ann.send({"type": "subscribe", "room": "b", "id": 1})
+        assert (await ann.receive())["type"] == "subscribed"
+        assert await ann.receive() == {"type": "came"}
+
+
 @pytest.mark.parametrize(
     "answer", [BrokerUnavailable(), BackendAnswer(500, b""), {"message": {"text": 5}}]
 )

@@ -383,6 +383,23 @@ async def test_a_reload_looks_through_references(tmp_path: Path, place: str, new
         assert app.engine.reload(load_plan(str(file)), {}) == 1
 
 
+async def test_who_renews_while_the_broker_is_away_stays_if_nothing_changes(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="red", name="Ann")
+
+        async def is_away(*_: object) -> None:
+            raise BrokerUnavailable
+
+        monkeypatch.setattr(app.engine.hub, "enter_presence", is_away)
+        monkeypatch.setattr(app.engine.hub, "join_with_history", is_away)
+        told = await renew(app, ann, "ann", team="red", name="Ann")
+        assert [frame["type"] for frame in told] == ["authenticated"]
+        told = await renew(app, ann, "ann", team="red", name="Anna")
+        assert told[-1]["code"] == 1013
+
+
 async def test_who_renews_while_the_broker_is_away_is_answered_once_and_asked_to_come_again(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,8 @@ def who(request):
     user = request.query.get("user")
     if user == "broken":
         raise RuntimeError("a bug")
-    return user and User(user, {"role": request.query.get("role", "member")})
+    ends = float(request.query["ends"]) if "ends" in request.query else None
+    return user and User(user, {"role": request.query.get("role", "member")}, expires=ends)
 """
 
 
@@ -54,4 +55,25 @@ async def test_it_is_judged_as_a_connection_is(
             code, _, error = reading.refusal or (0, "", None)
             assert (code, (error or {}).get("code")) == refusal
         assert not app.engine.sessions
+        await reading.close()
+
+
+@pytest.mark.parametrize("seconds", [5, 300])
+async def test_it_ends_with_its_token(tmp_path: Path, seconds: int) -> None:
+    tmp_path.joinpath("reading_hooks.py").write_text(HOOKS)
+    tmp_path.joinpath("channels.yaml").write_text(CONFIG)
+    async with running(str(tmp_path / "channels.yaml")) as app:
+        match = app.plan.match("/rooms/den")
+        assert match is not None
+        query = {"user": "ann", "ends": str(app.runtime.clock.wall() + seconds)}
+        request = Request(path="/rooms/den", query=query, transport="streams")
+        reading = RoomReader(app.engine, match, request)
+        await reading.open()
+        told: list[bool] = []
+        reading.when_refused(lambda: told.append(True))
+        await app.advance(seconds - 1)
+        assert (told, reading.refusal) == ([], None)
+        await app.advance(2)
+        code, _, error = reading.refusal or (0, "", None)
+        assert (told, code, (error or {}).get("code")) == ([True], 4401, "TOKEN_EXPIRED")
         await reading.close()

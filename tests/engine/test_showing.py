@@ -95,9 +95,12 @@ async def test_over_the_rate_the_newest_is_held_until_its_time(serve: Serve) -> 
         assert await told(bob) == [("update", "ann", {"n": 4})]
         await set_state(ann, {"n": 5})
         await set_state(ann, {"n": 6})
+        assert await told(bob) == []
         await ann.close()
+        assert await told(bob) == [("update", "ann", {"n": 6})]
         await app.advance(4)
         assert await told(bob) == []
+        assert await states(await enter(app, "ann")) == {"ann": {"n": 6}, "bob": "none"}
 
 
 async def test_a_state_goes_with_the_connection_that_set_it(serve: Serve) -> None:
