@@ -68,7 +68,7 @@ async def follow(control: Control, ask: ApiRequest) -> Response:
 
 def _stale(ask: ApiRequest) -> Response:
     if "text/html" not in ask.request.headers.get("accept", ""):
-        raise Problem(404, "this link is of another run of `channeld run --dev`")
+        raise Problem(404, "this link belongs to another run of `channeld run --dev`")
     answer = _answer(ask, "stale.html")
     answer.status_code = 404
     answer.headers["cache-control"] = "no-store"

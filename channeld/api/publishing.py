@@ -33,7 +33,7 @@ def away(error: BrokerUnavailable) -> Problem:
     seconds = str(max(1, round(error.retry_after)))
     headers = {"retry-after": seconds}
     if error.is_unknown:
-        detail = "the broker did not answer; it may have been done"
+        detail = "the broker did not answer; the request may have been carried out"
         return Problem(503, detail, headers=headers, outcome="unknown")
     return Problem(503, "the broker is unreachable; try again", headers=headers)
 

@@ -31,5 +31,5 @@ class HookAuthenticator(Authenticator[HookAuth]):
                 level="dangerous",
                 message=f"`{name}` now asks the hook {now.hook.call}",
                 key="hook",
-                label=f"{self.declared.hook.call} before; what it does is not analysed",
+                label=f"{self.declared.hook.call} before; its code is not analysed",
             )

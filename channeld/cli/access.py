@@ -86,7 +86,7 @@ def _compare(file: Path, text: str) -> int:
         raise Unreadable(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Unreadable(f"{file}: it is not UTF-8 text") from None
-    refusal = f"{file} no longer says who may do what: review the change and write the file again"
+    refusal = f"{file} is out of date: review the change of rights and write the file again"
     return compare(file, there, text, refusal)
 
 

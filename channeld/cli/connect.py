@@ -113,7 +113,7 @@ def _start(ctx: click.Context) -> _Start:
 
     given = ctx.params
     if given["token"] is not None and given["user"] is not None:
-        raise click.UsageError("--token says who connects, and so does --user: give only one")
+        raise click.UsageError("--token and --user both identify the client: give only one")
     if given["user"] is None and (given["claims"] or given["auth"]):
         raise click.UsageError(f"{'--claim' if given['claims'] else '--auth'} needs --user USER")
     url, running = given["url"], dev_server(given["config"])

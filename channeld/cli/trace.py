@@ -56,7 +56,7 @@ def command(  # noqa: PLR0913 - one for each option
     if frame == file == "-":
         raise click.UsageError("only one of FRAME and --config can be standard input")
     if token is not None and user is not None:
-        raise click.UsageError("--token says who connects, and so does --user: give only one")
+        raise click.UsageError("--token and --user both identify the client: give only one")
     if claims and user is None:
         raise click.UsageError("--claim needs --user USER")
     if not path.startswith("/"):

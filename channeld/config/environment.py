@@ -130,7 +130,7 @@ class Environment:
         named = _OF_ACTIONS.match(match.string, match.start())
         help = "write `${NAME}` or `${NAME:-default}`; `$$` is a literal `$`"
         if named is not None:
-            message = f"`{named[0]}` is the way of GitHub Actions, and not replaced here"
+            message = f"`{named[0]}` is GitHub Actions syntax, and is not replaced here"
             help = f"write `${{{named[1]}}}`"
         self.report.add(diagnose("CH112", message, place, help=help))
 

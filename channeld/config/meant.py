@@ -156,7 +156,7 @@ def _auth(value: Json, key: str) -> Meant | None:
     if isinstance(kind, str) or (not isinstance(kind, dict) and is_one):
         kind = kind if kind in ("jwt", "tokens", "hook") else "jwt"
         help = f"write `auth: {{session: {{type: {kind}, …}}}}`, and `auth: session` in the channel"
-        return Meant("describes an authenticator and gives it no name", help)
+        return Meant("describes an authenticator without giving it a name", help)
     return None
 
 
@@ -216,7 +216,7 @@ def _tokens(value: Json, key: str) -> Meant | None:
     entries = value if isinstance(value, list) else [value]
     form = "`tokens: [{token: …, user: ann}]`"
     if isinstance(value, dict) and "file" not in value:
-        return Meant("takes a list", f"write {form}, one entry a token")
+        return Meant("takes a list", f"write {form}, one entry per token")
     if entries and all(isinstance(one, str) for one in entries):
         return Meant("does not say whose each token is", f"write {form}")
     return None
@@ -543,7 +543,7 @@ def _log(value: Json, key: str) -> Meant | None:
 def _webhooks(value: Json, key: str) -> Meant | None:
     form = "`webhooks: [{url: …, secret: …, events: [connected, disconnected]}]`"
     if isinstance(value, dict):
-        return Meant("takes a list; got one mapping", f"write {form}, one entry an endpoint")
+        return Meant("takes a list; got one mapping", f"write {form}, one entry per endpoint")
     if isinstance(value, list) and any(isinstance(one, str) for one in value):
         return Meant("does not say which events go where, and what signs them", f"write {form}")
     return None
@@ -555,7 +555,7 @@ def _backends(value: Json, key: str) -> Meant | None:
         return _named(value, "backends", form)
     if isinstance(value, dict) and isinstance(value.get("url"), str):
         help = f"write `backends: {{app: {form}}}`"
-        return Meant("describes a backend and gives it no name", help)
+        return Meant("describes a backend without giving it a name", help)
     return None
 
 

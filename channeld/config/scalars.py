@@ -196,7 +196,7 @@ def broker_problem(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "has brackets that hold no IPv6 address"
+        return "has brackets without an IPv6 address"
     path = parts.path.strip("/")
     if "#" in url or ("@" in path + parts.query and "@" not in parts.netloc):
         return "has `#`, `/` or `?` in its password: write `%23`, `%2F`, `%3F`"
@@ -211,7 +211,8 @@ def broker_problem(url: str) -> str:
         primary, _, path = path.partition("/")
         if not primary:
             problem = (
-                problem or "names no primary: end it with `/mymaster`, as the Sentinels call it"
+                problem
+                or "does not name a primary: end it with `/mymaster`, as the Sentinels call it"
             )
     return problem or _database_problem(path, parts.query)
 

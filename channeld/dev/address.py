@@ -93,6 +93,6 @@ def likely_path(plan: Plan, channel: ChannelPlan, preferred: str = "general") ->
         made = sample(schemas.get(found[1], {}), preferred, plan.config.schemas)
         if isinstance(made, str | int | float):
             return quote(str(made), safe="")
-        raise LookupError(f"no value of {{{found[1]}}} comes to mind for {channel.path}")
+        raise LookupError(f"cannot guess a value of {{{found[1]}}} for {channel.path}")
 
     return re.sub(r"\{(\w+)(?:\.\.\.)?\}", value, channel.path)

@@ -354,7 +354,7 @@ async def _both_ways(
         if await _type(talk, screen, read_line, piped=piped):
             if piped:
                 await trio.sleep(ANSWER_TIMEOUT)
-                screen.notice(f"the last answers did not come within {ANSWER_TIMEOUT:g} s")
+                screen.notice(f"the last answers did not arrive within {ANSWER_TIMEOUT:g} s")
             end(1 if piped else 0)
     return status
 

@@ -56,7 +56,7 @@ def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change
         yield comparison.change("D404", _S, message, pointer, security=True)
     elif not was.names and now.names:
         message = f"{who} now refuses a bad token"
-        label = "tokens were not looked at before"
+        label = "tokens were ignored before"
         yield comparison.change("D401", _D, message, pointer, label=label)
     if not was.names or not now.names:
         return
@@ -228,7 +228,7 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
         message = hook_words(
             f"the hook that decides about subscriptions of {who}", was.hook, now.hook
         )
-        label = "what it does is not analysed"
+        label = "its code is not analysed"
         security = lets_more_in(was.hook, now.hook)
         place = at(pointer, "hook")
         yield comparison.change("D701", _D, message, place, label=label, security=security)

@@ -86,7 +86,7 @@ def _hooks(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chang
         if was != now:
             before = was.call if was is not None else "none"
             message = hook_words(f"the `{name}` hook of `{new.name}`", was, now)
-            label = f"{before} before; what it does is not analysed"
+            label = f"{before} before; its code is not analysed"
             pointer = at("/channels", new.name, "hooks", name)
             opens = name in ("connect", "subscribe") and lets_more_in(was, now)
             change = comparison.change("D701", Level.DANGEROUS, message, pointer, label=label)

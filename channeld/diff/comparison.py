@@ -136,7 +136,7 @@ class Comparison:
                 told.add(key)
                 yield change
         if self.everything and not facts and self._words(old) != self._words(new):
-            message = f"the words about {use.about or use.affects} changed"
+            message = f"the description of {use.about or use.affects} changed"
             yield self.change("D702", Level.SAFE, message, use.pointer)
 
     def _words(self, node: Node) -> list[object]:
@@ -246,7 +246,7 @@ def _passed_on(use: Use, levels: Mapping[bool, Level]) -> str:
         return ""
     sent, received = levels.get(False, Level.SAFE), levels[True]
     if worst((sent, received)) is received and received is not sent:
-        return f"{sent} for those who send it, {received} for those who receive it"
+        return f"{sent} for clients that send it, {received} for clients that receive it"
     return ""
 
 

@@ -105,7 +105,7 @@ def fields(
     for name, was in old.items():
         now = new.get(name)
         if now is None:
-            words = f"{who} has no `{name}` any more"
+            words = f"{who} no longer has `{name}`"
             place = at(before, name)
             yield comparison.gone("D603", Level.BREAKING, words, place, near=pointer)
         elif (was.text, was.optional) != (now.text, now.optional):
@@ -119,11 +119,11 @@ def fields(
 def _changed_field(
     comparison: Comparison, was: Source, now: Source, pointer: str, who: str
 ) -> Change:
-    level, words = Level.DANGEROUS, f"{who} is now made of something else"
+    level, words = Level.DANGEROUS, f"{who} now has another value"
     if was.text == now.text:
         level = Level.BREAKING if now.optional else Level.SAFE
-        words = f"{who} may now be missing" if now.optional else f"{who} is now always there"
+        words = f"{who} may now be missing" if now.optional else f"{who} is now always present"
     elif was.kind and now.kind and was.kind != now.kind:
-        level, words = Level.BREAKING, f"{who} is of another type now: {now.kind}"
+        level, words = Level.BREAKING, f"{who} now has another type: {now.kind}"
     label = f"{was.text.removeprefix('= ')}{' (optional)' if was.optional else ''} before"
     return comparison.change("D605", level, words, pointer, label=label)

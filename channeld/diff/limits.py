@@ -52,7 +52,7 @@ def server_operation(comparison: Comparison) -> Iterator[Change]:
         pointer = "/server/connection_age/max"
         yield comparison.change("D520", _D, words, pointer, label=label)
     if was.health is not None and now.health != was.health:
-        words = f"`{was.health}` is not answered as a health check any more"
+        words = f"`{was.health}` no longer answers health checks"
         yield comparison.change("D521", _D, words, "/server/health")
 
 
@@ -110,7 +110,7 @@ def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
     was, now = old.history, new.history
     pointer = at("/channels", new.name, "history")
     if was is not None and now is None:
-        message = f"`{new.name}` keeps no history any more: clients recover nothing"
+        message = f"`{new.name}` no longer keeps a history: clients cannot recover"
         gone = at("/channels", old.name, "history")
         yield comparison.gone("D504", _B, message, gone, near=at("/channels", new.name))
     elif was is None and now is not None:
@@ -151,7 +151,7 @@ def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
     was, now = old.presence, new.presence
     pointer, before = (at("/channels", name, "presence") for name in (new.name, old.name))
     if was is not None and now is None:
-        message = f"`{new.name}` has no presence any more"
+        message = f"`{new.name}` no longer has presence"
         near = at("/channels", new.name)
         yield comparison.gone("D505", _B, message, before, near=near)
     elif was is None and now is not None:
@@ -192,17 +192,17 @@ def _states(
 ) -> Iterator[Change]:
     pointer, before = (at(one, "state") for one in pointers)
     if was.state is not None and now.state is None:
-        message = "users cannot say their state any more"
+        message = "users can no longer set a state"
         yield comparison.gone("D505", _B, message, before, near=pointers[0])
     elif was.state is None and now.state is not None:
-        message, label = "users can now say their state", "existing clients may not expect it"
+        message, label = "users can now set a state", "existing clients may not expect it"
         yield comparison.change("D509", _D, message, pointer, key=True, label=label)
     elif was.state is not None:
         use = Use(
             pointer=pointer,
             old=before,
             direction=Direction.PASSED_ON,
-            affects="clients that say their state",
+            affects="clients that set their state",
             receivers="clients that see it",
             about="presence state",
         )

@@ -149,11 +149,11 @@ def queries(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chan
         pointer = at("/channels", new.name, "query", name)
         before = at("/channels", old.name, "query", name)
         if name not in new.query:
-            words = f"the query parameter `{name}` is no longer looked at"
+            words = f"the query parameter `{name}` is now ignored"
             yield comparison.gone("D515", _S, words, before, near=at("/channels", new.name))
         elif name not in old.query:
-            words = f"the query parameter `{name}` is now judged by a schema"
-            label = "URLs of today that have another value get HTTP 400"
+            words = f"the query parameter `{name}` is now checked by a schema"
+            label = "current URLs with another value get HTTP 400"
             yield comparison.change("D514", _D, words, pointer, key=True, label=label)
         else:
             use = Use(
@@ -178,7 +178,7 @@ def _subprotocols(comparison: Comparison, old: Channel, new: Channel) -> Iterato
     lost = [name for name in was if name not in now]
     narrower = bool(now) and (not was or bool(lost))
     shown, before = (", ".join(map("`{}`".format, each)) or "any" for each in (now, was))
-    words = f"`{new.name}` now speaks {shown} as a subprotocol"
+    words = f"`{new.name}` now accepts {shown} as a subprotocol"
     code, level = ("D514", _B) if narrower else ("D515", _S)
     pointer = at("/channels", new.name, "subprotocols")
     yield comparison.change(code, level, words, pointer, label=f"{before} before")

@@ -34,7 +34,7 @@ def trusted_proxies(comparison: Comparison) -> Iterator[Change]:
         yield comparison.gone("D414", _D, message, pointer, near="/server", label=label)
     if now - was:
         message = f"{_listed(now - was)} is now trusted as a proxy"
-        label = "its word decides which address a client has"
+        label = "it decides which address a client has"
         yield comparison.change("D414", _D, message, pointer, label=label, security=True)
 
 
@@ -44,8 +44,8 @@ def backends(comparison: Comparison) -> Iterator[Change]:
         was = comparison.old.config.backends.get(name)
         if was is not None and was.on_failure != now.on_failure:
             passes = now.on_failure == "accept"
-            done = "now passes" if passes else "is now refused"
-            message = f"while the backend `{name}` is unreachable, what its hooks check {done}"
+            done = "now pass" if passes else "are now refused"
+            message = f"while the backend `{name}` is unreachable, messages for its hooks {done}"
             pointer = at("/backends", name, "on_failure")
             yield comparison.change("D701", Level.DANGEROUS, message, pointer, security=passes)
 

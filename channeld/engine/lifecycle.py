@@ -96,7 +96,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
     if grant is not None:
         take_grant(session, grant)
         session.answer(authenticated(session), id)
-    if not meets_require(session, id, "This channel is not for you"):
+    if not meets_require(session, id, "You may not use this channel"):
         return
     wanted = rooms.wanted(session)
     if wanted is None:

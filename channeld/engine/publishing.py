@@ -196,7 +196,7 @@ def check_event(plan: ChannelPlan, frame: object) -> Frame:
         wrong = Violation("/type", "must be a string", "type")
         raise FrameRefused("a frame is a mapping with a string `type`", [wrong])
     if kind in RESERVED:
-        wrong = Violation("/type", "must be another than the protocol's own", "not")
+        wrong = Violation("/type", "must not be one of the protocol's own", "not")
         raise FrameRefused(f"`{kind}` is a reserved type", [wrong])
     fields = {key: value for key, value in frame.items() if key != "type"}
     if plan.events is not None:

@@ -39,7 +39,7 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     presence = session.channel.presence
     shown = None if presence is None else rooms.info_of(session, presence)
     take_grant(session, found)
-    if not meets_require(session, id, "This channel is not for you any more"):
+    if not meets_require(session, id, "You may not use this channel any more"):
         return None
     session.answer(authenticate.authenticated(session), id)
     try:

@@ -142,7 +142,7 @@ async def _presence(session: Session, frame: Frame, id: str | int | None) -> Non
 async def _show(session: Session, topic: Topic, frame: Frame, id: str | int | None) -> None:
     plan, state = session.channel.presence, frame["set"]
     if plan is None or plan.state is None or session.user_id is None:
-        raise Forbidden("You have no state here", frame.get("room"))
+        raise Forbidden("You cannot set a state here", frame.get("room"))
     if "only" in frame:
         return session.refuse_message(
             [Violation("/only", "must not be used together with `set`", "not")], id

@@ -110,7 +110,7 @@ class RoomReader:
                 return deny(session, "no token")
             if found is not None:
                 take_grant(session, found)
-        if not meets_require(session, None, "This channel is not for you"):
+        if not meets_require(session, None, "You may not use this channel"):
             return None
         if rooms.wanted(session) is None:
             return None

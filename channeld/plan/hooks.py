@@ -95,7 +95,7 @@ class HookLoader:
         place = self.templates.sources.place(pointer)
         module, _, function = ref.call.partition(":")
         if not module or not function:
-            finding = f"`{ref.call}` names no function"
+            finding = f"`{ref.call}` does not name a function"
             self.templates.find("CH503", finding, place, "write `module:function`")
             return None
         self._wired.setdefault(module, set()).add(function)
@@ -235,7 +235,7 @@ class HookLoader:
             # `contextmanager` wraps a generator; the result is for `with`, not `async with`.
             is_sync = inspect.isgeneratorfunction(inspect.unwrap(found))
             if generates or is_sync or inspect.iscoroutinefunction(found):
-                finding = f"`{ref.call}` makes no async context manager"
+                finding = f"`{ref.call}` is not an async context manager"
                 help = "put `@contextlib.asynccontextmanager` above an `async def` that yields once"
                 self.templates.find("CH507", finding, place, help)
                 return False

@@ -103,7 +103,7 @@ class PathBook:
         return readers
 
     def _refuse_schema(self, pointer: str, name: str, types: frozenset[str]) -> None:
-        finding = f"no segment of a URL can be the `{name}` that this schema wants"
+        finding = f"no URL segment can satisfy the schema of `{name}`"
         label = f"it allows only {' or '.join(f'`{one}`' for one in sorted(types))}"
         help = "give it `type: string`, `integer`, `number` or `boolean`"
         self.templates.find("CH330", finding, pointer, help, label=label)
@@ -140,7 +140,7 @@ class PathBook:
         spelled = [_spell(pattern, text) for text in texts]
         if all(segments in literal for segments in spelled):
             finding = f"`{pattern.text}` is never reached"
-            help = "other channels have each of its paths: remove it, or widen its `enum`"
+            help = "other channels match all of its paths: remove it, or widen its `enum`"
             self.templates.find("CH307", finding, at(pointer, "path"), help)
 
 

@@ -149,7 +149,9 @@ def _slip_of_whole(text: str) -> PathSlip | None:
         start = text.find(sign)
         if start >= 0:
             help = f"write `{text[:start]}`"
-            return PathSlip("CH301", f"a path holds no {what}", start, len(text) - start, help)
+            return PathSlip(
+                "CH301", f"a path cannot contain a {what}", start, len(text) - start, help
+            )
     message = f"a path has at most {MAX_SEGMENTS} segments"
     is_long = text.count("/") > MAX_SEGMENTS
     return PathSlip("CH301", message, 0, len(text), "shorten it") if is_long else None
@@ -171,7 +173,7 @@ def _segment(part: str, offset: int, last: bool, mistakes: list[PathSlip]) -> Se
         return None
     if part in (".", ".."):
         help = "use another name for the segment"
-        message = f"no client asks for a `{part}` segment: it is resolved before"
+        message = f"clients resolve a `{part}` segment before they connect"
         mistakes.append(PathSlip("CH307", message, offset, len(part), help))
     return decode(part)
 
@@ -188,7 +190,7 @@ def _literal_mistake(part: str, last: bool) -> tuple[str, str] | None:
     if decode(part) is None:
         return f"`{part}` is not percent-encoded UTF-8", "write `%25` for `%`"
     if any(character.isspace() or ord(character) < 32 for character in part):
-        return "a path holds no blanks", "write `%20` for a space"
+        return "a path cannot contain spaces", "write `%20` for a space"
     return None
 
 

@@ -52,7 +52,7 @@ def compile_query(
         shape = schemas.shape(pointer).lookup(())
         types = shape.types if shape.known and shape.types else TEXT
         if not types & POSSIBLE:
-            finding = f"a query parameter cannot be the `{name}` that this schema wants"
+            finding = f"no query parameter can satisfy the schema of `{name}`"
             help = "give it `type: string`, `integer`, `number` or `boolean`"
             templates.find("CH330", finding, pointer, help)
         validator = schemas.validator(pointer)
@@ -62,7 +62,7 @@ def compile_query(
             defaults[name] = default = schema["default"]
             if not _may_be(default, types & POSSIBLE, readers[name], accepts):
                 finding = f"the default of the query parameter `{name}` is not one of its values"
-                help = "give a default that its own schema allows, and a URL could say"
+                help = "give a default that its schema allows and that a URL can contain"
                 templates.find("CH355", finding, at(pointer, "default"), help)
     return _reader(readers, defaults)
 

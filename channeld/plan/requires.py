@@ -266,7 +266,7 @@ class RequireCompiler:
         """CH440: a mapping that was meant as a path, or a misspelled keyword."""
         meant = nearest_keyword(name, value)
         if name.strip("$").lower() in _ANY_OF:
-            help = f"write {entry(key, value)}: any of a list will do"
+            help = f"write {entry(key, value)}: one value of a list is enough"
         elif meant is not None:
             help = f"did you mean `{meant}`?"
         else:

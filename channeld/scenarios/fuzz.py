@@ -145,7 +145,7 @@ class _Trial:
         maker = Maker(Random(f"{channel.name}/{message.type}"), self.tested.plan.config.schemas)  # noqa: S311 - the same in every run
         found = maker.messages(message, declared.examples[:count], count)
         if not found:
-            raise LookupError("no message that its schema accepts comes to mind")
+            raise LookupError("no message was found that its schema accepts")
         return found
 
     def first_failing(self, messages: Sequence[dict[str, Json]]) -> dict[str, Json] | None:

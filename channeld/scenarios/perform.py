@@ -208,7 +208,7 @@ class Performer:
         if found is None:
             return
         found.entry.note = "<-- here"
-        label = f"this came at {_time(found.time)}" if step.pattern else "something came"
+        label = f"this arrived at {_time(found.time)}" if step.pattern else "something came"
         notes = self._about(actor, found)
         raise self._failed(
             f"{actor.name} received an unwanted frame", step.pointer, label, notes=notes
@@ -225,7 +225,7 @@ class Performer:
         differences = compare(step.pattern.value, {"code": code, "reason": reason}, Env())
         if differences:
             raise self._differs(
-                f"{actor.name} was closed otherwise",
+                f"{actor.name} was closed differently",
                 step.pattern,
                 differences,
                 [f"the server closed with {code} ({reason})"],
@@ -273,7 +273,9 @@ class Performer:
             and not compare(found.pattern.value, one.frame, self.stage.env)
         ]
         if later and step.ordered:
-            notes.append(f"what is expected also came, at {_time(later[0].time)}: check the order")
+            notes.append(
+                f"the expected frame also arrived, at {_time(later[0].time)}: check the order"
+            )
         headline = f"{actor.name} received another frame than expected"
         return self._differs(headline, found.pattern, found.differences, notes)
 
@@ -287,13 +289,13 @@ class Performer:
         passed = [one for one in actor.inbox.waiting if actor.inbox.may_pass(one)]
         waiting = [str(one.frame.get("type")) for one in passed]
         label = (
-            f"nothing like it came within {shown_seconds(step.within)}"
+            f"nothing like it arrived within {shown_seconds(step.within)}"
             if step.within
-            else "nothing like it came"
+            else "nothing like it arrived"
         )
         if waiting:
             notes.insert(
-                0, f"only {', '.join(dict.fromkeys(waiting))} came, which may be passed over"
+                0, f"only {', '.join(dict.fromkeys(waiting))} arrived, which may be skipped"
             )
         else:
             notes.insert(0, f"{actor.name}'s inbox is empty")
@@ -305,7 +307,7 @@ class Performer:
         for one in actor.inbox.past:
             if not compare(found.pattern.value, one.frame, self.stage.env):
                 notes.append(
-                    f"one that matches came at {_time(one.time)} and was {one.fate} by an earlier step"
+                    f"one that matches arrived at {_time(one.time)} and was {one.fate} by an earlier step"
                 )
                 break
         for other in self.stage.actors.values():

@@ -169,7 +169,7 @@ class StepReader:
         if not verbs:
             if all(key.startswith("x-") for key in written):
                 help = f"write one of {joined(_quoted(MODIFIERS))}"
-                self.reader.find("CH805", "the step says nothing", pointer, help)
+                self.reader.find("CH805", "the step is empty", pointer, help)
             return None
         return VERBS[verbs[0]](self, client, written[verbs[0]], at(pointer, verbs[0]), written)
 

@@ -193,7 +193,7 @@ class _Checks:
             return
         code, keyword = ("CH215", "required") if found.guaranteed else ("CH214", "properties")
         said = "is required" if found.guaranteed else "is declared"
-        message = f"`{name}` {said}, but it is taken off before the schema is asked"
+        message = f"`{name}` {said}, but it is removed before the schema is checked"
         help = f"remove `{name}` from the schema: every frame has its own"
         for one in self._in_place(head):
             where = _spelled(one, keyword, name)
@@ -233,7 +233,7 @@ class _Checks:
             if isinstance(example, dict):
                 bare = {name: v for name, v in example.items() if name not in _TAKEN_OFF}
                 if validator.accepts(bare) and len(bare) < len(example):
-                    help = "leave `type` and `id` out of examples, as out of the schema"
+                    help = "leave `type` and `id` out of examples, as in the schema"
             where = f"`{path}` " if path else ""
             yield diagnose(
                 "CH213",

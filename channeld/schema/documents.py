@@ -151,7 +151,7 @@ class Documents:
             return self._in_named(fragment, pointer)
         if not path:
             help = "write `PATH#/pointer`, or `#/schemas/NAME` for a named schema"
-            message = f"`{reference}` names no file"
+            message = f"`{reference}` does not name a file"
             return SchemaError("CH203", pointer, message, help)
         return self._in_file(path, fragment, file, pointer)
 

@@ -290,7 +290,7 @@ _WORDS: Final[Mapping[str, Callable[[_Error], str]]] = {
     "contains": _filled("has no item of the required form"),
     "minContains": _filled("has too few items of the required form"),
     "maxContains": _filled("has too many items of the required form"),
-    "uniqueItems": _filled("must not hold the same item twice"),
+    "uniqueItems": _filled("must not contain the same item twice"),
     "minLength": _counted("at least", "character"),
     "maxLength": _counted("at most", "character"),
     "minItems": _counted("at least", "item"),

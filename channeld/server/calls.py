@@ -105,7 +105,7 @@ class Calls:
             raise Refused(503, "The connection's node did not answer", outcome="unknown")
         if isinstance(taken, int):
             words = {404: "There is no such connection", 403: "The connection is another user's"}
-            raise Refused(taken, words.get(taken, "The frames were not taken"))
+            raise Refused(taken, words.get(taken, "The frames were not accepted"))
         return taken
 
     async def _caller(self, call: Call) -> str | None:

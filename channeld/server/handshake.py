@@ -205,7 +205,7 @@ def judge_offer(match: Match, transport: str) -> Refuse | None:
 
 def _tell_health(head: RequestHead, query: str, condition: Condition) -> Answer:
     if head.method not in ("GET", "HEAD"):
-        return refuse(405, "Health is asked for with GET or HEAD", "Allow: GET, HEAD")
+        return refuse(405, "Use GET or HEAD for the health check", "Allow: GET, HEAD")
     if condition.is_draining:
         return say(503, {"draining": True})
     told: dict[str, Json] = {}
@@ -237,7 +237,9 @@ def judge_channel(
 def judge_room(*, is_full: bool, is_crowded: bool) -> Refuse | None:
     """The refusal if there are as many connections as allowed, in all or from one address, else None."""
     if is_full:
-        return refuse(503, "The server has as many connections as it takes", "Retry-After: 5")
+        return refuse(
+            503, "The server has reached its maximum number of connections", "Retry-After: 5"
+        )
     if is_crowded:
         return refuse(429, "Close one of your connections first", "Retry-After: 5")
     return None

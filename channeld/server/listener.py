@@ -93,7 +93,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
 
     def refuse_to_ask() -> str:
-        raise TlsError(f"{tls.key} is encrypted, and must not be: nobody is asked for a passphrase")
+        raise TlsError(f"{tls.key} is encrypted: remove its passphrase")
 
     try:
         context.load_cert_chain(tls.certificate, tls.key, refuse_to_ask)
@@ -107,9 +107,9 @@ def _why(reason: str | None, tls: Tls) -> str:
     if reason in _MISMATCHES:
         return f"{tls.key} is not the key of the certificate in {tls.certificate}"
     if not _has_certificate(tls.certificate):
-        return f"{tls.certificate} holds no PEM certificate"
+        return f"{tls.certificate} contains no PEM certificate"
     if reason is None:
-        return f"{tls.key} holds no PEM private key"
+        return f"{tls.key} contains no PEM private key"
     return f"{tls.certificate} and {tls.key} cannot be used: {reason}"
 
 

@@ -152,10 +152,10 @@ class _Stream:
         else:
             position = Position.parse(offset)
             if position is None:
-                raise Refused(400, "The offset is not one of this stream's")
+                raise Refused(400, "The offset does not belong to this stream")
             page = await self._since(position)
             if not page.recovered:
-                raise Refused(410, "The offset is older than what is kept")
+                raise Refused(410, "The offset is older than the oldest stored frame")
         return _bounded(page)
 
     async def wait(self, offset: str, seconds: float) -> _Chunk:

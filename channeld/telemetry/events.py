@@ -131,7 +131,7 @@ EVENTS: Final[Mapping[str, LogEvent]] = {
     "plans_differ": _warning("nodes channels", "These nodes declare these channels differently."),
     "versions_differ": _error(
         "own others",
-        "Nodes of other versions of channeld use the same prefix, and do each other harm.",
+        "Nodes of different versions of channeld use the same prefix, and can do harm to each other.",
     ),
     "versions_agree": _info("", "All nodes of the prefix are of one version again."),
     "plans_agree": _info("", "All nodes serve the same channels again."),
@@ -151,7 +151,7 @@ EVENTS: Final[Mapping[str, LogEvent]] = {
     ),
     "log_lines_left_out": _warning(
         "line address hook lines",
-        "A client's address or a hook writes this line faster than a disk should have it; these were left out. At most once a minute.",
+        "One client address or hook causes too many of this line; these were left out. At most once a minute.",
     ),
     "worker_ended": _error("number pid status seconds", "A worker process exited unexpectedly."),
     "worker_hung": _error(

@@ -67,7 +67,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         "", "Other nodes whose channels are declared differently from this one's."
     ),
     "channeld_other_versions": _gauge(
-        "", "Other versions of channeld that nodes of the same prefix are of: 0 is right."
+        "", "Number of other channeld versions among the nodes of the same prefix; should be 0."
     ),
     "channeld_history_bytes": _gauge(
         "", "Memory used by stored frames, as `history.bytes` counts it (`broker: memory`)."
@@ -105,7 +105,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "channeld_log_lines_left_out_total": _counter(
         "",
-        "Log lines that were not written since a client's address or a hook had written too many of their kind.",
+        "Log lines left out because one client address or hook had caused too many of their kind.",
     ),
     "channeld_build_info": _gauge("version python", "Always 1; see the labels."),
 }

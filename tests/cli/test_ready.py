@@ -88,7 +88,7 @@ def test_a_param_gets_a_value_that_its_schema_takes(load: Load) -> None:
 
 def test_a_param_without_a_likely_value_is_said(load: Load) -> None:
     text = ready_text(load(closed(pattern="^[0-9]{9}z$")), ["127.0.0.1:1"], DEV)
-    assert "    no link: no value of {id} comes to mind for /rooms/{id}\n" in text
+    assert "    no link: cannot guess a value of {id} for /rooms/{id}\n" in text
     assert "channeld connect" not in text
 
 

@@ -157,7 +157,7 @@ def test_a_certificate_must_be_readable(
     for name in ("a.pem", "b.pem"):
         tmp_path.joinpath(name).write_text("nonsense")
     assert start(yaml) == 2
-    assert "a.pem holds no PEM certificate" in capsys.readouterr().err
+    assert "a.pem contains no PEM certificate" in capsys.readouterr().err
 
 
 def test_a_reader_that_is_gone_does_not_stop_it(

@@ -92,5 +92,5 @@ channels:
     plan = load_plan(str(file), {})
     assert likely_path(plan, plan.channels["room"]) == "/rooms/general"
     assert likely_path(plan, plan.channels["day"], "a b") == "/2026/a%20b"
-    with pytest.raises(LookupError, match=r"no value of \{id\} comes to mind for /n/\{id\}"):
+    with pytest.raises(LookupError, match=r"cannot guess a value of \{id\} for /n/\{id\}"):
         likely_path(plan, plan.channels["never"])

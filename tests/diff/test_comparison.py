@@ -33,7 +33,7 @@ def test_a_direction_decides_how_bad_it_is_and_for_whom() -> None:
     assert [found[way].level for way in Direction] == [Level.SAFE, Level.BREAKING, Level.BREAKING]
     assert found[Direction.SENT].affects == ("senders",)
     assert found[Direction.PASSED_ON].affects == ("receivers",)
-    assert "safe for those who send it" in found[Direction.PASSED_ON].note
+    assert "safe for clients that send it" in found[Direction.PASSED_ON].note
 
 
 def test_a_witness_is_a_whole_frame() -> None:

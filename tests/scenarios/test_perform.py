@@ -53,7 +53,7 @@ def test_within_stops_as_soon_as_it_has_come() -> None:
 def test_within_is_not_a_moment_longer() -> None:
     steps = "- ann: {send: {type: say, text: soon}}\n- ann: {expect: {text: soon}, within: 1999ms}"
     found = problem(steps, ONE)
-    assert found.label == "nothing like it came within 2s"
+    assert found.label == "nothing like it arrived within 2s"
 
 
 def test_a_close_is_waited_for() -> None:

@@ -135,7 +135,7 @@ SEMANTIC = {"CH804", "CH808"}
         ("{ann: close, advance: 1s}", "CH805", "a step is about one client"),
         ("{bob: close}", "CH804", "no client `bob`"),
         ("{ann: clos}", "CH805", "`clos` is not a step"),
-        ("{ann: {}}", "CH805", "the step says nothing"),
+        ("{ann: {}}", "CH805", "the step is empty"),
         ("{ann: {sed: {type: a}}}", "CH802", "unknown key `sed`"),
         ("{ann: {send: hi}}", "CH801", "`send` takes a frame"),
         ("{ann: {send: {type: a}, expect: {type: b}}}", "CH805", "a step does one thing"),

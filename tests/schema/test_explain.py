@@ -85,7 +85,7 @@ def _why(schema: Json, value: Json) -> list[tuple[str, str, str]]:
             "has too many items of the required form",
             "maxContains",
         ),
-        ({"uniqueItems": True}, [1, 1], "must not hold the same item twice", "uniqueItems"),
+        ({"uniqueItems": True}, [1, 1], "must not contain the same item twice", "uniqueItems"),
         ({"minLength": 2}, "a", "must have at least 2 characters", "minLength"),
         ({"maxItems": 1}, [1, 2], "must have at most 1 item", "maxItems"),
         ({"minProperties": 1}, {}, "must have at least 1 field", "minProperties"),

@@ -153,7 +153,7 @@ def test_the_same_schema_is_compiled_once() -> None:
         ('{$ref: "//example.com/a"}', "CH204", "is remote", "save a copy"),
         ('"https://example.com/a"', "CH204", "is remote", "save a copy"),
         ('{$ref: "file:///etc/passwd"}', "CH204", "is remote", "save a copy"),
-        ('"#nothing"', "CH203", "names no file", "#/schemas/NAME"),
+        ('"#nothing"', "CH203", "does not name a file", "#/schemas/NAME"),
         ("{$schema: 'http://json-schema.org/draft-03/schema'}", "CH205", "dialect", "2020-12"),
         ("{properties: {a: {type: strin}}}", "CH201", "`strin`", "`string`"),
         ('{properties: {a: {pattern: "(?=a)b"}}}', "CH210", "look-around", "plain groups"),

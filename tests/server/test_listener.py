@@ -154,7 +154,7 @@ def test_an_encrypted_key_is_an_error_and_nobody_is_asked(
     lock = serialization.BestAvailableEncryption(b"open sesame")
     key.write_bytes(read.private_bytes(serialization.Encoding.PEM, style, lock))
     told = refusal(certificate, key)
-    assert told == f"{key} is encrypted, and must not be: nobody is asked for a passphrase"
+    assert told == f"{key} is encrypted: remove its passphrase"
     assert capfd.readouterr() == ("", "")
 
 
@@ -162,16 +162,16 @@ def test_an_encrypted_key_is_an_error_and_nobody_is_asked(
 def test_a_certificate_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     certificate, key = write_certificate(tmp_path)
     certificate.write_text(text)
-    assert refusal(certificate, key) == f"{certificate} holds no PEM certificate"
-    assert refusal(key, key) == f"{key} holds no PEM certificate"
+    assert refusal(certificate, key) == f"{certificate} contains no PEM certificate"
+    assert refusal(key, key) == f"{key} contains no PEM certificate"
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n"])
 def test_a_key_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     certificate, key = write_certificate(tmp_path)
     key.write_text(text)
-    assert refusal(certificate, key) == f"{key} holds no PEM private key"
-    assert refusal(certificate, certificate) == f"{certificate} holds no PEM private key"
+    assert refusal(certificate, key) == f"{key} contains no PEM private key"
+    assert refusal(certificate, certificate) == f"{certificate} contains no PEM private key"
 
 
 @pytest.mark.parametrize("kind", ["same", "other"])

@@ -139,12 +139,12 @@ def _origin_problem(origin: str) -> _OriginProblem | None:
         return _OriginProblem("has no scheme, so it never matches", f"{scheme}://{origin}")
     _, at_sign, host = match[2].rpartition("@")
     if at_sign:
-        why = "has a user name, which no origin has, so it never matches"
+        why = "has a user name, so it never matches"
         return _OriginProblem(why, f"{match[1]}://{host}".lower())
     _, colon, digits = host.rpartition(":")
     is_over = bool(colon) and digits.isdecimal() and (len(digits) > 5 or int(digits) > 65535)
     if is_over or re.search(r"\s", host):
-        return _OriginProblem("has a host or a port that cannot be, so it never matches")
+        return _OriginProblem("has an impossible host or port, so it never matches")
     return _never_sent(match[1], host, match[3])
 
 
@@ -153,7 +153,7 @@ def _never_sent(scheme: str, host: str, rest: str | None) -> _OriginProblem | No
     origin = f"{scheme}://{host}".lower()
     if rest is not None:
         what = "ends in `/`" if rest == "/" else "has a path"
-        return _OriginProblem(f"{what}, which no origin has, so it never matches", origin)
+        return _OriginProblem(f"{what}, so it never matches", origin)
     if scheme.lower() in {"ws", "wss"}:
         why = "is not the address of a web page, so it never matches"
         return _OriginProblem(why, origin.replace("ws", "http", 1))
@@ -251,7 +251,7 @@ def proxies_everywhere(config: Config, sources: Sources) -> Findings:
             continue
         largest = _LARGEST_V4 if network.version == 4 else _LARGEST_V6
         if network.prefixlen < largest and not network.is_private:
-            message = f"with `{text}` any client can say that it has another address"
+            message = f"with `{text}` any client can claim another address"
             help = "name the addresses of your proxies, such as `10.0.0.0/8`"
             yield finding("CH446", message, sources, pointer, help)
 

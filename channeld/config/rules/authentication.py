@@ -202,7 +202,7 @@ def jwks_is_discovery(config: Config, sources: Sources) -> Findings:
     for name, auth in authenticators(config, JwtAuth):
         if auth.jwks and auth.jwks.url and "/.well-known/openid-configuration" in auth.jwks.url:
             message = (
-                f"the `jwks` of `{name}` is the description of the issuer, which holds no keys"
+                f"the `jwks` of `{name}` is the issuer's discovery document, which contains no keys"
             )
             help = "write the `jwks_uri` from it"
             yield finding("CH445", message, sources, at("/auth", name, "jwks"), help)
@@ -259,7 +259,9 @@ def message_never_awaited(config: Config, sources: Sources) -> Findings:
             continue
         for text, pointer in texts(sources, at("/auth", name, "token_from")):
             if text == "message":
-                message = "an `authenticate` frame is never awaited where a token is optional"
+                message = (
+                    "the server never waits for an `authenticate` frame if a token is optional"
+                )
                 help = "remove `message`, or `optional: true` in a channel that uses it"
                 where = sources.place(at("/channels", users[0].name, "auth"))
                 related = (Related(place=where, message="a token is optional here"),)

@@ -30,7 +30,7 @@ def server_twice(config: Config, sources: Sources) -> Findings:
         server = server_of(url)
         if server in seen:
             message = f"`urls` names the server `{server}` twice"
-            help = "name each server once: more shards of one server make room for nothing"
+            help = "name each server once: several shards on one server add no capacity"
             yield finding("CH707", message, sources, pointer, help)
         seen.add(server)
 

@@ -67,7 +67,7 @@ def _of_backends(config: Config) -> _Idle:
     for name, backend in config.backends.items():
         asked = [hook for one in config.channels.values() for hook in _hooks_that_judge(one)]
         if backend.on_failure == "accept" and not any(hook.backend == name for hook in asked):
-            why = "it is for hooks of messages and subscriptions, and none asks this backend"
+            why = "it only affects hooks of messages and subscriptions, and none of them uses this backend"
             yield [at("/backends", name, "on_failure")], why, "remove it"
 
 
@@ -92,7 +92,7 @@ def _of_webhooks(config: Config, sources: Sources) -> _Idle:
             for place, event in enumerate(events if isinstance(events, list) else ())
             if event in idle
         ]
-        why = "no channel that this webhook tells of has rooms"
+        why = "none of this webhook's channels has rooms"
         yield places, why, "remove it, or give a channel `rooms`"
 
 
@@ -133,7 +133,7 @@ def _of_channel(config: Config, channel: Channel, sources: Sources) -> _Idle:
     if presence is not None and presence.state is None:
         yield (
             ["/presence/rate"],
-            "it limits presence states, and there is no `state`",
+            "it limits presence states, and `state` is not set",
             "add `state`",
         )
     if is_anonymous:

@@ -42,7 +42,7 @@ def _key_set(file: str, name: str, wanted: list[str], sources: Sources) -> Findi
     sources.veil(file)
     if (reason := sources.unreadable.get(file)) is not None:
         # Only a warning: the file is read again while the server runs, and may appear later.
-        help = "until it is there, clients are answered with `UNAVAILABLE`"
+        help = "until it is there, clients get `UNAVAILABLE`"
         found = finding("CH124", f"`{file}` cannot be used: {reason}", sources, pointer, help)
         yield attrs.evolve(found, severity=Severity.WARNING)
         return

@@ -17,8 +17,8 @@ def hook_words(what: str, was: HookRef | None, now: HookRef | None) -> str:
     """What became of a hook: another one, none, or what its failure means now."""
     if was is not None and now is not None and was.call == now.call:
         if was.on_failure != now.on_failure:
-            return f"{what} now {now.on_failure}s where it fails"
-        return f"{what} now runs in another way"
+            return f"{what} now {now.on_failure}s if it fails"
+        return f"{what} now runs differently"
     return f"{what} is now {now.call if now is not None else 'none'}"
 
 
@@ -32,7 +32,7 @@ class HookOption(MessageOption):
         if was.hook != now.hook:
             before = was.hook.call if was.hook is not None else "none"
             words = hook_words(f"the hook of `{type}`", was.hook, now.hook)
-            label = f"{before} before; what it does is not analysed"
+            label = f"{before} before; its code is not analysed"
             yield Difference(
                 code="D701",
                 level="dangerous",

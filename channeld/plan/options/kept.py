@@ -76,7 +76,7 @@ def check_agreement(context: ChannelContext) -> None:
                 continue
             if _kept_as(event.as_message(), _delivered_fields(message)) != _kept_as(message, {}):
                 where = at(context.pointer, "events", name)
-                finding = f"the event `{name}` is kept in another way than the message `{type}`"
+                finding = f"the event `{name}` and the message `{type}` are kept differently"
                 label = "both are frames of one type in the same rooms"
                 help = "give both the same `history`, `key`, `clears` and `conflate`"
                 context.find("CH352", finding, where, help, label=label, key=True)
@@ -112,7 +112,7 @@ class HistoryOption(MessageOption):
             return
         reached = [*_room_channels(message)]
         if all(channel.history is None for channel in reached):
-            label = "the channel has no `history`" if reached else "it goes to no room"
+            label = "the channel has no `history`" if reached else "it is not routed to a room"
             finding = f"the newest `{message.type}` cannot be kept"
             help = "give the channel a `history`, and route the message to a room"
             context.find("CH348", finding, at(message.pointer, "history"), help, label=label)
@@ -120,7 +120,7 @@ class HistoryOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Covers `latest` only; whether anything is kept is compared with the channel's history."""
         if was.history != now.history and "latest" in (was.history, now.history):
-            words = f"of `{type}` {_kept_words(now, ' now')}"
+            words = f"the history of `{type}` now keeps {_kept_words(now)}"
             label = f"{_kept_words(was)} before"
             yield Difference(code="D513", level="dangerous", words=words, label=label)
 
@@ -130,13 +130,13 @@ class HistoryOption(MessageOption):
 
     def words(self, message: Message) -> str:
         """Where it is not simply kept."""
-        return "" if message.history is True else f"In the history, {_kept_words(message)}."
+        return "" if message.history is True else f"The history keeps {_kept_words(message)}."
 
 
-def _kept_words(message: Message, when: str = "") -> str:
+def _kept_words(message: Message) -> str:
     if message.history == "latest":
-        return f"the newest of each key is{when} kept"
-    return f"{'each' if message.history else 'none'} is{when} kept"
+        return "the newest frame of each key"
+    return "every frame" if message.history else "no frame"
 
 
 class KeyOption(MessageOption):
@@ -152,7 +152,7 @@ class KeyOption(MessageOption):
         if declared.conflate or (declared.rate is not None and declared.rate.over == "latest"):
             return
         where = at(message.pointer, "key")
-        finding = f"nothing asks for the key of `{message.type}`"
+        finding = f"nothing uses the key of `{message.type}`"
         help = "remove it, or add `history: latest`, `clears`, `conflate` or `rate: {over: latest}`"
         message.context.find("CH349", finding, where, help, key=True)
 
@@ -194,14 +194,14 @@ class ClearsOption(MessageOption):
             if name not in kept:
                 known = f"write one of {', '.join(map('`{}`'.format, sorted(kept)))}"
                 help = did_you_mean(name, kept, known if kept else "give a type `history: latest`")
-                label = f"no newest frame of `{name}` is kept"
+                label = f"the newest frame of `{name}` is not kept"
                 self._refuse(message, pointer, label, help)
         if clears.on_leave and message.type not in kept:
-            label = "only frames of `history: latest` have a sender that leaves"
+            label = "only `history: latest` stores who sent a frame"
             self._refuse(message, pointer, label, "add `history: latest`")
         presence = context.channel.presence
         if clears.on_leave and (presence is None or presence.scope != "room"):
-            label = "nobody leaves a room without the room's presence"
+            label = "without the room's presence, nobody leaves"
             self._refuse(message, pointer, label, "add `presence: true` to the channel")
 
     def _refuse(self, message: MessageContext, pointer: str, label: str, help: str) -> None:
@@ -211,7 +211,7 @@ class ClearsOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Other frames are removed."""
         if was.clears != now.clears:
-            words = f"what `{type}` clears changed"
+            words = f"`{type}` now clears other frames"
             yield Difference(code="D513", level="dangerous", words=words)
 
     def shown(self, message: Message) -> Json:
@@ -244,8 +244,8 @@ class ConflateOption(MessageOption):
             return
         where = at(message.pointer, "conflate")
         if not _to_room(declared):
-            finding = f"the newest `{message.type}` cannot be waited for"
-            label, help = "it goes to no room", "route the message to a room"
+            finding = f"`{message.type}` cannot be conflated"
+            label, help = "it is not routed to a room", "route the message to a room"
             message.context.find("CH348", finding, where, help, label=label)
         elif declared.history is True and channel.history is not None and channel.history.replay:
             finding = f"a replay shows `{message.type}` with gaps"
@@ -256,9 +256,8 @@ class ConflateOption(MessageOption):
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Other frames are skipped."""
         if was.conflate != now.conflate:
-            after = f"one a key in {now.conflate:g} s" if now.conflate else "each"
-            before = f"one a key in {was.conflate:g} s" if was.conflate else "each"
-            words = f"of `{type}` {after} is now delivered"
+            after, before = _pace_words(now.conflate), _pace_words(was.conflate)
+            words = f"`{type}` now delivers {after}"
             yield Difference(code="D513", level="dangerous", words=words, label=f"{before} before")
 
     def shown(self, message: Message) -> Json:
@@ -282,3 +281,7 @@ def _room_channels(message: MessageContext) -> Iterator[Channel]:
     for route in message.message.route:
         if kind_of(route).in_room:
             yield own if route.channel is None else others.get(route.channel, own)
+
+
+def _pace_words(interval: float | None) -> str:
+    return f"one frame per key in {interval:g} s" if interval else "every frame"

@@ -45,7 +45,7 @@ class RateOption(MessageOption):
             help = "write `per: connection`, or give the channel an authenticator"
             _refuse(message, rate, label, help)
         elif rate.per == "room" and not any(kind_of(r).in_room for r in message.message.route):
-            label = f"`{message.type}` goes to no room"
+            label = f"`{message.type}` is not routed to a room"
             _refuse(message, rate, label, "route it to a room, or write `per: user`")
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
@@ -63,7 +63,7 @@ class RateOption(MessageOption):
         if old is None or new is None:
             return
         if old.per != new.per:
-            words = f"the rate of `{type}` now counts what comes {_PER[new.per]}"
+            words = f"the rate of `{type}` now counts messages {_PER[new.per]}"
             label = f"{_PER[old.per]} before"
             yield Difference(code="D510", level="dangerous", words=words, label=label, key="per")
         if old.over != new.over:

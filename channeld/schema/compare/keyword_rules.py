@@ -129,7 +129,7 @@ def _count(
 def _unique(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     if bool(old.unique) == bool(new.unique):
         return
-    words = f"may {'no longer' if new.unique else 'now'} hold an item twice"
+    words = f"may {'no longer' if new.unique else 'now'} contain an item twice"
     change = _moved(new.unique is not None)
     yield _told(here, change, words, (old.unique, new.unique), "uniqueItems")
 

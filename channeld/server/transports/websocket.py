@@ -123,7 +123,7 @@ def _judge_upgrade(fields: Mapping[str, str]) -> Refuse | None:
     if fields.get("sec-websocket-version") != "13":
         wanted = "Sec-WebSocket-Version: 13"
         return refuse(
-            426, "Only version 13 of the protocol is spoken", "Upgrade: websocket", wanted
+            426, "Only version 13 of the protocol is supported", "Upgrade: websocket", wanted
         )
     if not _is_key(fields.get("sec-websocket-key", "")):
         return refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64")

@@ -92,7 +92,7 @@ def test_each_is_shown_to_machines_and_people() -> None:
         for o in (HistoryOption(), KeyOption(), ClearsOption(), ConflateOption())
     ]
     assert shown == [
-        ("latest", "In the history, the newest of each key is kept."),
+        ("latest", "The history keeps the newest frame of each key."),
         ("{user.id}", "Its key is `{user.id}`."),
         (["a", "b"], "It removes the kept frame of `a`, `b` with the same key."),
         (0.5, "At most one frame per key is delivered in 0.5 s, and always the last."),
