@@ -1,8 +1,8 @@
-"""A backend that is told by channeld's webhooks, with Python's standard library alone.
+"""A backend that receives channeld's webhooks, using only Python's standard library.
 
     CHANNELD_WEBHOOK_SECRET=… python webhook_receiver.py 8080
 
-It checks the signature, leaves out what it has already seen, and prints the rest.
+It checks the signature, skips events that it has already seen, and prints the rest.
 """
 
 import base64

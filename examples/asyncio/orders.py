@@ -27,7 +27,7 @@ orders = Table("orders", tables, Column("id", Integer, primary_key=True), Column
 
 @dataclass
 class Stores:
-    """What a process opens once, and every hook finds in `ctx.state`."""
+    """Opened once per process; every hook finds it in `ctx.state`."""
 
     database: AsyncEngine
     shop: aiohttp.ClientSession
@@ -50,7 +50,7 @@ async def lifespan(server: Server) -> AsyncIterator[Stores]:
 
 
 async def listen(server: Server) -> None:
-    """Publish what the database notifies of, until the lifespan ends; connect again where that is lost."""
+    """Publish the database's notifications until the lifespan ends; reconnect if the connection is lost."""
     while True:
         try:
             await relay(server)

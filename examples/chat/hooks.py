@@ -1,4 +1,4 @@
-"""Hooks of the chat: a greeting, and no shouting. Most channels need none at all."""
+"""Hooks of the chat: a greeting, and no shouting. Most channels don't need any."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Matchmaking: one task a process pairs those who wait, on whichever node they are; `server` acts on all nodes.
+"""Matchmaking: one task per process pairs waiting players, on whichever nodes they are; `server` acts on all nodes.
 
 Who waits is the presence of the room `waiting`. Taking a player out of it is what claims them: only one process is told
 that it did, so no player gets into two games.
@@ -73,6 +73,6 @@ async def unmute_later(server: Server, user: str) -> None:
 
 
 async def keep_mute(server: Server, user: str, *, is_muted: bool) -> None:
-    """Noted in a room's history, so that it holds on every node, and after the player has come back."""
+    """Stored in a room's history, so that it holds on every node, and after the player has reconnected."""
     event = {"type": "muted", "user": user, "is_muted": is_muted}
     await server.publish(CHANNEL, event, room="mutes")

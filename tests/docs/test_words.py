@@ -18,12 +18,19 @@ PATTERNS = re.compile(
     r"|\blets? (?:any(?:one|body)|(?:the|a) client|nobody) in\b|\bwho comes and goes\b"
     r"|\b[Ww]hoever\b|\b[Ss]o many\b|\bunless it is given\b|\b[Mm]end(?:s|ed|ing)?\b|\banew\b|, too[.;:)]"
 )
+# More of the same in pages, where people read whole paragraphs.
+IN_PAGES = re.compile(
+    r"\b[Ll]ikewise\b|\bas well[.;:,)]|\b(?:is|are) told `|\bgoodbyes?\b|\b[Ww]hat is left\b"
+    r"|\b[Tt]he same holds\b|\b(?:is|are) answered with `|^(?:- )?Who (?:has|reads|never|comes)\b"
+    r"|\b(?:none|nothing) of (?:it|them) is\b|\bor are none\b|\bkeep no rules\b",
+    re.MULTILINE,
+)
 # Places that are still allowed. Nothing may be added.
 LEFT_IN_CODE = 0
 
 
-def findings(where: str, text: str) -> Iterator[str]:
-    for match in PATTERNS.finditer(text):
+def findings(where: str, text: str, patterns: re.Pattern[str] = PATTERNS) -> Iterator[str]:
+    for match in patterns.finditer(text):
         around = text[max(0, match.start() - 40) : match.end() + 30]
         yield f"{where}: …{' '.join(around.split())}…"
 
@@ -45,7 +52,8 @@ def texts_of(module: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages(page: Path) -> None:
-    assert list(findings(name_of(page), page.read_text())) == []
+    text = page.read_text()
+    assert [*findings(name_of(page), text), *findings(name_of(page), text, IN_PAGES)] == []
 
 
 @pytest.mark.parametrize("name", ["channels", "scenario"])
@@ -106,6 +114,13 @@ def test_pages_of_the_package() -> None:
 )
 def test_a_phrase_is_found(text: str) -> None:
     assert list(findings("here", text))
+
+
+@pytest.mark.parametrize(
+    "text", ["and so likewise is this", "this one as well.", "clients are told `recovered: false`"]
+)
+def test_a_phrase_of_a_page_is_found(text: str) -> None:
+    assert list(findings("here", text, IN_PAGES))
 
 
 @pytest.mark.parametrize(

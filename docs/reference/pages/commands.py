@@ -10,13 +10,13 @@ from channeld.cli.main import COMMANDS, cli
 CLI_HEAD = f"""{MADE}
 # The command line
 
-Every command reads `channels.yaml` in the current folder unless another file is named, prints results on stdout and everything
-else on stderr, and colours only on a terminal (and not where `NO_COLOR` or `TERM=dumb` is set).
+Every command reads `channels.yaml` in the current folder unless you name another file. It prints results on stdout and everything
+else on stderr, and only uses colours on a terminal (without `NO_COLOR` or `TERM=dumb`).
 
 | exit status | means |
 |---|---|
 | 0 | fine |
-| 1 | the thing that was checked is bad: an invalid configuration, a failed scenario, a breaking change |
+| 1 | the check failed: an invalid configuration, a failed scenario, a breaking change |
 | 2 | wrong usage, a file that can't be read, or a bug of channeld |
 | 130 | interrupted |
 | 141 | the reader of the output went away, as in `channeld routes` into `head -1` |

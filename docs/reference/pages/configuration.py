@@ -13,23 +13,24 @@ LANGUAGE: Schema = json.loads((ROOT / "channeld/config/channels.schema.json").re
 CONFIG_HEAD = f"""{MADE}
 # The configuration language
 
-Everything that `channels.yaml` may say, key by key. `channeld schema` prints the same as a JSON Schema, from which
-editors complete and check ([how](../guides/editors.md)); [a whole example](../../channels.yaml) is in the repository.
+This page lists every key of `channels.yaml`. `channeld schema` prints the same as a JSON Schema, which editors use to
+complete and check ([how](../guides/editors.md)). [A whole example](../../channels.yaml) is in the repository.
 
 **Notations.** Durations: `250ms`, `10s`, `5m`, `1h`, `7d`. Sizes: a number of bytes, or `64KiB`, `1MiB`. Rates: `10/s`,
-`100/m`, `1000/h`, or `{{limit: 10/s, burst: 30}}`; a rate is a token bucket, and the burst is the rate's count unless it is
-given.
+`100/m`, `1000/h`, or `{{limit: 10/s, burst: 30}}`; a rate is a token bucket, and the burst defaults to the
+rate's count.
 
 **YAML** is read with the core rules of version 1.2: only `true` and `false` are booleans, `yes`, `no`, `on` and `off` are
-text. A key twice is an error; tags are errors; anchors and merge keys work, within bounds.
+text. Duplicate keys and tags are errors. Anchors and merge keys work, within bounds.
 
 **Environment.** `${{NAME}}` and `${{NAME:-default}}` are replaced in the values under `server`, `auth`, `broker`, `api`,
-`log`, `webhooks` and `backends`; `$$` is a literal `$`. `channeld run` refuses a variable that is not set, `channeld validate` warns.
+`log`, `webhooks` and `backends`; `$$` is a literal `$`. If a variable is not set, `channeld run` refuses it, and `channeld
+validate` warns.
 
 **Paths** of files are relative to the file that names them. **Unknown keys** are errors everywhere; keys that start with
 `x-` are allowed everywhere and ignored.
 
-Templates are described in [templates and guarantees](../topics/templates.md).
+[Templates and guarantees](../topics/templates.md) describes templates.
 """
 
 

@@ -26,10 +26,10 @@ GROUPS = {
 DIAGNOSTICS_HEAD = f"""{MADE}
 # Diagnostics
 
-What `channeld validate` and the other commands can find, each with an example that gives it and one that does not. A code
+This page lists everything that `channeld validate` and the other commands can find, each with a wrong and a right example. A code
 is never reused. Errors stop the server; warnings fail with `--strict`; infos never fail. `channeld explain CODE` shows one
 of these entries in the terminal, and `# channeld: ignore[CODE] reason` at the end of a line, or on a line before it,
-silences a warning or an info there. Codes that begin with D are those of `channeld diff`, which calls them breaking, dangerous
+silences a warning or an info there. Codes that begin with D belong to `channeld diff`, which calls them breaking, dangerous
 or safe.
 
 """

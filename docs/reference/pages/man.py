@@ -11,7 +11,7 @@ __all__ = ["man_pages"]
 
 _EXITS = (
     ("0", "fine"),
-    ("1", "the thing that was checked is bad"),
+    ("1", "the check failed"),
     ("2", "wrong usage, or a file that can't be read"),
     ("130", "interrupted"),
     ("141", "the reader of the output went away"),

@@ -16,7 +16,7 @@ TWELVE_HEAD = f"""{MADE}
 # Twelve mistakes, found before the server starts
 
 This configuration is wrong in twelve places. `channeld validate` finds all of them at once, in one run of well under a
-second, and none of the twelve findings is only a consequence of another:
+second. None of the twelve findings is just a consequence of another:
 
 """
 
