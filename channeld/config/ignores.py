@@ -79,7 +79,7 @@ def apply_ignores(
                 _unused(kept, code, ignore.line, place, failed=bool(report.errors))
         if not ignore.codes:
             help = "name the codes to ignore, such as `ignore[CH005]`"
-            kept.add(diagnose("CH090", "the comment names no code", ignore.place, help=help))
+            kept.add(diagnose("CH090", "the comment does not name a code", ignore.place, help=help))
     return kept
 
 

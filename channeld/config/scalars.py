@@ -229,7 +229,7 @@ def _server_problem(server: str) -> str:
     if not colon or server.endswith("]"):
         host, port = server, ""
     if not host.strip("[]"):
-        return "names no host"
+        return "does not name a host"
     if not _is_resolvable(host):
         return "has a host that is neither a name nor an address"
     is_bad = bool(colon and port) and not (_is_port(port) and int(port))

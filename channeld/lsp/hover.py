@@ -85,5 +85,5 @@ def _told(view: View, pointer: str, expression: str) -> str:
     if certain is None:
         return f"`{expression}`: {meaning}"
     where = f" of channel `{channel_of(pointer)}`" if channel_of(pointer) else ""
-    surely = "always there" if certain else "may be missing"
+    surely = "always present" if certain else "may be missing"
     return f"`{expression}`: {meaning}{where}; {surely}"

@@ -16,7 +16,7 @@ def told(chat: Path, old: str, new: str) -> str:
     [
         ("    rooms: lobby", "    roo|ms: lobby", "Rooms"),
         ("    rooms: lobby", "    rooms: lo|bby", "Rooms"),
-        ("{message.text}", "{message.te|xt}", "`message.text`: the message as it was sent of channel `room`; always there"),
+        ("{message.text}", "{message.te|xt}", "`message.text`: the message as it was sent of channel `room`; always present"),
         ("{message.text}", "{message.to|ne?}", "may be missing"),
         ("{user.id}", "{user.i|d}", "`user.id`: the user's ID"),
         ("    type: jwt", "    ty|pe: jwt", "Type"),

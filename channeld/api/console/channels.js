@@ -26,6 +26,6 @@ export function channels(view, app) {
     h("h3", {}, channel.name, " ", h("code", {}, channel.path)),
     channel.description && h("p", {}, channel.description),
     badges(channel),
-    table(HEADS, channel.types.map((type) => row(channel, type)), "It declares no message and no event."))));
+    table(HEADS, channel.types.map((type) => row(channel, type)), "The channel declares no messages and no events."))));
   return () => {};
 }

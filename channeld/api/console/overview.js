@@ -82,7 +82,7 @@ export function overview(view, app) {
           found.rooms.map((one) => [h("a", { href: `#/rooms/${encodeURIComponent(one.channel)}/${encodeURIComponent(one.room)}` }, one.room), one.channel, count(one.connections)]), "Nobody is in a room.")),
       h("section", { class: "card" }, h("h3", {}, "Slow clients"),
         table([{ text: "Connection" }, { text: "User" }, { text: "Waiting", number: true }],
-          found.slow.map((one) => [connectionLink(one.id), userLink(one.user), bytes(one.bytes)]), "Nothing waits for a client of this process.")));
+          found.slow.map((one) => [connectionLink(one.id), userLink(one.user), bytes(one.bytes)]), "No data is queued for clients of this process.")));
   }
 
   function draw(pulse) {
@@ -118,7 +118,7 @@ export function overview(view, app) {
     for (const channel of app.setup.channels) cells.channels[channel.name] = { connections: text(), rooms: text() };
     for (const result of Object.keys(pulse.refused)) cells.results[result] = text();
     put(below,
-      pulse.nodes > 1 && h("p", { class: "quiet" }, "Connections and rooms are of all nodes, the rest of the processes on this machine."),
+      pulse.nodes > 1 && h("p", { class: "quiet" }, "Connections and rooms cover all nodes, the rest covers the processes on this machine."),
       h("div", { class: "pair" },
         h("section", { class: "card" },
           h("h3", {}, "Channels"),
@@ -132,7 +132,7 @@ export function overview(view, app) {
             ]), "No channel is declared.")),
         h("section", { class: "card" },
           h("h3", {}, "Messages since the start"),
-          table([{ text: "What became of them" }, { text: "Messages", number: true }],
+          table([{ text: "Result" }, { text: "Messages", number: true }],
             Object.entries(cells.results).map(([result, cell]) => [REFUSED[result] ?? result, cell]), "No message type is declared."))));
   }
 

@@ -62,7 +62,7 @@ async function aConnection(body, id, look, app, isClosed) {
       fact("Rooms", one.rooms.length ? h("ul", { class: "plain" }, one.rooms.map((room) => h("li", {}, roomLink(one.channel, room)))) : "none"),
       one.allowances && one.allowances.map((each) => fact(`May still send (${each.name})`, `${count(each.left)} of ${count(each.burst)} at once`)),
       one.allowances && fact("Waits for it", `${bytes(one.waiting_bytes)} of ${bytes(one.most_waiting_bytes)}`)),
-    !one.allowances && h("p", { class: "quiet" }, "It is another process's: what it may still send and what was refused is known there."),
+    !one.allowances && h("p", { class: "quiet" }, "It belongs to another process, which knows what it may still send and what was refused."),
     one.refusals && h("div", {}, h("h4", {}, "Last refusals"),
       table([{ text: "When" }, { text: "Code" }], [...one.refusals].reverse().map((each) => [moment(each.at), h("code", {}, each.code)]), "Nothing was refused.")),
     h("p", { class: "row" }, kick("Disconnect", { connection: one.id }, look, app), h("button", { type: "button", onclick: look }, "Look again"))));

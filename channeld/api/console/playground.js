@@ -241,7 +241,7 @@ export function playground(view, app, [channelName, typeName, userName]) {
       state.textContent = "not connected";
       const words = event.reason || MEANINGS[event.code] || "closed";
       add("note", "·", `${event.code}: ${words}`);
-      if (!was) add("note", "·", `If the path is right, the server may not take connections from this page: server.allowed_origins would need ${location.origin}.`);
+      if (!was) add("note", "·", `If the path is right, the server may not allow connections from this page: server.allowed_origins would need ${location.origin}.`);
     };
   }
 

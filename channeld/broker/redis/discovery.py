@@ -77,7 +77,7 @@ def _fixed(url: str, names: Names) -> Target:
     pool = _pool(url)
     location = pool.location
     if not isinstance(location, TCPLocation | UnixDomainSocketLocation):
-        raise ValueError("not a Redis URL: it names no host")  # noqa: TRY004 - the value is wrong
+        raise ValueError("not a Redis URL: it does not name a host")  # noqa: TRY004 - the value is wrong
 
     async def find(_ask: Ask) -> Location:
         return location
@@ -162,7 +162,7 @@ def _hosts(netloc: str, port: int) -> tuple[str, list[TCPLocation]]:
         except ValueError as error:
             raise ValueError(f"not a Redis URL: {error}") from None
         if not name:
-            raise ValueError("not a Redis URL: it names no host")
+            raise ValueError("not a Redis URL: it does not name a host")
         found.append(TCPLocation(name, number))
     return f"{credentials}{at}", found
 

@@ -30,7 +30,7 @@ export function connect(base, channel, params, options = {}) {
 function unknown(what, name, known) {
     return new TypeError(`${JSON.stringify(name)} ${what}; there is ${known.join(", ") || "none"}`);
 }
-/** One connection that is kept up: it comes back, joins its rooms again, and asks for what it missed. */
+/** A connection that is kept up: it reconnects, joins its rooms again, and recovers missed frames. */
 export class ChannelClient {
     state = "connecting";
     #url;
@@ -82,7 +82,7 @@ export class ChannelClient {
         this.#listen("addEventListener");
         queueMicrotask(() => void this.#connect());
     }
-    /** How it is connected, or tries to be. */
+    /** The transport in use, or being tried. */
     get transport() { return this.#transport; }
     on(type, handler) {
         const { receives } = this.#names;
@@ -98,12 +98,12 @@ export class ChannelClient {
         this.#check(frame);
         return this.#ask(frame);
     }
-    /** Send a frame that nobody answers, unless it is refused (`on("error", …)`). */
+    /** Send a frame without waiting for an answer; a refusal arrives as an `error` frame (`on("error", …)`). */
     push(frame) {
         this.#check(frame);
         this.#post({ text: JSON.stringify(frame) });
     }
-    /** Join a room, now and after each reconnection. */
+    /** Join a room, now and after each reconnect. */
     subscribe(room) { return this.#subscribe(room); }
     /** Leave a room. */
     async unsubscribe(room) {
@@ -111,14 +111,14 @@ export class ChannelClient {
             await this.#ask({ type: "unsubscribe", room });
         this.#leave(room);
     }
-    /** Bring a fresh token on the live connection; done by itself before a token ends. */
+    /** Send a fresh token on the live connection. Done automatically before a token expires. */
     async renew() {
         const token = await this.#token();
         await this.#ask({ type: "authenticate", token });
         if (this.#socket instanceof EventSocket)
             this.#socket.token = token;
     }
-    /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
+    /** Set your own presence state, now and after each reconnect; `null` removes it. */
     async setState(state, room) {
         await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
         if (state === null)
@@ -126,9 +126,9 @@ export class ChannelClient {
         else
             this.#states.set(room, state);
     }
-    /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
+    /** Who is in a room, by user, as far as presence has reported. Omit the room if presence is per channel. */
     present(room) { return this.#present.get(room) ?? new Map(); }
-    /** End it for good; the reason is told to the server and to `onState`. */
+    /** Close the connection for good. The server and `onState` get the reason. */
     close(reason = "closed by the client") { this.#end({ code: 1000, reason }); }
     async #connect() {
         if (this.state !== "closed" && !this.#isFallback)
@@ -466,7 +466,7 @@ export class ChannelClient {
         return typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
     }
 }
-/** Server-sent events and POST behind the face of a WebSocket. */
+/** Server-sent events and POST with the interface of a WebSocket. */
 class EventSocket {
     url;
     token;
@@ -556,7 +556,7 @@ class EventSocket {
         }
         this.#isPosting = false;
     }
-    /** A refusal, as the close code of a WebSocket: the server's own in its problem document, else what the status says. */
+    /** A refusal as the close code of a WebSocket: the server's own in its problem document, otherwise one for the status. */
     async #refused(response) {
         const problem = await response.json().catch(() => null), { status } = response;
         const codes = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
@@ -568,7 +568,7 @@ class EventSocket {
         onclose?.({ code, reason });
     }
 }
-/** Whether a close code invites to come back: 45xx, 4900 to 4949, and the standard ones of a server in trouble. */
+/** Whether a close code allows a reconnect: 45xx, 4900 to 4949, and the standard ones for a server in trouble. */
 function mayComeBack(code) {
     return [1006, 1011, 1012, 1013].includes(code) || (code >= 4500 && code < 4600) || (code >= 4900 && code < 4950);
 }

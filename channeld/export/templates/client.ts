@@ -1,16 +1,16 @@
 /** A frame of any type. */
 export interface AnyFrame { type: string; [field: string]: unknown }
 type Loose = { type: string; room?: any; id?: any; [field: string]: unknown };
-/** What a client has to know of a channel's types; the entries of `ChannelMap` are such. */
+/** What a client has to know about a channel's types; the entries of `ChannelMap` have this form. */
 export interface ChannelTypes { params: object; query: object; send: { type: string }; receive: { type: string } }
-/** The same of its names; `receives` is null where hooks and the API may send others. */
+/** The same for its names; `receives` is null if hooks and the API may send others. */
 export interface ChannelNames {
   path: string; once: readonly string[]; query: readonly string[]; sends: readonly string[]; receives: readonly string[] | null;
 }
-/** A token, or a function that fetches a fresh one; only with a function can a token be renewed. */
+/** A token, or a function that fetches a fresh one. Only a function allows renewal. */
 export type Token = string | (() => string | Promise<string>);
 export type State = "connecting" | "open" | "waiting" | "closed";
-/** Why a connection ended: the close code, the server's words, and in how many milliseconds it is tried again. */
+/** Why a connection ended: the close code, the server's reason, and the milliseconds until the next attempt. */
 export interface Ending { code: number; reason: string; retry?: number }
 type Listener = ((event: any) => void) | null;
 interface Socket {
@@ -20,37 +20,37 @@ interface Socket {
 }
 export interface SocketClass { new (url: string, protocols?: string[]): Socket }
 export type Transport = "websocket" | "sse";
-/** A user who is in a room, as presence tells it. */
+/** A user in a room, as presence reports it. */
 export type Present<C extends ChannelTypes> = Shown<C["receive"]>;
 type Shown<F> = F extends { type: "presence"; users: Array<infer U extends { info: unknown; state?: unknown }> }
   ? { user: string; info: U["info"]; state?: U["state"]; connections?: number } : never;
-/** What a user may say of itself; `null` takes it away. A channel without `presence.state` has none. */
+/** The state that a user may set; `null` removes it. A channel without `presence.state` has none. */
 export type OwnState<C extends ChannelTypes> = Setting<C["send"]>;
 type Setting<F> = F extends { type: "presence"; set?: infer S } ? ("set" extends keyof F ? Exclude<S, undefined> : never) : never;
 
 export interface Options {
   token?: Token;
-  /** Where the token travels; `message` is not seen in any log of a proxy. Default: `query`. */
+  /** Where the token is sent; `message` keeps it out of the logs of proxies. Default: `query`. */
   tokenIn?: "query" | "subprotocol" | "message";
   WebSocket?: SocketClass; // default: the global one
-  /** What may be used. Where no WebSocket comes about, server-sent events and POST are tried. Default: both. */
+  /** Transports to use. If no WebSocket can be established, server-sent events and POST are tried. Default: both. */
   transports?: readonly Transport[];
   /** Whether requests of server-sent events carry cookies to another origin (`include`). Default: `same-origin`. */
   credentials?: RequestCredentials;
   /** Query parameters of the channel. */
   query?: { [name: string]: unknown };
-  /** Milliseconds before the first and, after doubling, at most before each later attempt. Default: 500 and 30000. */
+  /** Milliseconds before the first attempt, and the maximum after doubling. Default: 500 and 30000. */
   backoff?: { first?: number; most?: number };
   /** Milliseconds until an unanswered frame fails. Default: 10000. */
   timeout?: number;
-  /** Milliseconds without a frame after which the server is asked, and given as long again. Default: 30000. */
+  /** Milliseconds without a frame until a `ping` is sent; after as long again, the connection is given up. Default: 30000. */
   silence?: number;
-  /** How many frames may wait while there is no connection. Default: 100. */
+  /** Maximum number of frames that wait while disconnected. Default: 100. */
   queue?: number;
   onState?: (state: State, ending?: Ending) => void;
-  /** Frames of this room were missed and can't be had any more: fetch the state again. */
+  /** Frames of this room were missed and can't be recovered: fetch the state again. */
   onGap?: (room: string) => void;
-  /** A type that was sent is deprecated. Default: a warning in the console, once a type. */
+  /** A type that was sent is deprecated. Default: a warning in the console, once per type. */
   onDeprecated?: (type: string, told: { sunset?: string; use?: string }) => void;
 }
 
@@ -89,7 +89,7 @@ function unknown(what: string, name: unknown, known: readonly string[]): TypeErr
   return new TypeError(`${JSON.stringify(name)} ${what}; there is ${known.join(", ") || "none"}`);
 }
 
-/** One connection that is kept up: it comes back, joins its rooms again, and asks for what it missed. */
+/** A connection that is kept up: it reconnects, joins its rooms again, and recovers missed frames. */
 export class ChannelClient<C extends ChannelTypes> {
   state: State = "connecting";
   readonly #url: URL;
@@ -141,10 +141,10 @@ export class ChannelClient<C extends ChannelTypes> {
     queueMicrotask(() => void this.#connect());
   }
 
-  /** How it is connected, or tries to be. */
+  /** The transport in use, or being tried. */
   get transport(): Transport { return this.#transport; }
 
-  /** Call a handler for each frame of a type, `*` for all types; the result takes it off again. */
+  /** Call a handler for each frame of a type, `*` for all types; returns a function that removes it. */
   on<T extends C["receive"]["type"]>(type: T, handler: (frame: Extract<C["receive"], { type: T }>) => void): () => void;
   on(type: "*", handler: (frame: AnyFrame) => void): () => void;
   on(type: string, handler: (frame: any) => void): () => void {
@@ -162,13 +162,13 @@ export class ChannelClient<C extends ChannelTypes> {
     return this.#ask(frame);
   }
 
-  /** Send a frame that nobody answers, unless it is refused (`on("error", …)`). */
+  /** Send a frame without waiting for an answer; a refusal arrives as an `error` frame (`on("error", …)`). */
   push(frame: C["send"]): void {
     this.#check(frame);
     this.#post({ text: JSON.stringify(frame) });
   }
 
-  /** Join a room, now and after each reconnection. */
+  /** Join a room, now and after each reconnect. */
   subscribe(room: string): Promise<Extract<C["receive"], { type: "subscribed" }>> { return this.#subscribe(room); }
 
   /** Leave a room. */
@@ -177,24 +177,24 @@ export class ChannelClient<C extends ChannelTypes> {
     this.#leave(room);
   }
 
-  /** Bring a fresh token on the live connection; done by itself before a token ends. */
+  /** Send a fresh token on the live connection. Done automatically before a token expires. */
   async renew(): Promise<void> {
     const token = await this.#token();
     await this.#ask({ type: "authenticate", token });
     if (this.#socket instanceof EventSocket) this.#socket.token = token;
   }
 
-  /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
+  /** Set your own presence state, now and after each reconnect; `null` removes it. */
   async setState(state: OwnState<C>, room?: string): Promise<void> {
     await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
     if (state === null) this.#states.delete(room);
     else this.#states.set(room, state);
   }
 
-  /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
+  /** Who is in a room, by user, as far as presence has reported. Omit the room if presence is per channel. */
   present(room?: string): ReadonlyMap<string, Present<C>> { return this.#present.get(room) ?? new Map(); }
 
-  /** End it for good; the reason is told to the server and to `onState`. */
+  /** Close the connection for good. The server and `onState` get the reason. */
   close(reason = "closed by the client"): void { this.#end({ code: 1000, reason }); }
 
   async #connect(): Promise<void> {
@@ -472,7 +472,7 @@ export class ChannelClient<C extends ChannelTypes> {
   }
 }
 
-/** Server-sent events and POST behind the face of a WebSocket. */
+/** Server-sent events and POST with the interface of a WebSocket. */
 class EventSocket implements Socket {
   onopen: Listener = null; onmessage: Listener = null;
   onclose: Listener = null; onerror: Listener = null;
@@ -548,7 +548,7 @@ class EventSocket implements Socket {
     this.#isPosting = false;
   }
 
-  /** A refusal, as the close code of a WebSocket: the server's own in its problem document, else what the status says. */
+  /** A refusal as the close code of a WebSocket: the server's own in its problem document, otherwise one for the status. */
   async #refused(response: Response): Promise<void> {
     const problem = await response.json().catch(() => null), { status } = response;
     const codes: Record<number, number> = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
@@ -562,7 +562,7 @@ class EventSocket implements Socket {
   }
 }
 
-/** Whether a close code invites to come back: 45xx, 4900 to 4949, and the standard ones of a server in trouble. */
+/** Whether a close code allows a reconnect: 45xx, 4900 to 4949, and the standard ones for a server in trouble. */
 function mayComeBack(code: number): boolean {
   return [1006, 1011, 1012, 1013].includes(code) || (code >= 4500 && code < 4600) || (code >= 4900 && code < 4950);
 }

@@ -115,7 +115,7 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
     help = 'name it: `{to: room, room: "…"}`'
     if route.channel is None and not joins:
         help += ', or join one: `rooms: "…"`'
-    context.find("CH321", "the route names no room", pointer, help, label=label)
+    context.find("CH321", "the route does not name a room", pointer, help, label=label)
     return None
 
 

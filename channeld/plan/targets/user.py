@@ -55,7 +55,7 @@ class ToUser(TargetKind):
             return None
         if route.user is None:
             help = 'name one: `{to: user, user: "{message.to}"}`'
-            context.find("CH322", "the route names no user", pointer, help)
+            context.find("CH322", "the route does not name a user", pointer, help)
             return None
         scope = message.scope("route.user", room=context.has_one_room)
         name = context.templates.compile_name(route.user, at(pointer, "user"), scope)

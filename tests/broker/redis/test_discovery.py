@@ -41,11 +41,11 @@ def asked(answers: dict[int, Any]) -> Callable[..., Awaitable[Any]]:
         ("redis+http://a", "`redis\\+http` is not a Redis scheme"),
         ("unix+sentinel://a/m", "`unix\\+sentinel` is not a Redis scheme"),
         ("redis+sentinel://a:1", "name the primary"),
-        ("redis+sentinel:///m", "names no host"),
-        ("redis+sentinel://a:1,,b/m", "names no host"),
+        ("redis+sentinel:///m", "does not name a host"),
+        ("redis+sentinel://a:1,,b/m", "does not name a host"),
         ("redis+sentinel://a:x/m", "Port"),
         ("redis+cluster://a/1", "no databases"),
-        ("redis+cluster://", "names no host"),
+        ("redis+cluster://", "does not name a host"),
     ],
 )
 def test_urls_that_are_none(url: str, words: str) -> None:
