@@ -61,4 +61,4 @@ def test_a_broken_text_still_explains_its_finding(chat: Path) -> None:
 
 def test_scenario_files_are_explained(chat: Path) -> None:
     path = chat.parent / "chat.test.yaml"
-    assert "URL's path" in told(path, "eve: {path", "eve: {pa|th")
+    assert "Path of the URL" in told(path, "eve: {path", "eve: {pa|th")
