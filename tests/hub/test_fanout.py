@@ -10,3 +10,9 @@ def test_every_recipient_but_the_skipped_one_gets_the_frame() -> None:
     fanout.publish({ann: None, bob: None}, b"{}", skip=bob)
     fanout.settle()
     assert (ann.frames, bob.frames) == ([{}], [])
+
+
+def test_there_are_no_turns_whose_end_is_waited_for() -> None:
+    calls: list[str] = []
+    DirectFanout().at_end(lambda: calls.append("called"))
+    assert calls == ["called"]

@@ -82,3 +82,12 @@ def test_a_text_with_another_mark_is_none() -> None:
     text = Places({"r": "x"}).text()
     assert Places.parse(text) is not None
     assert Places.parse("!" + text[1:]) is None
+
+
+def test_a_room_or_position_that_fits_exactly_is_kept() -> None:
+    most = (LONGEST - 1) * 3 // 4 - len("[{},false]")
+    room = "r" * (most - len('"":"?",'))
+    assert Places.parse(Places({room: POSITION}).text()) == Places({room: LOST})
+    position = "p" * (most - len('"a":"","b":"?",'))
+    text = Places({"a": position, "b": POSITION}).text()
+    assert Places.parse(text) == Places({"a": position, "b": LOST})
