@@ -12,7 +12,7 @@ from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.hub.hub import KeptElsewhere, with_position
 from channeld.later import Pending, resolved, run_sync
-from channeld.protocol.names import EVERYONE
+from channeld.protocol.names import EVERYONE, Topic
 from tests.hub.kit import CHANNEL, FakeMember, Kit, RecordingPeer, presence, room
 
 KEEP = History(size=3, ttl=60)
@@ -162,6 +162,52 @@ def test_member_gets_what_another_plan_keeps() -> None:
     since = Position("e" * 11, 0)
     catching = run_sync(kit.hub.join_with_history(ann, room("x"), few, since))
     assert [entry.position.offset for entry in catching.page.frames] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("is_only_there", [True, False])
+def test_the_largest_history_of_any_plan_is_kept(is_only_there: bool) -> None:
+    kit = Kit()
+    few = History(size=1, ttl=90)
+    assert kit.hub.kept(room("x"), None) is None
+    assert not kit.hub.is_numbered(room("x"), None)
+    kit.hub.keep_as_elsewhere({("room", CHANNEL): KeptElsewhere(KEEP, is_only_there)})
+    assert kit.hub.kept(room("x"), few) == History(size=3, ttl=90)
+    assert kit.hub.kept(room("x"), None) == (KEEP if is_only_there else None)
+    other = room("x")._replace(channel="other")
+    numbered = [kit.hub.is_numbered(topic, None) for topic in (room("x"), other)]
+    assert numbered == [is_only_there, False]
+    assert kit.hub.is_numbered(other, few)
+
+
+def test_key_is_taken_with_the_frame_whether_or_not_it_is_held() -> None:
+    kit = Kit()
+    ann = kit.attach("a", None)
+    run_sync(kit.hub.join(ann, room("x")))
+    slot = Conflated("at", 5)
+
+    def publish(key: str, number: int) -> object:
+        options = PublishOptions(once=Once("a", key, 60))
+        return kit.hub.publish_newest(room("x"), b'{"n":%d}' % number, slot, options, "b")
+
+    assert publish("first", 1) is False
+    assert publish("second", 2) is True
+    with pytest.raises(AlreadyTaken):
+        publish("first", 2)
+    kit.advance(5)
+    assert [frame["n"] for frame in ann.peer.take()] == [1, 2]
+
+
+def test_cleared_keys_are_forgotten_by_everyone_who_holds_frames() -> None:
+    kit = Kit()
+    forgotten: list[tuple[Topic, str]] = []
+
+    class Holder:
+        def forget(self, topic: Topic, key: str) -> None:
+            forgotten.append((topic, key))
+
+    kit.hub.holders.add(Holder())
+    kit.hub.clear(room("x"), ["k"])
+    assert forgotten == [(room("x"), "k")]
 
 
 def test_position_is_added_to_the_json() -> None:
