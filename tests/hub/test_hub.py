@@ -210,6 +210,19 @@ def test_cleared_keys_are_forgotten_by_everyone_who_holds_frames() -> None:
     assert forgotten == [(room("x"), "k")]
 
 
+def test_frame_of_the_servers_own_reaches_everyone_but_several_connections() -> None:
+    kit = Kit()
+    ann, bob, eve, watcher = *(kit.attach(c, None) for c in "abe"), RecordingPeer()
+    for member in (ann, bob):
+        run_sync(kit.hub.join(member, room("x")))
+    catching = run_sync(kit.hub.join_with_history(eve, room("x"), KEEP, None))
+    run_sync(kit.hub.watch(room("x"), watcher))
+    kit.hub.tell(room("x"), b'{"type":"hi"}', "a", "b")
+    catching.release()
+    frames = [peer.frames for peer in (ann.peer, bob.peer, eve.peer, watcher)]
+    assert frames == [[], [], [{"type": "hi"}], [{"type": "hi"}]]
+
+
 def test_position_is_added_to_the_json() -> None:
     frame = json.loads(with_position(b'{"type":"x"}', Position("e", 10)))
     assert frame == {"type": "x", "pos": "e-000000000a"}
