@@ -235,7 +235,7 @@ class Connection(WatchedOutbox):
         wire = accepted.agreement.open(session, self, largest, rest)
         self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
         if wire.stream is not None:
-            self._prepare(wire.stream, wire.reader, session)
+            self._prepare(wire.stream, wire.reader)
         if wire.encode is self.fanout.encode and self.socket is not TAKES_NOTHING:
             self.direct = self.socket
         self._watch(now)
@@ -277,13 +277,11 @@ class Connection(WatchedOutbox):
         self._set_timer(self._admission.now() + LONGEST_CALL)
         return answerer.answer(call, body, self.respond)
 
-    def _prepare(self, stream: Stream, reader: FrameReader, session: Session) -> None:
+    def _prepare(self, stream: Stream, reader: FrameReader) -> None:
         """Hold the answer back until the session has accepted the client."""
         self._stream = stream
-        if isinstance(reader, EventReader):
-            reader.client, reader.answering = self, session
-            if self._admission.answerer is not None:
-                self._admission.answerer.streams[reader.secret] = self
+        if isinstance(reader, EventReader) and self._admission.answerer is not None:
+            self._admission.answerer.streams[reader.secret] = self
 
     def _begin(self) -> None:
         """Begin the stream: the session has accepted the client, or ended."""
@@ -307,7 +305,7 @@ class Connection(WatchedOutbox):
         return await self._reader.answers_to(texts, self._admission.runtime.make_event())
 
     def take_posted(self) -> None:
-        """See PostedTo."""
+        """See ConnectionSide."""
         # A pending message continues by itself, and posted messages are taken after it.
         if not self._is_pending and self.state is State.OPEN:
             self.paused = True

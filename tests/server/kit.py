@@ -143,8 +143,16 @@ class Heard:
     def receive(self, text: bytes, now: float) -> None:
         self.messages.append(text)
 
+    receive_again = receive
+
+    def redirect(self, to: Callable[[bytes], None] | None) -> None:
+        pass
+
     def respond(self, data: bytes) -> None:
         self.answers.append(data)
+
+    def take_posted(self) -> None:
+        pass
 
 
 class RecordingSession:

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 import orjson
@@ -19,9 +19,9 @@ from channeld.engine.ports import Event
 from channeld.protocol.codes import may_come_back
 from channeld.protocol.frames import Json
 from channeld.protocol.places import LOST, Places
-from channeld.protocol.reader import Closing, FrameReader, Receives, Responds, Stop
+from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.exchange import Refuse, RequestHead, accepts, answer, refuse
-from channeld.server.transports.transport import Terms, Wire
+from channeld.server.transports.transport import ConnectionSide, SessionSide, Terms, Wire
 from channeld.server.transports.web import (
     EVENT_HEAD,
     judge_page,
@@ -249,56 +249,18 @@ class _Posted:
     done: Callable[[], object] = lambda: None
 
 
-class PostedTo(Protocol):
-    """The connection of a stream that its client posts to."""
-
-    def take_posted(self) -> None:
-        """Feed the reader soon: something was posted."""
-
-
-class Answering(Protocol):
-    """The session of a stream."""
-
-    def redirect(self, to: Callable[[bytes], None] | None) -> None:
-        """Send the session's answers here (a list's `append`); None: to the stream."""
-
-    def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
-        """Take again what the client of an earlier stream had asked for."""
-
-
-class _NoClient:
-    """Stands in until there is a session."""
-
-    def take_posted(self) -> None:
-        """Does nothing."""
-
-    def redirect(self, to: Callable[[bytes], None] | None) -> None:
-        """Does nothing yet."""
-
-    def receive_again(self, text: bytes, now: float) -> None:
-        """Does nothing so far."""
-
-
-_NOBODY: Final = _NoClient()
-
-
 class EventReader:
-    """Ignores what the client sends after its request; its messages arrive by POST, one POST after the other.
-
-    Attributes:
-        client: the connection; told that something was posted.
-        answering: the session; told where its answers go.
-    """
+    """Ignores what the client sends after its request; its messages arrive by POST, one POST after the other."""
 
     __slots__ = (
-        "_has_come_back", "_posted", "_receiver", "_responder", "_stream", "answering", "client",
-        "close", "open", "pending",
+        "_connection", "_has_come_back", "_posted", "_session", "_stream", "close", "open",
+        "pending",
     )  # fmt: skip
 
-    def __init__(self, receiver: Receives, responder: Responds, stream: EventStream) -> None:
-        self._receiver = receiver
-        self._responder = responder
-        self._stream = stream
+    def __init__(
+        self, session: SessionSide, connection: ConnectionSide, stream: EventStream
+    ) -> None:
+        self._session, self._connection, self._stream = session, connection, stream
         self._has_come_back = False
         self._posted: deque[_Posted] | None = (
             None  # an empty one takes as much memory as the rest of the reader
@@ -306,8 +268,6 @@ class EventReader:
         self.open = True
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
-        self.client: PostedTo = _NOBODY
-        self.answering: Answering = _NOBODY
 
     @property
     def secret(self) -> str:
@@ -339,7 +299,7 @@ class EventReader:
         if self._posted is None:
             self._posted = deque()
         self._posted.append(posted)
-        self.client.take_posted()
+        self._connection.take_posted()
 
     async def answers_to(self, texts: list[bytes], done: Event) -> list[bytes]:
         """The same, but wait for the answers and return them."""
@@ -356,18 +316,15 @@ class EventReader:
                 if budget <= 0:
                     return Stop.BUDGET
                 budget -= 1
-                self.answering.redirect(None if posted.answers is None else self._keep)
-                receive = (
-                    self._receiver.receive
-                    if posted.answers is not None
-                    else self.answering.receive_again
-                )
+                session, is_again = self._session, posted.answers is None
+                session.redirect(None if is_again else self._keep)
+                receive = session.receive_again if is_again else session.receive
                 self.pending = receive(posted.texts.popleft(), now)
                 if self.pending is not None:
                     return Stop.PENDING
             else:
                 self._posted.popleft()
-                self.answering.redirect(None)
+                self._session.redirect(None)
                 posted.done()
         self._posted = None
         return Stop.MORE
@@ -381,7 +338,7 @@ class EventReader:
     def _keep(self, frame: bytes) -> None:
         if self._stream.track(frame):
             # The answer goes to the POST, and the stream itself would announce no position before its next frame.
-            self._responder.respond(self._stream.place())
+            self._connection.respond(self._stream.place())
         answers = self._posted[0].answers if self._posted else None
         if answers is not None:
             answers.append(frame)
@@ -395,7 +352,9 @@ class _Agreed:
     since: str | None
     response: bytes = b""
 
-    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
+    def open(
+        self, receiver: SessionSide, responder: ConnectionSide, largest: int, rest: bytes
+    ) -> Wire:
         """See Agreement."""
         reader = EventReader(receiver, responder, self.stream)
         return Wire(reader, self.stream.encode, self.stream)

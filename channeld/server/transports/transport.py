@@ -1,6 +1,6 @@
 """The transport interface: how a request asks for it, how it is negotiated, and how frames travel."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -13,6 +13,23 @@ Encode: TypeAlias = Callable[[bytes], bytes]
 
 Respond: TypeAlias = Callable[[bytes], None]
 """Queues bytes of the transport's own, such as a pong."""
+
+
+class SessionSide(Receives, Protocol):
+    """The session, as transports use it."""
+
+    def redirect(self, to: Callable[[bytes], None] | None, /) -> None:
+        """Send answers here instead of to the peer, until called again."""
+
+    def receive_again(self, text: bytes, now: float, /) -> Awaitable[None] | None:
+        """As `receive`, for a frame that repeats an earlier request of a client that has reconnected."""
+
+
+class ConnectionSide(Responds, Protocol):
+    """The connection, as transports use it."""
+
+    def take_posted(self) -> None:
+        """Feed the reader soon, because messages were posted to its stream."""
 
 
 class Stream(Protocol):
@@ -61,7 +78,9 @@ class Agreement(Protocol):
     def since(self) -> str | None:
         """The position from which the client recovers, if its request gives it outside of the query."""
 
-    def open(self, receiver: Receives, responder: Responds, largest: int, rest: bytes) -> Wire:
+    def open(
+        self, receiver: SessionSide, responder: ConnectionSide, largest: int, rest: bytes
+    ) -> Wire:
         """Start reading.
 
         Args:
