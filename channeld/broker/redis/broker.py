@@ -45,7 +45,7 @@ from channeld.broker.redis.queue import (
     Reply,
     Script,
 )
-from channeld.broker.redis.roster import PAGE, Listing, Roster, RosterReading, present_page
+from channeld.broker.redis.roster import PAGE, Roster, RosterReading, present_page
 from channeld.broker.redis.server_clock import ServerClock
 from channeld.broker.redis.session import Dialler, Session
 from channeld.broker.redis.single_calls import SingleCalls
@@ -293,7 +293,7 @@ class RedisBroker(SingleCalls):
         roster = self._inbox.roster(topic)
         if roster is None:
             return self._read_present(topic)
-        return roster.entries() if roster.is_current else Listing(roster)
+        return roster.entries() if roster.is_current else roster
 
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
         """One user's entry, as in `present`."""

@@ -5,7 +5,7 @@ Consecutive publishes to one topic share an envelope, so a busy room costs one R
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 import trio
@@ -238,10 +238,8 @@ def plain_runs(batch: Sequence[Publish | Script]) -> list[list[Publish]] | None:
     They need no script, which costs Redis three times as much as `PUBLISH`. Next to scripts, they would overtake those that are refused
     at first and sent again.
     """
-    for entry in batch:
-        if isinstance(entry, Script) or not entry.is_plain:
-            return None
-    return _runs(cast("Sequence[Publish]", batch))
+    plain = [entry for entry in batch if isinstance(entry, Publish) and entry.is_plain]
+    return _runs(plain) if len(plain) == len(batch) else None
 
 
 def commands(

@@ -220,8 +220,8 @@ class Roster:
         else:
             self._next_change().then(lambda _error: self.then(call))
 
-    def __await__(self) -> Generator[object, object, None]:
-        """Wait until it is current.
+    def __await__(self) -> Generator[object, object, list[PresenceEntry]]:
+        """Wait until it is current; returns who is present when the waiting task continues.
 
         Raises:
             BrokerUnavailable: it could not be read.
@@ -230,30 +230,11 @@ class Roster:
             if self._error is not None:
                 raise BrokerUnavailable(self._error.retry_after)
             yield from self._next_change().__await__()
+        return self.entries()
 
 
 def _shown(entries: dict[str, PresenceEntry]) -> dict[str, object]:
     return {user: entry.info for user, entry in entries.items()}
-
-
-@attrs.frozen(eq=False)
-class Listing:
-    """An awaitable of who is present at the moment when the waiting task continues."""
-
-    _roster: Roster
-
-    @property
-    def done(self) -> bool:
-        """Whether it is here."""
-        return self._roster.done
-
-    def then(self, call: Callable[[Exception | None], object]) -> None:
-        """Call `call(error)` when it is here."""
-        self._roster.then(call)
-
-    def __await__(self) -> Generator[object, object, list[PresenceEntry]]:
-        yield from self._roster.__await__()
-        return self._roster.entries()
 
 
 def present_page(base: str, topic: Topic, after: bytes) -> Script:

@@ -17,7 +17,7 @@ from channeld.broker.broker import (
 )
 from channeld.broker.redis import roster as roster_module
 from channeld.broker.redis.encoding import Event, NumberedChange
-from channeld.broker.redis.roster import Listing, Roster, read_page
+from channeld.broker.redis.roster import Roster, read_page
 
 ROOM = Topic("room", "lobby", "general")
 
@@ -219,7 +219,7 @@ async def test_who_waits_sees_what_has_come_by_the_time_it_goes_on(nursery: trio
     roster, seen = Roster(ROOM), list[Any]()
 
     async def wait() -> None:
-        seen.append([entry.user for entry in await Listing(roster)])
+        seen.append([entry.user for entry in await roster])
 
     roster.begin()
     roster.require(b"e", 3)
@@ -239,7 +239,7 @@ async def test_who_waits_is_told_that_it_cannot_be_read(nursery: trio.Nursery) -
 
     async def wait() -> None:
         try:
-            await Listing(roster)
+            await roster
         except BrokerUnavailable as error:
             raised.append(error)
 
