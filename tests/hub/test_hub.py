@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channeld.broker.broker import History, Position, PresenceCount
+from channeld.broker.broker import History, Position, PresenceCount, Publication
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.hub.hub import KeptElsewhere, with_position
@@ -207,7 +207,11 @@ def test_cleared_keys_are_forgotten_by_everyone_who_holds_frames() -> None:
 
     kit.hub.holders.add(Holder())
     kit.hub.clear(room("x"), ["k"])
-    assert forgotten == [(room("x"), "k")]
+    # A frame of another node that cleared a key.
+    run_sync(kit.hub.join(kit.attach("a", None), room("x")))
+    kit.hub.deliver(room("x"), Publication(b"{}", clears=("other",)))
+    assert forgotten == [(room("x"), "k"), (room("x"), "other")]
+    assert kit.hub.statistics().publications == 1
 
 
 def test_frame_of_the_servers_own_reaches_everyone_but_several_connections() -> None:
