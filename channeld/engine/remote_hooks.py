@@ -61,7 +61,7 @@ async def ask_about_session(
     remote: RemoteHook,
     answer: AnswerOnce | None,
     args: Sequence[object],
-    problem_of: Callable[[object], str | None] | None = None,
+    problem_of: Callable[[object], str | None] | None,
 ) -> tuple[Any, Callable[[], Awaitable[None]]]:
     """Ask a backend about a connection. `problem_of` says why a message cannot be routed.
 

@@ -42,7 +42,7 @@ def encode_text(payload: bytes, first: int = TEXT) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
-def encode_close(code: int, reason: str = "") -> bytes:
+def encode_close(code: int, reason: str) -> bytes:
     """A Close frame (section 5.5.1); the reason is cut to the 123 bytes that fit, at a character's end.
 
     The codes 1005 and 1006 never travel: a frame without a code says the same (section 7.1.5).
