@@ -455,3 +455,25 @@ async def test_a_join_that_fails_ends_the_presence_that_it_began(kit: WaitingKit
     await rest()
     assert [type(one) for one in outcome] == [BrokerUnavailable]
     assert kit.broker.core.present(room("x")) == []
+
+
+async def test_who_has_its_page_gets_what_is_later_once(kit: WaitingKit) -> None:
+    ann, bob = await kit.attach("a", None), await kit.attach("b", None)
+    for _ in range(2):
+        kit.hub.publish(room("x"), SAY, PublishOptions(KEEP))
+    kit.broker.is_slow, kit.broker.slow = True, frozenset({"since"})
+    joins = [kit.begin(kit.hub.join_with_history(m, room("x"), KEEP, None)) for m in (ann, bob)]
+    await rest()
+    kit.broker.open()
+    await rest()
+    [[first], [second]] = joins
+    first.release()
+    for delivered in (at(2), Publication(b'{"type":"note"}'), at(1)):
+        kit.hub.deliver(room("x"), delivered)
+    assert types(ann) == ["note"]
+    # From the first frame after the page on, it is a member like any other.
+    for delivered in (at(3), at(2), at(4)):
+        kit.hub.deliver(room("x"), delivered)
+    assert types(ann) == ["say"] * 3
+    second.release()
+    assert types(bob) == ["note", "say", "say"]
