@@ -258,6 +258,10 @@ class Authenticator(Generic[Declared]):
 
     # ------------------------------------------------------------------------------------------------- minting
 
+    def listed(self) -> Mapping[str, str]:
+        """Tokens that its declaration contains as text, by user."""
+        return {}
+
     def can_mint(self) -> bool:
         """Whether its declaration has what is needed to sign tokens."""
         return False

@@ -36,6 +36,11 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         """A verifier that knows the tokens by their digests."""
         return _TokensVerifier(self.declared, compiled)
 
+    def listed(self) -> dict[str, str]:
+        """The tokens that are not given as digests; of several, a user's first."""
+        entries = [entry for entry in self.declared.tokens if entry.token is not None]
+        return {entry.user: entry.token.text for entry in reversed(entries) if entry.token}
+
     def words(self) -> str:
         """A token and where to send it."""
         return f"a token {words_for(self.declared.token_from)}"

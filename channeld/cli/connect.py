@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from channeld.dev.address import Opening
 
 PROMPT: Final = "> "
+_SHOWN: Final = 5
 
 
 @click.command("connect")
@@ -36,7 +37,9 @@ PROMPT: Final = "> "
     "--token", help="Token, sent as ?token= unless the configuration names another source."
 )
 @click.option(
-    "--user", metavar="ID", help="Mint a token for this user with the configuration's secret."
+    "--user",
+    metavar="ID",
+    help="Use this user's listed token, or mint one with the configuration's secret.",
 )
 @claim_option("Claim for --user; repeatable.")
 @click.option("--auth", metavar="NAME", help="Authenticator that --user mints a token for.")
@@ -132,8 +135,8 @@ def _start(ctx: click.Context) -> _Start:
     here = _resolved(url, plan)
     token, auth = given["token"], given["auth"]
     if given["user"] is not None and plan is not None:
-        auth = auth or _authenticator(plan, here.url)
-        token = minted(plan, auth, given["user"], dict(given["claims"]), 3600, guesses=is_there)
+        channel, claims = _channel(plan, here.url), dict(given["claims"])
+        auth, token = _token(plan, channel, auth, given["user"], claims, guesses=is_there)
     elif token is None and plan is not None:
         _hint_at_token(plan, here.url)
     opening = here
@@ -158,18 +161,41 @@ def _channel(plan: Plan, url: str) -> ChannelPlan | None:
     return match.channel if match is not None else None
 
 
-def _authenticator(plan: Plan, url: str) -> str | None:
-    """The first authenticator of the URL's channel that signs with a secret; None: use the default choice."""
-    channel = _channel(plan, url)
-    auths = channel.auth if channel is not None else ()
-    return next((auth.name for auth in auths if auth.type.can_mint()), None)
+def _token(
+    plan: Plan,
+    channel: ChannelPlan | None,
+    name: str | None,
+    user: str,
+    claims: Mapping[str, Json],
+    *,
+    guesses: bool,
+) -> tuple[str | None, str]:
+    """An authenticator of the channel and a token of the user: one from its list, else a minted one."""
+    auths = [] if channel is None else [a for a in channel.auth if name in (None, a.name)]
+    listed = [(auth.name, auth.type.listed()) for auth in auths]
+    for auth, tokens in listed:
+        if user in tokens and not claims:
+            return auth, tokens[user]
+    name = name or next((auth.name for auth in auths if auth.type.can_mint()), None)
+    users = [known for _, tokens in listed for known in tokens]
+    if name is None and channel is not None and users:
+        raise click.ClickException(
+            f"`{channel.name}` accepts listed tokens only: --user {' or '.join(users[:_SHOWN])}"
+        )
+    return name, minted(plan, name, user, claims, 3600, guesses=guesses)
 
 
 def _hint_at_token(plan: Plan, url: str) -> None:
     """Without a token the server waits for one, silently, until `auth_timeout`."""
     channel = _channel(plan, url)
-    if channel is not None and not channel.auth_optional and _authenticator(plan, url):
-        click.echo(f"`{channel.name}` requires a token: add --user ann, or --token", err=True)
+    if channel is None or channel.auth_optional:
+        return
+    users = [user for auth in channel.auth for user in auth.type.listed()]
+    if any(auth.type.can_mint() for auth in channel.auth):
+        users.append("ann")
+    if users:
+        hint = f"`{channel.name}` requires a token: add --user {users[0]}, or --token"
+        click.echo(hint, err=True)
 
 
 def _token_from(plan: Plan | None, auth: str | None) -> tuple[str, ...]:

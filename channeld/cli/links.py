@@ -96,6 +96,11 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
     Raises:
         NoLink: nothing can sign a token, or its claims cannot be guessed.
     """
+    if listed := auth.type.listed():
+        first = next(iter(listed))
+        raise NoLink(
+            f"'{auth.name}' has a list of tokens; `channeld connect` finds them: --user {first}"
+        )
     try:
         minter = choose(plan.config.auth, auth.name)
         claims = likely_claims(auth.compiled.claims, user)

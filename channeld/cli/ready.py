@@ -51,7 +51,7 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
     if manner.dev:
         lines += _dev_lines(plan, base, manner)
     habits = list(_habits(manner))
-    return "\n".join(lines + ([" ".join(habits), ""] if habits else []))
+    return "\n".join(lines + ([*habits, ""] if habits else []))
 
 
 def channel_urls(plan: Plan, base: str) -> Iterator[str]:

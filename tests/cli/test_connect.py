@@ -16,13 +16,16 @@ from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 from channeld.cli.main import run
 
 SECRET = "a secret of at least thirty-two bytes"
+LISTED = "a-token-of-one-device-0123456789"
 TEXT = """\
 channeld: 1
 server: {{bind: "127.0.0.1:{port}"}}
 auth:
   other: {{type: jwt, algorithms: [HS256], secret: another secret of thirty-two bytes!}}
   session: {{type: jwt, algorithms: [HS256], secret: {secret}{more}}}
+  fixed: {{type: tokens, token_from: [header], tokens: [{{token: {listed}, user: device-1}}]}}
 channels:
+  device: {{path: /device, auth: fixed}}
   chat: {{path: "/rooms/{{room}}", auth: session, rooms: "{{params.room}}"}}
 """
 
@@ -63,7 +66,7 @@ async def server(nursery: trio.Nursery) -> Server:
 @pytest.fixture
 def configured(tmp_path: Path, server: Server) -> Callable[[str], Path]:
     def write(more: str = "") -> Path:
-        text = TEXT.format(port=server.port, secret=SECRET, more=more)
+        text = TEXT.format(port=server.port, secret=SECRET, more=more, listed=LISTED)
         (tmp_path / "channels.yaml").write_text(text)
         return tmp_path
 
@@ -169,6 +172,22 @@ async def test_a_channel_that_requires_a_token_says_so(
 ) -> None:
     found = await connect("/rooms/a", "--wait", "1", cwd=configured(""))
     assert found.err == "`chat` requires a token: add --user ann, or --token\n"
+
+
+async def test_a_listed_token_is_found_by_its_user(
+    server: Server, configured: Callable[[str], Path], connect: Connect
+) -> None:
+    found = await connect("/device", "--user", "device-1", "--wait", "1", cwd=configured(""))
+    assert (found.status, found.err) == (0, "")
+    assert dict(server.asked[0].headers)[b"authorization"] == f"Bearer {LISTED}".encode()
+
+
+async def test_a_user_without_a_listed_token_is_told_who_has_one(
+    configured: Callable[[str], Path], connect: Connect
+) -> None:
+    found = await connect("/device", "--user", "ann", "--wait", "1", cwd=configured(""))
+    assert found.err == "Error: `device` accepts listed tokens only: --user device-1\n"
+    assert (await connect("/device", "--wait", "1")).err.startswith("`device` requires a token")
 
 
 async def test_a_token_of_ones_own(server: Server, connect: Connect) -> None:
