@@ -72,7 +72,7 @@ def test_a_token_for_development(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "why"), [("open", "takes no token"), ("sensors", "does not sign")]
+    ("channel", "why"), [("open", "takes no token"), ("sensors", "has a list of tokens")]
 )
 def test_why_there_is_none(plan: Plan, channel: str, why: str) -> None:
     with pytest.raises(LookupError, match=why):
