@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from channeld.dev.claims import claims_in, claims_meeting
-from channeld.plan.load import check
+from channeld.plan.load import load_plan
 
 CONFIG = """
 channeld: 1
@@ -45,8 +45,7 @@ def test_a_requirement_is_met(
 ) -> None:
     file = tmp_path / "channels.yaml"
     file.write_text(CONFIG)
-    plan = check(str(file)).plan
-    assert plan is not None
+    plan = load_plan(str(file))
     auth = plan.channels["room"].auth[0]
     requires = [[require]] if require else []
     found = claims_meeting(plan, auth, requires, user="ann", params={"id": "general"})
@@ -56,8 +55,7 @@ def test_a_requirement_is_met(
 def test_the_later_requirement_wins(tmp_path: Path) -> None:
     file = tmp_path / "channels.yaml"
     file.write_text(CONFIG)
-    plan = check(str(file)).plan
-    assert plan is not None
+    plan = load_plan(str(file))
     requires: Any = [({"role": ["member", "admin"]},), ({"role": "admin"}, {"role": "owner"})]
     auth = plan.channels["room"].auth[0]
     assert claims_meeting(plan, auth, requires, user="a", params={})["role"] == "admin"

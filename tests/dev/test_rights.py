@@ -247,8 +247,7 @@ channels:
     messages: {say: {schema: true, route: global}}
 """
     tmp_path.joinpath("channels.yaml").write_text(text)
-    plan = check(str(tmp_path / "channels.yaml"), environ={}).plan
-    assert plan is not None
+    plan = load_plan(str(tmp_path / "channels.yaml"), {})
     table = rights_of(plan, Person())
     assert found(table, "room", "join", "lobby").verdict == "yes"
     assert found(table, "room", "join", "{params.id}").verdict == "depends"

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from trio_websocket import WebSocketConnection, open_websocket
 
 from channeld.app import App
-from channeld.plan.load import check
+from channeld.plan.load import load_plan
 from channeld.server.otel import tracing_from
 from channeld.server.sockets import bind
 
@@ -84,8 +84,7 @@ def serve_traced(tmp_path: Path) -> Serve:
     async def serving() -> AsyncIterator[Traced]:
         (tmp_path / "channels.yaml").write_text(CHANNELS)
         (tmp_path / "hooks.py").write_text(HOOKS)
-        plan = check(str(tmp_path / "channels.yaml"), environ={}).plan
-        assert plan is not None
+        plan = load_plan(str(tmp_path / "channels.yaml"), {})
         exporter = InMemorySpanExporter()
         ready = trio.Event()
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.scenarios.deliveries import Known, Receivers, is_checkable
+from tests.scenarios.plans import plan_of
 
 CONFIG = """
 channeld: 1
@@ -34,11 +34,7 @@ channels:
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    file = tmp_path / "channels.yaml"
-    file.write_text(CONFIG)
-    checked = check(str(file), import_hooks=False)
-    assert checked.plan is not None, [one.message for one in checked.report]
-    return checked.plan
+    return plan_of(tmp_path, CONFIG)
 
 
 def client(plan: Plan, user: str, room: str) -> Known:

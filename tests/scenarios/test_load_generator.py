@@ -8,10 +8,10 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.scenarios.load_generator import LoadWatch, cannot_load, run_load
 from channeld.scenarios.load_result import LoadResult
+from tests.scenarios.plans import plan_of
 from tests.serving import served
 
 CONFIG = """
@@ -46,11 +46,7 @@ SECONDS = 0.5
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    file = tmp_path / "channels.yaml"
-    file.write_text(CONFIG)
-    checked = check(str(file), import_hooks=False)
-    assert checked.plan is not None, [one.message for one in checked.report]
-    return checked.plan
+    return plan_of(tmp_path, CONFIG)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.plan.load import check
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.deliveries import Known
@@ -35,9 +35,7 @@ MADE: Mapping[str, list[dict[str, Json]]] = {
 def plan(tmp_path: Path, request: pytest.FixtureRequest) -> Plan:
     file = tmp_path / "channels.yaml"
     file.write_text(CONFIG.replace("ALLOW", getattr(request, "param", '"team-*"')))
-    checked = check(str(file))
-    assert checked.plan is not None, [one.message for one in checked.report]
-    return checked.plan
+    return load_plan(str(file))
 
 
 def rooms_of(plan: Plan, claims: dict[str, Json] | None = None) -> tuple[LoadRooms, Known]:
