@@ -42,14 +42,14 @@ class Announcer:
     _left: dev_file.DevServer | None = None
 
     def ready(self, addresses: Sequence[str]) -> None:
-        """The server listens on these addresses."""
+        """Announce the addresses that the server listens on."""
         self._addresses = addresses
         if self.manner.dev:
             self._write_file()
         self._say()
 
     def reloaded(self, plan: Plan) -> None:
-        """A changed configuration is about to be applied; links are printed again if channels have changed."""
+        """Announce a changed configuration before it is applied; links are printed again if channels have changed."""
         is_news = _reached(plan) != _reached(self.plan)
         self.plan = plan
         if self.manner.dev and self._addresses:

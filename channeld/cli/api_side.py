@@ -67,7 +67,7 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
 
 
 def parts_of_console(folder: Path, valid: Callable[[], ValidConfig], *, dev: bool) -> "Console":
-    """What the console shows besides the API's answers."""
+    """The parts of the console that the API itself does not provide."""
     from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
 
     return make_console(folder, valid, dev=dev)

@@ -125,7 +125,7 @@ class _Stopping:
     has_begun: bool = False
 
     async def watch(self) -> None:
-        """Wait for it."""
+        """Watch for Ctrl-C."""
         with trio.open_signal_receiver(signal.SIGINT) as signals:
             async for _ in signals:
                 if self.stop.is_set() or not self.has_begun:

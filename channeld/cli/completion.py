@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 SHELLS: Final = ("bash", "zsh", "fish")
 VARIABLE: Final = "_CHANNELD_COMPLETE"
-"""What the script sets when it asks this program what fits."""
+"""The variable that the script sets when it asks this program for completions."""
 
 
 @click.command("completion")

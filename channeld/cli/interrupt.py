@@ -1,8 +1,8 @@
-"""Signals that come before anybody obeys them, while modules are imported and a server is being started; and ends that do not come.
+"""Handles signals while modules are imported and a server starts, and ends a process that hangs.
 
-Ctrl-C ends any command at once with 130, without Python's traceback. A command that serves also ends well on SIGTERM, with 0 since
-there is nobody to send away; SIGHUP and SIGUSR1 would end it by default, and are kept for the server. Once it has something that
-must be put away, SIGTERM is kept as well.
+Ctrl-C ends any command at once with status 130, without a traceback. SIGTERM ends a command that serves with status 0, as long
+as it has no connections. SIGHUP and SIGUSR1, which would end it by default, are kept for the server. Once the command holds
+something that it must clean up, SIGTERM is kept as well.
 """
 
 import os
@@ -14,16 +14,16 @@ from collections.abc import Sequence
 SERVING = frozenset({"run", "mock"})
 
 EARLY: list[int] = []
-"""Signals that came, for the server to obey when it can."""
+"""Signals received so far, which the server handles when it is ready."""
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 
 
 _WRITTEN_S = 0.1
-"""Seconds that the last line of the log has to be written, which a thread may do."""
+"""How many seconds a thread has to write the last line of the log."""
 _LEFT_S = 2.0
-"""Seconds that threads have to end once the command has."""
+"""How many seconds threads have to end after the command."""
 
 
 def _leave(*_: object) -> None:
@@ -39,7 +39,7 @@ def _keep(number: int, _frame: object) -> None:
 
 
 def leave_quietly(arguments: Sequence[str] = ()) -> None:
-    """From now on Ctrl-C ends the process; SIGTERM as well, and well, where the command serves. What is ignored stays so."""
+    """Let Ctrl-C end the process, and SIGTERM too (with status 0) if the command serves. Ignored signals stay ignored."""
     _replace(signal.SIGINT, signal.default_int_handler, _leave)
     if SERVING.isdisjoint(arguments):
         return
@@ -49,24 +49,24 @@ def leave_quietly(arguments: Sequence[str] = ()) -> None:
 
 
 def raise_again() -> None:
-    """From now on Ctrl-C is a KeyboardInterrupt again, so that a command can end in its own way."""
+    """Let Ctrl-C raise KeyboardInterrupt again, so that a command can end in its own way."""
     _replace(signal.SIGINT, _leave, signal.default_int_handler)
 
 
 def keep_signals() -> None:
-    """From now on SIGTERM is kept as well. A server that runs has handlers of its own; when it has ended, a late signal changes nothing."""
+    """Keep SIGTERM as well. A running server has its own handlers, and a late signal changes nothing after it has ended."""
     _replace(signal.SIGTERM, _leave_well, _keep)
 
 
 def end_within(seconds: float, status: int = 0) -> None:
-    """End the process after that many seconds if something still holds it up: a call that blocks, a task that cannot be cancelled, a thread."""
+    """End the process after that many seconds if a blocking call, a task that cannot be cancelled or a thread still keeps it."""
     timer = threading.Timer(seconds, _end, (seconds, status))
     timer.daemon = True
     timer.start()
 
 
 def leave_threads(status: int) -> None:
-    """Let Python wait for the threads that somebody's code has left, but not for ever."""
+    """Let Python wait for threads that other code has left running, but not forever."""
     main = threading.main_thread()
     if any(not one.daemon and one is not main for one in threading.enumerate()):
         end_within(_LEFT_S, status)

@@ -65,7 +65,7 @@ _OTHER_OPTIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("--json", "--output-format"), " Write '--format json'."),
     "--log-level": " Write 'log: {level: debug}' in the file.",
 }
-"""Options of other tools, and what is written here."""
+"""Options that other tools have, and what to write here instead."""
 
 
 def _imported(module: str) -> ModuleType:

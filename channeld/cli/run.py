@@ -51,7 +51,7 @@ _APART = (
     "`broker: memory` is each process's own. With a broker that processes share nothing is lost.\n"
 )
 COLLECTOR = (2_000, 1, 400)
-"""At most 6,000 young objects a pause, some 2 ms; all of them are looked at when 1.6 million have come since."""
+"""One pause handles at most 6,000 young objects (about 2 ms); the whole heap is scanned after 1.6 million new ones."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -332,7 +332,7 @@ def _bind(
 ) -> tuple[list[socket], list[tuple[str, str]]]:
     if dev and parent is None:
         return bind_nearby(addresses)
-    # If others listen as well, they get the connections until this process serves.
+    # Other processes that listen on the address get its connections until this one serves.
     beside = beside or parent is not None
     return bind_or_explain(addresses, beside=beside, listens=not beside), []
 

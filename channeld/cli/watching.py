@@ -16,9 +16,9 @@ from channeld.plan.plan import Plan
 from channeld.telemetry import log
 
 RETRY_S = 1.0
-"""Seconds until a folder that is gone is looked for again."""
+"""How many seconds to wait before looking for a missing folder again."""
 LOOK_MS = 1000
-"""Milliseconds between two looks at the files, whatever the system tells."""
+"""How many milliseconds pass between two checks of the files, even if the system reports no change."""
 
 _Mark: TypeAlias = tuple[int, int, int] | tuple[str, ...] | None
 
@@ -34,7 +34,7 @@ class Watched:
         self._marks: dict[Path, _Mark] = {}
 
     def look(self) -> frozenset[str]:
-        """Call just before the files are read: later changes are relative to this moment.
+        """Note the state of the files; call it just before they are read.
 
         Returns:
             The modules to import again: changed ones and, if those are imported by hooks, the hooks' own.
@@ -113,7 +113,7 @@ async def _tell_end(ended: trio.Event) -> None:
 async def _watch_folders(
     watched: Watched, reload: Callable[[], Awaitable[object]], ended: trio.Event
 ) -> None:
-    """Watch until the set of folders changes, or all of them are gone for a moment."""
+    """Watch until the set of folders changes, or until none of them exists."""
     from watchfiles import awatch  # noqa: PLC0415 - only who watches waits for its import
 
     folders = watched.folders

@@ -88,7 +88,7 @@ ALIASES: Final = synonyms(
         "channeld": "version",
     }
 )
-"""Keys of other tools, lower case with `_`, and what they are called here, the likeliest first."""
+"""Key of another tool, in lower case with `_` → what it is called here, the likeliest first."""
 
 NESTED: Final[Mapping[str, tuple[str, str]]] = {
     "allow_subscribe_for_client": ("rooms", "subscribe"),
@@ -116,7 +116,7 @@ NESTED: Final[Mapping[str, tuple[str, str]]] = {
     "ssl_certificate_key": ("tls", "key"),
     "ssl_key": ("tls", "key"),
 }
-"""Flat keys of other tools, lower case with `_`, and the key of the mapping that holds them here."""
+"""Flat key of another tool, in lower case with `_` → the key of the mapping that holds it here."""
 
 WORDS: Final = synonyms(
     {
@@ -142,7 +142,7 @@ WORDS: Final = synonyms(
         "memory": "inmemory in_memory local",
     }
 )
-"""Values of other tools, lower case with `_`, and what they are called here."""
+"""Value of another tool, in lower case with `_` → what it is called here."""
 
 
 FOREIGN: Final[Mapping[str, str]] = {
@@ -155,7 +155,7 @@ FOREIGN: Final[Mapping[str, str]] = {
     "scrape_configs": "a configuration of Prometheus",
     "scenarios": "a scenario file (`channeld test` plays it)",
 }
-"""Top-level keys that say of what else a file is."""
+"""Top-level key of another kind of file → what such a file is."""
 
 
 @attrs.frozen(slots=True)
@@ -237,4 +237,4 @@ NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
         Note("remove it: what a channel does follows from what it declares", "channels"),
     ),
 }
-"""Keys of other tools that nothing here corresponds to, lower case with `_`."""
+"""Keys of other tools, in lower case with `_`, that have no counterpart here."""

@@ -293,7 +293,7 @@ class Checker:
     def _branch(self, value: Json, rule: Rule, pointer: str) -> Rule | None:
         branches: list[Rule] = [b for b in rule["anyOf"] if _fits(value, b)]
         if not branches and not isinstance(value, list | dict):
-            # A notation describes better than a type what is wanted: `bind: 4000` lacks a host.
+            # A notation says more precisely than a type what is missing: `bind: 4000` lacks a host.
             branches = [b for b in rule["anyOf"] if b.get("x-kind") in self.notations]
         tag = rule.get("x-tag")
         if tag is not None and isinstance(value, dict):
@@ -361,7 +361,7 @@ class Checker:
             child_rule = self._rule_of(key, written, rule, pointer, meant)
             is_named = self._is_named(key, rule, below)
             if child_rule is None or (key.startswith("/") and not is_named):
-                # With a path in place of the name, the rest would only lack its path.
+                # A path in place of the name: the rest would be reported only for its missing path.
                 result: object = INVALID
             else:
                 result = self.check(value[key], child_rule, below)
@@ -459,7 +459,7 @@ class Checker:
         self.find(rule.get("x-missing", "CH104"), message, pointer, help, key=True)
 
     def _who_is_let_in(self) -> str:
-        """What to write for `auth`; to let everyone in is advised only where nobody can be told apart."""
+        """What to write for `auth`; `none` is suggested only if the file defines no authenticator."""
         if self.authenticators:
             return f"add {joined([f'`auth: {name}`' for name in self.authenticators])}"
         return "add `auth:` with the name of an authenticator, or `auth: none` to let everyone in"

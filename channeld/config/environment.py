@@ -117,7 +117,7 @@ class Environment:
         if match[1] is not None:
             message = f"the default of `${{{match[1]}}}` contains another reference"
         elif "}" not in rest:
-            # The rest may be a secret that only looks like a name.
+            # Do not quote the rest: it may be a secret that looks like a name.
             message = "`${` is not closed"
         elif name is None:
             message = "`${` is not followed by a name"

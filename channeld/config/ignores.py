@@ -1,4 +1,4 @@
-"""`# channeld: ignore[CH412] reason` comments: what they silence, and which silence nothing."""
+"""Applies `# channeld: ignore[CH412] reason` comments, and reports those that silence nothing."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence

@@ -31,7 +31,7 @@ BOOLEAN_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
     **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
 }
-"""What is a boolean in YAML 1.1, or with quotes around it, in lower case."""
+"""Words that are booleans in YAML 1.1, or without the quotes around them, in lower case."""
 # Python refuses to convert more digits than this (CVE-2020-10735); no setting needs such a number.
 _LONGEST_INTEGER = 4000
 

@@ -71,7 +71,7 @@ def _together(read: Report, understood: Report) -> Report:
     """Merge both reports with one finding per mistake: a YAML finding gives way to one that knows what was meant."""
     is_cut = any(finding.code == "CH003" for finding in read)
     report = without_echoes(read, understood)
-    # What is missing may be in a further document.
+    # A missing key may be in another document of the file.
     report.extend(d for d in understood if not (is_cut and d.code in _OF_ABSENCE))
     report.wrong |= understood.wrong
     return report

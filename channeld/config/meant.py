@@ -20,7 +20,7 @@ from channeld.protocol.frames import Json
 from channeld.suggest import closest
 
 OFF_WORDS: Final = frozenset({"none", "off", "no", "false", "never", "disabled", "unlimited"})
-"""What stands for nothing in other tools, in lower case."""
+"""Words that mean "nothing" in other tools, in lower case."""
 
 _LONGEST: Final = 160
 _MANY: Final = 10**9
@@ -63,7 +63,6 @@ _SCHEMA_WORDS: Final = frozenset({"payload", "body", "data", "fields", "validate
 _CHANNEL_KEYS: Final = frozenset({"path", "auth", "rooms", "messages", "events", "description"})
 _OPTION_KEYS: Final = frozenset({"schema", "route", "emit", "stamp", "hook", "rate", "require"})
 _NAMING: Final = ("name", "id", "type", "event", "key")
-_PLACEHOLDER: Final = re.compile(r"[:$@]?\{?<?\{?([A-Za-z_]\w*)\}?>?\}?")
 
 
 @attrs.frozen(slots=True)
@@ -105,7 +104,7 @@ def _is_off(value: Json) -> bool:
 
 
 def _is_switch(value: Json) -> bool:
-    """Whether a text was to switch something on or off, and is nothing else."""
+    """Whether a text can only have been meant to switch something on or off."""
     return _is_off(value) or boolean_word(value) != ""
 
 
@@ -423,7 +422,7 @@ def _room_or_channel(name: Json, key: str) -> Meant | None:
 
 
 def _target(text: str) -> Json:
-    """What a word that is not a target's name stands for; None if it is a target or unknown."""
+    """The target that a word of another tool means; None if it is a target here, or unknown."""
     word = text.lower().replace("-", "_").removeprefix("to_")
     kind, _, name = text.partition(":")
     if text in _TARGETS:
@@ -464,7 +463,7 @@ def _rate(value: Json, key: str) -> Meant | None:
 
 
 def _seconds(time: Json) -> float:
-    """What a window of other tools lasts: seconds, milliseconds in thousands, a word or a duration."""
+    """The length of a time window of another tool: seconds, milliseconds (if in thousands), a word or a duration."""
     if isinstance(time, int | float) and 0 < time < _MANY:
         return time / 1000 if time % 1000 == 0 else time
     found = parse_duration(time)

@@ -1,4 +1,4 @@
-"""How to reach a bound address from this machine; the only place that knows which hosts mean every interface."""
+"""Says how to reach a bound address from this machine. Only this module knows which hosts mean every interface."""
 
 from typing import Final
 

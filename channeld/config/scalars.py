@@ -192,7 +192,7 @@ def server_of(url: str) -> str:
 
 
 def broker_problem(url: str) -> str:
-    """Why no server can be behind the URL of a broker; empty if one can. Nothing of the URL is shown."""
+    """Why the URL of a broker cannot lead to a server; empty if it can. The URL, which may be a secret, is not quoted."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -241,7 +241,7 @@ def _is_resolvable(host: str) -> bool:
         name = host.removesuffix(".").encode("idna").decode()
     except UnicodeError:
         return False
-    # Names of services, as compose makes them, may have `_` anywhere.
+    # Service names of Docker Compose may contain `_`.
     return bool(name) and _is_host(name.replace("_", "x"))
 
 

@@ -96,7 +96,7 @@ class Sources:
         self._shown[file] = text
 
     def veil(self, file: str) -> None:
-        """Hide the text of a file that is not what it was read for, unless it is the main file."""
+        """Hide the text of a file that turned out to be something else, unless it is the main file."""
         if file != self.root:
             self._veiled.add(file)
 

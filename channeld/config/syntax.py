@@ -65,7 +65,7 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
 )
 # The parser reports two problems alike: at the end of the file, a bracket is open.
 _UNCLOSED, _UNSTARTED = 1, 6
-# Two of these mean something else within a line.
+# Two of these messages mean something else within a line.
 _WITHIN_LINE = {
     _WORDING[0][1]: (
         "a second `: ` on this line",

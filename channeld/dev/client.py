@@ -53,7 +53,7 @@ class Screen(Protocol):
         """Show a message that is not a frame."""
 
     def ended(self, text: str, code: int | None) -> None:
-        """Show that the server ended it: with a close code, an HTTP status, or (None) without one."""
+        """Show that the server ended the connection: with a close code, an HTTP status, or neither (None)."""
 
 
 async def _open_stream(opening: Opening) -> _Stream:
@@ -196,7 +196,7 @@ class _Conversation:
         self._screen.frame("→", _value(text))
 
     async def ask_for_the_end(self) -> None:
-        """Make `receive` return once everything sent has been answered."""
+        """Ask the server for a last answer, after which `receive` returns."""
         await self._connection.send_message(one_line({"type": "ping", "id": END_ID}))
 
     async def receive(self, wait: int | str | None = None) -> bool:

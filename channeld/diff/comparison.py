@@ -19,7 +19,7 @@ from channeld.schema.compare.schema_ref import IMPLIED, Book, Node, Part, implie
 from channeld.schema.sensitive import Marks, marks_of
 
 OBJECT: Final = implied({"type": "object"}, "object")
-"""A frame, without its type and id, and claims are objects whatever their schema says."""
+"""Frames (without type and id) and claims are objects, whatever their schema says."""
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
@@ -100,7 +100,7 @@ class Comparison:
         return Node(book, (found, *parts)) if found is not None else None
 
     def implied(self, *parts: Part, old: bool = False) -> Node:
-        """What the language itself asks for, on one of the sides."""
+        """What the language itself demands on one of the sides."""
         return Node(self._books[0 if old else 1], parts)
 
     def schemas(self, use: Use) -> Iterator[Change]:
@@ -169,9 +169,9 @@ class Comparison:
         )
 
     def _levels(self, use: Use, fact: Fact) -> Mapping[bool, Level]:
-        """How bad it is for senders (False) and for receivers (True), assuming that there are any."""
+        """The level for senders (False) and for receivers (True), assuming that there are any."""
         if use.codes is not None and fact.effect is Effect.WIDENS:
-            # Claims and params are only checked: what asks less of them refuses nobody.
+            # Claims and params are only checked, so a schema that demands less refuses nobody.
             return {False: Level.SAFE}
         levels: dict[bool, Level] = {}
         if use.direction is not Direction.RECEIVED:
@@ -185,7 +185,7 @@ class Comparison:
     def _places(self, use: Use, fact: Fact) -> tuple[Place, str, tuple[Related, ...]]:
         place = self._place(self.new, fact.new) or self.new.place(use.pointer)
         before = self._place(self.old, fact.old)
-        # What is in the new file needs no look at the old one.
+        # If the new file has it, the old one need not be searched.
         stands = fact.new is not None and bool(fact.new.keyword) and fact.code != "D303"
         gone = before is not None and not stands
         related = (Related(place=before, message="stood here"),) if before and gone else ()

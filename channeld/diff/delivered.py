@@ -22,7 +22,7 @@ _TYPES: Final = {"now_ms": "integer"} | dict.fromkeys(
 
 @attrs.frozen(slots=True, kw_only=True)
 class Source:
-    """Where a field comes from: `text` is equal for equal templates. `kind` is its JSON type, if known."""
+    """The source of a field. `text` is equal for equal templates; `kind` is the JSON type, if known."""
 
     text: str
     optional: bool = False

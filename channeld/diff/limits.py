@@ -25,7 +25,7 @@ _WORDS: Final[Mapping[str, tuple[str, Level]]] = {
     "auth_timeout": ("the time to authenticate", _D),
     "handshake_timeout": ("the time for the handshake", _D),
 }
-"""Limit → what it is in words, and how bad it is when it gets lower. Clients do not notice hooks' own time limit."""
+"""Limit → its description, and the level of lowering it. Clients do not notice the time limit of hooks."""
 
 
 def server_limits(comparison: Comparison) -> Iterator[Change]:

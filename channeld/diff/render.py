@@ -32,7 +32,7 @@ _TITLES: Final = {
 EMPTY: Final[Mapping[str, object]] = {
     "old": "", "new": "", "access": [], "changes": [], "diagnostics": [], "summary": None,
 }  # fmt: skip
-"""What the JSON document has besides its version where nothing could be compared."""
+"""The other fields of the JSON document if nothing could be compared."""
 
 
 def render_json(outcome: DiffResult) -> str:
@@ -138,7 +138,7 @@ def render_markdown(outcome: DiffResult) -> str:
             blocks.append(f"#### {_TITLES[level]}")
             blocks += map(_entry, found)
     safe = [change for change in live if change.level is Level.SAFE]
-    # What relaxes something is safe for clients, and still to be seen.
+    # A change that allows more is safe for clients, but reviewers should see it.
     open_now = [change for change in safe if change.security]
     if open_now:
         blocks.append("#### 🔓 Security")

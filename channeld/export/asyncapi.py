@@ -172,7 +172,7 @@ class _DocumentWriter:
 
 
 def _keyed(channel: ChannelContract) -> Iterator[tuple[str, FrameType]]:
-    """A channel's messages; a type that is both sent and received gives two."""
+    """The messages of a channel by key; a type that is both sent and received has two."""
     for sent in channel.sent:
         yield f"receive.{_key(sent.type)}", sent
     for received in channel.received:
@@ -180,7 +180,7 @@ def _keyed(channel: ChannelContract) -> Iterator[tuple[str, FrameType]]:
 
 
 def _key(name: str) -> str:
-    # A key may have letters, digits, `.`, `-` and `_`; what a type may have beyond these stays apart by its code.
+    # A key may contain letters, digits, `.`, `-` and `_`; any other character of a type is replaced by its code.
     return re.sub(r"[^A-Za-z0-9.-]", lambda c: "_" if c[0] == "_" else f"_{ord(c[0]):x}_", name)
 
 

@@ -380,7 +380,7 @@ def _notes(message: Message) -> tuple[str, ...]:
 
 
 def _own_name(frame: ReservedFrame, channel: Channel, word: str) -> str:
-    # Some depend on their channel; the others are the same everywhere.
+    # Some frames depend on the channel; the others are the same everywhere.
     return f"{channel.name} {frame.type} {word}" if frame.own else f"{frame.type} {word}"
 
 

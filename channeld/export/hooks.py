@@ -84,7 +84,7 @@ def hooks_document(
         uses.setdefault((hook.backend or "", hook.path), []).append(_use(pointer))
     paths: dict[str, Json] = {}
     for (backend, path), found in uses.items():
-        # Two backends may have the same path; a path of OpenAPI stands once, so the second has a fragment.
+        # OpenAPI allows each path once, so the path of a second backend gets a fragment.
         key = path if path not in paths else f"{path}#{backend}"
         paths[key] = {
             "servers": [{"url": _url(sources, backend), "description": f"backend {backend}"}],
@@ -112,7 +112,7 @@ def _url(sources: Sources, backend: str) -> str:
 
 
 def _use(pointer: str) -> _RemoteUse:
-    """What a hook is for, from its pointer."""
+    """The kind of a hook and what it belongs to, from its pointer."""
     keys = tokens(pointer)
     if keys[0] == "auth":
         return _RemoteUse("authenticate", None, None)

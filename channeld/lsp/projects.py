@@ -27,7 +27,7 @@ from channeld.lsp.checking import (
 
 MOST_BLOCKS: Final = 8
 MOST_LINES: Final = 10_000
-"""Beyond these an edit is left to the worker: a paste, or a file that is one large block."""
+"""Larger edits, such as a paste or a file that is one large block, are left to the worker."""
 
 # Findings of a scenario file about its configuration, which only the worker reads.
 _OF_CONFIGURATION: Final = frozenset({"CH811", "CH812", "CH814"})
@@ -57,7 +57,7 @@ class Projects:
         return name
 
     def close(self, uri: str) -> str:
-        """Close a document: its file counts again."""
+        """Close a document, so that its file is read from disk again."""
         name = name_of(uri)
         self.buffers.pop(name, None)
         self.uris.pop(name, None)

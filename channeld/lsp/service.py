@@ -47,12 +47,12 @@ class Service:
     # ------------------------------------------------------------------------------------------------ documents
 
     def opened(self, uri: str, text: str, version: int | None) -> None:
-        """A document was opened in the editor."""
+        """Add a document that the editor has opened."""
         name = self.projects.open(uri, Buffer.of(text, self.projects.encoding, version))
         self._ask_later([name])
 
     def changed(self, uri: str, edits: Sequence[Edit], version: int | None) -> None:
-        """A document's text has changed; ignored if it is not open."""
+        """Apply an edit; it is ignored if the document is not open."""
         name = name_of(uri)
         if name not in self.projects.buffers:
             return
@@ -70,7 +70,7 @@ class Service:
         self._ask_later(self.projects.concerned(name))
 
     def closed(self, uri: str) -> None:
-        """A document was closed."""
+        """Drop a document that the editor has closed."""
         name = name_of(uri)
         if name not in self.projects.buffers:
             return
@@ -85,7 +85,7 @@ class Service:
         self._ask_later(root for root in concerned if self.projects.is_wanted(root))
 
     def files_changed(self) -> None:
-        """Files on disk have changed."""
+        """Check again after files on disk have changed."""
         self._ask_later(root for root in self.projects.shown if self.projects.is_wanted(root))
 
     async def close(self) -> None:

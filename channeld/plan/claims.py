@@ -62,14 +62,14 @@ def _leaves_room(whole: Node, asked: AskedClaim, name: str, *, is_needed: bool) 
     node = whole
     for step in asked.path:
         node = form_of(node).child(step)
-    # What need not be there may be forbidden.
+    # A claim that is not required may be forbidden.
     if not is_needed and leaves_nothing(node):
         return True
     return not leaves_nothing(Node(whole.book, (*node.parts, implied(asked.schema, name))))
 
 
 def _place(pointer: str, path: tuple[str, ...], templates: TemplateCompiler) -> str:
-    """Where the schema speaks of the claim, in the plain case; else the whole schema."""
+    """Where the schema declares the claim; the whole schema if that is not under its own `properties`."""
     inner = pointer
     for step in path:
         inner = at(inner, "properties", step)

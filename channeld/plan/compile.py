@@ -105,7 +105,7 @@ def _auth(
             templates.report.add(attrs.evolve(finding, severity=Severity.ERROR))
     validator = schemas.validator(claims) if declared.claims is not None else None
     if validator is not None:
-        # It compares schemas, with nine modules that most configurations need not load.
+        # Imported late: it loads nine modules, which most configurations do not need.
         from channeld.plan.claims import check_claims  # noqa: PLC0415
 
         check_claims(name, kind.asked_claims(), schemas, templates)

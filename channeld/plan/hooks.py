@@ -109,7 +109,7 @@ class HookLoader:
     def _remote(self, ref: HookRef, role: Role) -> Hook | None:
         backend = self.backends.get(ref.backend or "")
         if backend is None:
-            return None  # CH435 says so
+            return None  # reported as CH435
         kind, name = role.name.lower(), ref.backend or ""
         asked = RemoteHook(kind=kind, name=name, backend=backend, path=ref.path)
         return attrs.evolve(self._made(ref, unasked, is_async=True), remote=asked)
@@ -316,7 +316,7 @@ class HookLoader:
         function = next((source.function(n) for n in names if f"`{n}`" in help), None)
         related: tuple[Related, ...] = ()
         if function is not None:
-            # It was meant to be used, so that it is unused is not a second finding.
+            # The function was meant to be used, so do not report it as unused as well.
             self._wired.setdefault(module, set()).add(function.name)
             there = self._line(source.path, function.lineno)
             related = (Related(place=there, message="defined here"),)

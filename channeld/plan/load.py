@@ -1,4 +1,4 @@
-"""From a file name to a plan: load, compile and apply ignores, in the same order for every command."""
+"""Makes a plan from a file name: loads, compiles and applies ignores, in the same order for every command."""
 
 import functools
 import os

@@ -14,7 +14,7 @@ from channeld.plan.expressions import Expression, parse
 from channeld.plan.rooms import STAR, Tokens, may_meet, tokens
 from channeld.pointer import at
 
-# Sample user ids: if a param accepts none of them after the reserved name's text, the two are considered disjoint.
+# Sample user ids: a param that accepts none of them after the reserved name's text counts as disjoint from it.
 USERS = ("ann", "1", "Ann_7", "7f3c2a9e", "ann@example.com", "0b8f6c1e-4a7d-4f5e-9c3b-2d1a0e9f8b7c")
 
 

@@ -16,7 +16,7 @@ from channeld.schema.cases import type_of
 from channeld.schema.schemas import Schemas
 
 QueryReader: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, Json] | str]
-"""Gives the declared parameters that a query has, converted; or the name of one that its schema refuses."""
+"""Reads a query: its declared parameters, converted, or the name of one that its schema refuses."""
 
 TEXT = frozenset({"string"})
 POSSIBLE = frozenset({"string", "integer", "number", "boolean"})

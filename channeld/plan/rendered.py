@@ -30,7 +30,7 @@ class Claims:
 
     @classmethod
     def of(cls, names: Iterable[str], config: Config, schemas: Schemas) -> "list[Claims]":
-        """Those of authenticators by their names; one that is invalid is left out."""
+        """The claims of authenticators, by name; invalid authenticators are left out."""
         return [
             cls(
                 schema=schemas.resolved(at("/auth", name, "claims")),
@@ -98,7 +98,7 @@ class Scene:
 
     def _resolved(self, expression: Expression) -> Resolved:
         found = resolve(expression, self.scope)
-        # A plan was made from this, so there is no error; if there were, nothing would be known.
+        # The plan was compiled from this, so there is no error; an unknown value may be anything.
         return found if isinstance(found, Resolved) else Resolved(frozenset(), maybe=True)
 
     def _schema_of(self, expression: Expression, found: Resolved) -> Json:

@@ -35,7 +35,7 @@ def compile_targets(message: MessageContext) -> tuple[CompiledTarget, ...]:
 
 
 def _warn_of_idle(message: MessageContext) -> None:
-    """CH616: `none` next to other targets, and what is for delivered frames where none is."""
+    """CH616: `none` next to other targets, and options for delivered frames if no frame is delivered."""
     declared = message.message
     routed = [route for route in declared.route if kind_of(route).delivers]
     if routed and len(routed) < len(declared.route):

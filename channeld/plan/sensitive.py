@@ -17,7 +17,7 @@ _MARK: Json = {"x-sensitive": True}
 
 @attrs.frozen(slots=True, eq=False)
 class SensitiveFrames:
-    """The marks of each frame type over all channels, and of claims: hiding too much does no harm."""
+    """The marks of each frame type, merged over all channels since hiding too much does no harm, and those of claims."""
 
     by_type: Mapping[str, Sequence[Marks]] = attrs.field(factory=dict)
     of_claims: Sequence[Marks] = ()
@@ -123,7 +123,7 @@ def _presence(
         yield "presence", Marks(_anywhere({"info": {"properties": info}}))
     state = schemas.resolved(at("/channels", channel.name, "presence", "state"))
     if marks_of(state) is not None:
-        # A state appears under other names and in other frames than it was set in: hide all of it.
+        # A presence state also appears in other frames, under other names, so hide all of it.
         yield "presence", Marks(_anywhere(dict.fromkeys(("state", "set", "update"), _MARK)))
 
 

@@ -41,7 +41,7 @@ class FrameOrigin:
 
 
 ORIGIN: Final[ContextVar[FrameOrigin | None]] = ContextVar("ORIGIN", default=None)
-"""Whose doing is what happens now; None: the server's own."""
+"""What caused the current action; None: the server itself."""
 
 
 @contextmanager
@@ -91,7 +91,7 @@ class HookWitness:
 
 
 def _as_named(file: str) -> str:
-    """As the user would write it."""
+    """The name as a user would write it."""
     path, here = Path(file), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else file
 
@@ -270,7 +270,7 @@ def _stub(stub: Stub, *, is_authenticator: bool) -> Callable[..., Any]:
 
 
 def _lifespan(stub: Stub) -> Callable[..., Any]:
-    """`returns` is what `ctx.state` is; the keys of a mapping are its attributes."""
+    """A lifespan whose `ctx.state` is the stub's `returns`; the keys of a mapping are attributes."""
 
     @asynccontextmanager
     async def lifespan(_server: object) -> AsyncIterator[Any]:

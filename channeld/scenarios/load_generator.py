@@ -360,14 +360,14 @@ class _Client:
     # ------------------------------------------------------------------------------------------------- a screen
 
     def frame(self, arrow: str, value: Json) -> None:
-        """Nothing is shown."""
+        """Show nothing."""
 
     def notice(self, text: str) -> None:
-        """There is no connection."""
+        """Count a connection that could not be opened."""
         self._shared.result.closed["no connection"] += 1
 
     def ended(self, text: str, code: int | None) -> None:
-        """The handshake was refused."""
+        """Count a handshake that was refused."""
         self._shared.result.closed[f"HTTP {code}"] += 1
 
 

@@ -29,7 +29,7 @@ class Latency:
         return None
 
     def histogram(self) -> list[tuple[float, int]]:
-        """How many took at most how many seconds, and more than the bound before; bounds go 1, 2, 5, 10."""
+        """Pairs of a bound in seconds and how many values lie between it and the bound before; bounds go 1, 2, 5, 10."""
         found: Counter[float] = Counter()
         for bucket, count in self.buckets.items():
             seconds = math.exp(bucket * _STEP)

@@ -11,7 +11,7 @@ from channeld.protocol.names import Topic, is_room_name
 from channeld.scenarios.deliveries import Known, NotKnown
 
 MOST: Final = 10
-"""LoadRooms that a client subscribes to."""
+"""How many rooms a client subscribes to."""
 _WHOLE = re.compile(r"\{message\.(\w+)\??\}")
 _FIELD = re.compile(r"\{message\.(\w+)[^}]*\}")
 _NAME = re.compile(r"\{([^}?]+)\??\}")

@@ -42,7 +42,7 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "type": ("event",),
     "url": ("path",),
 }
-"""What other tools call a key, and what it is called here."""
+"""What other tools call a key → what it is called here."""
 
 
 @attrs.define(eq=False)

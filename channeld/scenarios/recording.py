@@ -27,7 +27,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*")
 _CHANGING: Final = frozenset({"pos", "ref", "connection", "epoch", "since"})
 """Fields of the server's own that no two runs have in common."""
 _OF_TOKENS: Final = frozenset({"authenticated", "token_expiring"})
-"""What is said of tokens; the scenario's client has none."""
+"""The types of frames about tokens, which the scenario's client does not have."""
 _NEAR: Final = 86_400.0
 _GAP: Final = 1.0
 

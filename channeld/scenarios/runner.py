@@ -153,7 +153,7 @@ class _Run:
 
     @property
     def status(self) -> Status:
-        """What came of it."""
+        """The status of the run so far."""
         if not self.problems:
             return Status.PASS
         return Status.ERROR if self.problems[0].is_error else Status.FAIL
@@ -184,7 +184,7 @@ class _Run:
     # ------------------------------------------------------------------------------------------------------ play
 
     async def main(self) -> None:
-        """The whole of it, on trio."""
+        """The whole run, on trio."""
         self._token = trio.lowlevel.current_trio_token()
         witness = HookWitness(lambda channel, name: self.tested.reached.add(channel, "hook", name))
         plan = instrument(self.tested.plan, witness, self.scenario.stubs)

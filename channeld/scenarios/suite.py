@@ -31,7 +31,7 @@ from channeld.telemetry import silenced
 
 CONFIG: Final = CONFIGURATIONS[0]
 _WORTH_A_PROCESS: Final = 100_000
-"""Bytes of scenario files: a process takes as long to start as these to read and run."""
+"""How many bytes of scenario files take as long to read and run as a process takes to start."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def read_text(text: str, file: str) -> Parsed:
     found, report = Report(), Report()
     data = text.encode("utf-8", "surrogateescape")
     tree = parse(data, file, found)
-    # In a frame `yes` is ordinary text: if it was not intended, the scenario fails. What an empty file lacks is said below.
+    # `yes` is ordinary text in a frame, and a scenario fails if it was meant otherwise. An empty file is reported below.
     report.extend(one for one in found if one.code not in ("CH005", "CH012"))
     content = None
     if tree is not None:

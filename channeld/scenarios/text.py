@@ -25,7 +25,7 @@ _COLOURS: Final = {
 
 
 def verdict(painter: Painter, status: Status) -> str:
-    """`FAIL` and the like, in its colour."""
+    """The status in capitals, such as `FAIL`, in its colour."""
     return painter.paint(_COLOURS[status], f"{status.value.upper():<5}")
 
 

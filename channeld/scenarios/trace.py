@@ -52,7 +52,7 @@ from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, run
 
 Outcome: TypeAlias = Literal["ok", "refused", "skipped"]
 _SLACK: Final = 1.0
-"""Virtual seconds beyond `hook_timeout` in which a hook that took too long has been given up."""
+"""How many virtual seconds after `hook_timeout` the engine has certainly given up a hook."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -150,7 +150,7 @@ class _TraceRun:
         )
 
     async def main(self, path: str, frame: str | None, wall: float) -> None:
-        """The whole of it, on trio."""
+        """The whole trace, on trio."""
         async with running(self._watched()) as app:
             app.runtime.clock.jump(max(0.0, wall - START))
             app.on_publication = self._note_publication

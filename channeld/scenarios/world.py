@@ -27,7 +27,7 @@ from channeld.testing import Client, TestApp, TestRequest
 HOST: Final = "localhost"
 ADDRESS: Final = "127.0.0.1"
 OUTLASTS: Final = 366 * 86_400.0 + 3600.0
-"""How long a token lives whose end the scenario does not name: longer than any `advance`."""
+"""The lifetime of a token if the scenario does not give one: longer than any `advance`."""
 _KEY: Final = base64.b64encode(b"channeld-testing")
 MOST_ENTRIES: Final = 10_000
 
@@ -179,7 +179,7 @@ class Stage:
         claims = dict(spec.claims)
         if not channel.auth:
             return claims
-        # A scenario means the end of the connection.
+        # `expires` in a scenario is the time at which the connection ends.
         end = self.app.runtime.clock.wall() + (OUTLASTS if spec.expires is None else spec.expires)
         return channel.auth[0].type.claims_until(end) | claims
 

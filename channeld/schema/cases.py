@@ -67,7 +67,7 @@ class Case:
         return closed and self.known and not depends and all(one is False for one in self._rest())
 
     def _rest(self) -> list[Json]:
-        """The keyword for undeclared properties."""
+        """What the schemas say about undeclared properties."""
         return [
             schema[keyword]
             for schema in self.objects

@@ -209,7 +209,7 @@ class _Copy:
         validator = compiled({"pattern": pattern})
         if not any(validator.accepts(name) for name in self.fields):
             return pattern
-        # Anyone who reads an export knows look-ahead, though a configuration's own patterns may not use it.
+        # Readers of an export support look-ahead, although patterns of a configuration may not use it.
         names = "|".join(map(re.escape, sorted(self.fields)))
         return f"^(?!(?:{names})$)(?=[\\s\\S]*?(?:{pattern}))"
 

@@ -225,7 +225,7 @@ class Schemas:
         try:
             return compiled(whole)
         except ValueError as problem:
-            # The checks above have better messages; this catches the rest.
+            # The checks above give better messages; this one catches everything else.
             better = next(against_meta_schema(whole), None)
             words = better.message if better is not None else str(problem).split("\n", 1)[0]
             place = self._sources.place(pointer)

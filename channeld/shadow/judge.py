@@ -34,12 +34,12 @@ from channeld.server.handshake import judge_channel, judge_offer
 from channeld.server.origins import OriginCheck, origin_check
 
 Crowd = Callable[[str], tuple[int, int]]
-"""How many connections there are, and how many of them have an address."""
+"""`(address)` → the number of connections, and how many of them come from that address."""
 
 DROPPED: Final = "dropped"
-"""The reason for a message that `over: drop` would not have routed: nobody would have been told."""
+"""The reason for a message that `over: drop` would have discarded silently."""
 HELD: Final = "held"
-"""The reason for a message that `over: latest` would have kept for later, and a newer one would replace."""
+"""The reason for a message that `over: latest` would have held back, so that a newer one could replace it."""
 
 
 _OVER: Final = {"drop": DROPPED, "latest": HELD}
@@ -208,7 +208,7 @@ class Judge:
         return Turned(ErrorCode.UNAUTHORIZED.value, "no token")
 
     def leave(self, session: Session, now: float) -> None:
-        """A connection has ended."""
+        """End the shadow session of a connection that has ended."""
         leave_debt(session, now)
 
     # ------------------------------------------------------------------------------------------------ messages
@@ -306,7 +306,7 @@ def _routes(session: ShadowSession, own: Session, message: MessagePlan, frame: F
             try:
                 room = topic.name if topic is not None and target.in_room else None
                 routing.emitted(session, message, frame, room, target.channel)
-            except Exception:  # what refuses it is the server's error, not this one's
+            except Exception:  # an error of the serving configuration, not of the shadow's
                 return ErrorCode.INTERNAL_ERROR.value
     return None
 
@@ -332,7 +332,7 @@ def _without_key(message: MessagePlan, frame: Frame) -> Frame:
 
 
 def _over_rate(session: Session, message: MessagePlan, now: float) -> str | None:
-    # One that has to know the room, or that holds the newest, is asked when the rest is known to be good.
+    # A rate that depends on the room, or that keeps the newest message, counts only messages that pass every other check.
     return None if message.rate_looks_inside else _take(session, message, None, now)
 
 

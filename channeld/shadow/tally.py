@@ -33,7 +33,7 @@ class Tally:
     """One per process.
 
     Attributes:
-        messages: how many were asked about; `handshakes` likewise.
+        messages: how many were evaluated; `handshakes` likewise.
         refused: how many the other configuration would have refused, of those that were taken.
         since: Unix seconds at which counting began.
     """

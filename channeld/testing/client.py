@@ -178,7 +178,7 @@ class ClientPeer:
         self._client.peer_send(frame)
 
     def ready(self) -> None:
-        """None: a test reads everything at once."""
+        """None, since a test reads everything at once."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Note that the server closes."""

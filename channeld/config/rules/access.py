@@ -31,7 +31,7 @@ from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 
 _LEAST_KEY = 32
-# No network of proxies is larger: IANA gives nobody more than this.
+# IANA assigns no larger network to anyone, so a larger one cannot belong to a proxy.
 _LARGEST_V4, _LARGEST_V6 = 8, 16
 _LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?![\w.-])")
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)
@@ -243,7 +243,7 @@ def address_twice(config: Config, sources: Sources) -> Findings:
 
 
 def proxies_everywhere(config: Config, sources: Sources) -> Findings:
-    """CH446: networks of strangers whose word counts for the address of a client."""
+    """CH446: trusted proxies that include strangers, who could then forge a client's address."""
     for text, pointer in texts(sources, "/server/trusted_proxies"):
         try:
             network = ipaddress.ip_network(text, strict=False)

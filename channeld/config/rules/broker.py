@@ -46,7 +46,7 @@ def url_of_nothing(config: Config, sources: Sources) -> Findings:
                 help = help or "write a URL such as `redis://10.0.0.1:6379/0`"
                 yield finding("CH710", f"`broker.redis.{key}` {what}", sources, pointer, help)
             elif not dict(parse_qsl(urlsplit(url).query)).keys() <= _OPTIONS:
-                # Nothing of the URL is shown.
+                # Do not quote the URL: it may contain a password.
                 message = f"`broker.redis.{key}` has an option that channeld does not know"
                 help = f"remove it; after `?` there may be {joined([f'`{one}`' for one in sorted(_OPTIONS)])}"
                 found = finding("CH710", message, sources, pointer, help)

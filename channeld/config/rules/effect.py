@@ -19,13 +19,13 @@ from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.pointer import at, tokens
 
 _Idle: TypeAlias = Iterator[tuple[Sequence[str], str, str]]
-"""Pointers of keys, or of entries of a list, why they have no effect, and what to do."""
+"""Pointers of keys or list entries, each with why it has no effect and what to do."""
 
 _OF_ROOMS: Final = ("joined", "left", "room_occupied", "room_vacated")
 
 
 def without_effect(config: Config, sources: Sources) -> Findings:
-    """CH616: a key that changes nothing, because of another one or for want of it."""
+    """CH616: a key that has no effect, because another key is there or is missing."""
     found = [*_of_server(config, sources), *_of_backends(config), *_of_webhooks(config, sources)]
     found += [*_of_repeats(config, sources), *_of_diff(config)]
     for channel in config.channels.values():
@@ -106,7 +106,7 @@ def _of_repeats(config: Config, sources: Sources) -> _Idle:
 
 
 def _sets(config: Config) -> Iterator[str]:
-    """The lists in which an entry counts once, where no other finding speaks of a second one."""
+    """The lists in which a repeated entry has no effect and is not reported by another rule."""
     yield "/include"
     yield from (at("/server", key) for key in ("allowed_origins", "trusted_proxies", "transports"))
     for name in config.auth:

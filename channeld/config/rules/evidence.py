@@ -11,7 +11,7 @@ from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at, tokens
 
 Findings: TypeAlias = Iterator[Diagnostic]
-"""What a rule gives."""
+"""The result of a rule."""
 
 
 def host_of(url: str) -> str:
@@ -94,7 +94,7 @@ def hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
 
 
 def has_rooms(config: Config, sources: Sources, channel: Channel) -> bool:
-    """Whether somebody may be in a room of a channel; what is written wrongly is taken for one.
+    """Whether somebody may be in a room of a channel; an invalid declaration counts as a room.
 
     Where none is declared, the control API and Python hooks can still put connections into rooms.
     """

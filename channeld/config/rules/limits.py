@@ -22,7 +22,7 @@ from channeld.pointer import at
 _GIB = 1024**3
 _MESSAGE_SIZE = "/server/limits/message_size"
 _UNDIVIDED, _UNDIVIDED_S = 1024 * 1024, 0.1
-"""Bytes of the largest message that is not reported, and the seconds that the costliest of that size takes: many small objects."""
+"""The largest size in bytes that is not reported, and the seconds that the costliest such message (small objects) takes."""
 _PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
 
 
@@ -208,7 +208,7 @@ def subscriptions_over_limit(config: Config, sources: Sources) -> Findings:
         if is_unknown(sources, server) and not is_written(sources, own):
             continue
         join = at("/channels", channel.name, "rooms", "join")
-        # What claims need not name may be no room.
+        # An optional claim may name no room.
         joined = [one for one in channel.rooms.join if "?}" not in one and ".*}" not in one]
         if len(joined) > rooms and is_written(sources, join):
             message = (

@@ -7,14 +7,14 @@ from channeld.plan.options.option import Difference, MessageOption, MessageOutco
 
 
 def lets_more_in(was: HookRef | None, now: HookRef | None) -> bool:
-    """Whether what a hook refused is now let in: nobody is asked any more, or a failure counts as consent."""
+    """Whether the change lets in what the hook refused: it is gone, or its failure now counts as consent."""
     if was is None:
         return False
     return now is None or (now.on_failure == "accept" and was.on_failure != "accept")
 
 
 def hook_words(what: str, was: HookRef | None, now: HookRef | None) -> str:
-    """What became of a hook: another one, none, or what its failure means now."""
+    """Describes the change of a hook: replaced, removed, or with another meaning of its failure."""
     if was is not None and now is not None and was.call == now.call:
         if was.on_failure != now.on_failure:
             return f"{what} now {now.on_failure}s if it fails"
@@ -28,7 +28,7 @@ class HookOption(MessageOption):
     key = "hook"
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
-        """Another hook may do anything, so only the fact is reported."""
+        """Report that the hook is another one, which may do anything."""
         if was.hook != now.hook:
             before = was.hook.call if was.hook is not None else "none"
             words = hook_words(f"the hook of `{type}`", was.hook, now.hook)

@@ -129,7 +129,7 @@ class HistoryOption(MessageOption):
         return None if message.history is True else message.history
 
     def words(self, message: Message) -> str:
-        """Where it is not simply kept."""
+        """Says so if frames are not simply kept."""
         return "" if message.history is True else f"The history keeps {_kept_words(message)}."
 
 

@@ -64,7 +64,7 @@ def require_differences(old: Alternatives, new: Alternatives) -> Iterator[Differ
         yield from _entries(*(dict(one[0]) if one else {} for one in (old, new)))
         return
     known, listed = ([identity(dict(one)) for one in several] for several in (old, new))
-    # An alternative is gone, or there are some for the first time: anyone who had only that one is shut out.
+    # An alternative is gone, or the first ones are new: clients that satisfy none of the rest are shut out.
     if new and (not old or any(each not in listed for each in known)):
         gone = [one for one, each in zip(old, known, strict=True) if each not in listed]
         words = " or ".join(map(_alternative, gone)) or "no claim at all"

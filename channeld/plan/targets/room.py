@@ -110,7 +110,7 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
     elif any(join.is_each for join in context.joins):
         label = "the channel joins a room for each element of a list"
     else:
-        # A join template with a finding of its own needs none here.
+        # A join template that has a finding already needs no second one.
         return context.joins[0] if context.joins else None
     help = 'name it: `{to: room, room: "…"}`'
     if route.channel is None and not joins:

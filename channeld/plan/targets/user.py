@@ -48,7 +48,7 @@ class ToUser(TargetKind):
     def compile(self, message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
         """Compile the user id, and warn if the receiver can't tell who sent the frame."""
         context = message.context
-        # CH403 says that there are no users here; a template that names something else may have its own error.
+        # CH403 reports a channel without users, and the template may have an error of its own.
         is_anonymous = not context.channel.auth.names
         has_said_all = route.user is None or "{user." in route.user
         if is_anonymous and has_said_all and route.channel in (None, context.channel.name):
