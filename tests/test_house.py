@@ -107,7 +107,7 @@ ASSERTS = {
     "channeld/broker/redis/embedded.py": 1,
     "channeld/cli/bench.py": 1,
     "channeld/engine/lifecycle.py": 1,
-    "channeld/lsp/checks.py": 1,
+    "channeld/lsp/worker_link.py": 1,
     "channeld/lsp/server.py": 1,
     "channeld/scenarios/fuzz.py": 1,
     "channeld/server/connection.py": 1,

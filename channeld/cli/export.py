@@ -14,9 +14,9 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.export.asyncapi import VERSIONS, Version, asyncapi
 from channeld.export.contract import Contract
 from channeld.export.describe import describe
-from channeld.export.hooks import hooks_document
 from channeld.export.jsonschema import as_json, jsonschema
 from channeld.export.markdown import markdown
+from channeld.export.openapi import hooks_document
 from channeld.export.python import python
 from channeld.export.typescript import javascript, typescript
 from channeld.plan.load import check as check_file

@@ -17,7 +17,7 @@ from channeld.diff.limits import (
     server_operation,
 )
 from channeld.diff.messages import types
-from channeld.diff.names import with_params_of
+from channeld.diff.param_names import with_params_of
 from channeld.diff.paths import path_changes, queries, renamed, taken_over
 from channeld.diff.server import backends, tls, trusted_proxies
 from channeld.diff.side import Side

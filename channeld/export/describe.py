@@ -15,7 +15,7 @@ from channeld.export.contract import (
     SentType,
 )
 from channeld.export.features import error_codes, features
-from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
+from channeld.export.frame_schemas import frame_around, frame_of, one_of, position, reserved_frame
 from channeld.export.identifiers import Identifiers
 from channeld.plan.identity import Identity
 from channeld.plan.options.once import FIELD as ONCE

@@ -16,8 +16,8 @@ from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
 from channeld.lsp.cursor import MARK, Cursor, cursor_at
 from channeld.lsp.fields import fields_of, roots
-from channeld.lsp.names import NameKind, channel_of, is_schema, is_template, kind_at, params_of
 from channeld.lsp.projects import Projects
+from channeld.lsp.references import NameKind, channel_of, is_schema, is_template, kind_at, params_of
 from channeld.lsp.rules import described, keys_of, rules_at, takes_mapping, words_of
 from channeld.lsp.view import View, hook_root, hook_source
 from channeld.plan.hook_import import module_names

@@ -10,8 +10,8 @@ from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import Conversation
-from channeld.lsp.names import NameKind, channel_of, is_template, kind_at, message_of
 from channeld.lsp.projects import Projects
+from channeld.lsp.references import NameKind, channel_of, is_template, kind_at, message_of
 from channeld.lsp.view import Found, View, at_caret, expression_at, hook_root, hook_source, view_of
 from channeld.pointer import at, value_at
 

@@ -1,6 +1,6 @@
 """What template expressions may name: their roots, and the fields of these."""
 
-from channeld.lsp.names import channel_of, message_of, params_of
+from channeld.lsp.references import channel_of, message_of, params_of
 from channeld.lsp.view import View
 from channeld.pointer import at, tokens
 

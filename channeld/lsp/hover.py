@@ -7,8 +7,8 @@ from typing import Final
 from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.fields import fields_of, roots
-from channeld.lsp.names import channel_of, is_template
 from channeld.lsp.projects import Projects
+from channeld.lsp.references import channel_of, is_template
 from channeld.lsp.rules import described, rules_at
 from channeld.lsp.view import Found, View, at_caret, expression_at
 

@@ -19,8 +19,8 @@ from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
-from channeld.lsp.names import NameKind, channel_of, kind_at, message_of
 from channeld.lsp.projects import Projects
+from channeld.lsp.references import NameKind, channel_of, kind_at, message_of
 from channeld.lsp.view import Found, at_caret, scalars
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json

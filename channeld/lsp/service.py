@@ -13,9 +13,9 @@ import attrs
 from channeld.lsp.answers import Answers
 from channeld.lsp.buffers import Buffer, name_of, uri_of
 from channeld.lsp.checking import Checkup
-from channeld.lsp.checks import Checks
 from channeld.lsp.findings import published
 from channeld.lsp.projects import Projects
+from channeld.lsp.worker_link import Checks
 from channeld.protocol.frames import Json
 
 _SOON: Final = 0.01

@@ -24,7 +24,7 @@ from channeld.plan.plan import (
 from channeld.plan.private_rooms import check_private_rooms
 from channeld.plan.query import compile_query, query_types
 from channeld.plan.requires import RequireCompiler
-from channeld.plan.rooms import Tokens, allows, tokens
+from channeld.plan.room_patterns import Tokens, allows, tokens
 from channeld.plan.routes import compile_targets
 from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import TemplateCompiler

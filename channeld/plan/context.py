@@ -9,7 +9,7 @@ from channeld.config.model import Channel, Config, Message
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Place, Related
 from channeld.plan.identity import Identity
-from channeld.plan.rooms import Tokens
+from channeld.plan.room_patterns import Tokens
 from channeld.plan.template_scope import Resolved, TemplateScope
 from channeld.plan.templates import CheckedTemplate, TemplateCompiler
 from channeld.pointer import at

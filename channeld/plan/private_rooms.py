@@ -11,7 +11,7 @@ import attrs
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import ChannelContext
 from channeld.plan.expressions import Expression, parse
-from channeld.plan.rooms import STAR, Tokens, may_meet, tokens
+from channeld.plan.room_patterns import STAR, Tokens, may_meet, tokens
 from channeld.pointer import at
 
 # Sample user ids: a param that accepts none of them after the reserved name's text counts as disjoint from it.

@@ -21,8 +21,8 @@ from channeld.scenarios.instrumentation import rebuilt
 from channeld.scenarios.made_up import Maker, shrunk
 from channeld.scenarios.outcome import ScenarioProblem
 from channeld.scenarios.runner import Tested, run_scenario
+from channeld.scenarios.scenario_text import scenario_text
 from channeld.scenarios.suite import Options, read_text
-from channeld.scenarios.writing import scenario_text
 from channeld.telemetry import silenced
 
 _USER: Final = "ann"

@@ -1,7 +1,7 @@
 """Generates load from a configuration: clients send valid messages within their rates, and every delivery is counted.
 
 A client sends its next message when the last one has been answered and the rates allow it, at most one per second. The plan
-says who must receive it (`deliveries.py`). If a message has room for it, a mark in its text gives the latency to each
+says who must receive it (`receivers.py`). If a message has room for it, a mark in its text gives the latency to each
 receiver.
 """
 
@@ -24,11 +24,11 @@ from channeld.dev.client import Line, LineClosed, speak_on
 from channeld.dev.mint import choose
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.frames import Frame, Json
-from channeld.scenarios.deliveries import Known, Receivers, is_checkable
 from channeld.scenarios.inbox import SPOKEN
 from channeld.scenarios.load_result import LoadResult
 from channeld.scenarios.load_rooms import LoadRooms, routed_fields
 from channeld.scenarios.made_up import Maker
+from channeld.scenarios.receivers import Known, Receivers, is_checkable
 
 _GROUP: Final = 10
 """Clients that share a path's params, and so a room."""

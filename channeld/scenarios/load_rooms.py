@@ -8,7 +8,7 @@ from channeld.config.model import Channel
 from channeld.plan.plan import MessagePlan, NotInRoom
 from channeld.protocol.frames import Json
 from channeld.protocol.names import Topic, is_room_name
-from channeld.scenarios.deliveries import Known, NotKnown
+from channeld.scenarios.receivers import Known, NotKnown
 
 MOST: Final = 10
 """How many rooms a client subscribes to."""

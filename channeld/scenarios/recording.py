@@ -16,7 +16,7 @@ from channeld.config.writing import flow
 from channeld.dev.claims import claims_in
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json
-from channeld.scenarios.writing import scenario_text
+from channeld.scenarios.scenario_text import scenario_text
 
 _CLIENT: Final = "client"
 _REGISTERED: Final = ("sub", "exp", "nbf", "iat", "iss", "aud", "jti")

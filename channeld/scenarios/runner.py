@@ -19,9 +19,9 @@ from channeld.diagnostics.diagnostic import Place
 from channeld.groups import first, leaves
 from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
-from channeld.scenarios.backends import LiveBackends
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.instrumentation import HookFailure, HookWitness, instrument
+from channeld.scenarios.live_backends import LiveBackends
 from channeld.scenarios.model import Scenario, SendRaw, SendStep
 from channeld.scenarios.outcome import Outcome, ScenarioProblem, Status, TimelineEntry
 from channeld.scenarios.perform import Failed, Performer

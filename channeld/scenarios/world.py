@@ -12,7 +12,7 @@ from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.reserved import RESERVED
 from channeld.scenarios.coverage import Exercised
-from channeld.scenarios.delivered import Breach, check_delivered
+from channeld.scenarios.frame_checks import Breach, check_delivered
 from channeld.scenarios.inbox import ClientInbox, Received
 from channeld.scenarios.instrumentation import ORIGIN
 from channeld.scenarios.matching import LONGEST, Env, fill, shown

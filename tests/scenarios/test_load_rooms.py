@@ -8,8 +8,8 @@ import pytest
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
-from channeld.scenarios.deliveries import Known
 from channeld.scenarios.load_rooms import MOST, LoadRooms, routed_fields
+from channeld.scenarios.receivers import Known
 
 CONFIG = """
 channeld: 1

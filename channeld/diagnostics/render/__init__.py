@@ -1,6 +1,6 @@
 """Findings as text for people, and as JSON, GitHub annotations, SARIF and JUnit for machines: pure functions to str.
 
-Reading order: `texts.py` (what a rendering is given), `frames.py` (code frames), `painter.py` (how a terminal shows them),
+Reading order: `texts.py` (what a rendering is given), `code_frames.py` (code frames), `painter.py` (how a terminal shows them),
 `text.py`, then `markdown.py` (pieces of it, for exports and reports), and a module for each form that machines read, which a
 command imports where that form is asked for: `json.py`, `github.py`, `sarif.py`, `junit.py`.
 """

@@ -6,7 +6,7 @@ from typing import Protocol
 import attrs
 
 from channeld.diagnostics.diagnostic import Place, Related
-from channeld.diagnostics.render.frames import CONTEXT, Frame, frame
+from channeld.diagnostics.render.code_frames import CONTEXT, Frame, frame
 from channeld.diagnostics.render.texts import Texts, one_line, split_lines
 
 # ECMA-48 "select graphic rendition".

@@ -9,7 +9,7 @@ from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import Expression, Text, expressions
 from channeld.plan.plan import MISSING, NotInRoom, Sender, TargetPlan, Template
-from channeld.plan.rooms import may_meet, tokens
+from channeld.plan.room_patterns import may_meet, tokens
 from channeld.plan.targets.target import CompiledTarget, TargetKind, of_channel
 from channeld.plan.templates import CheckedTemplate
 from channeld.pointer import at

@@ -1,6 +1,6 @@
 from typing import Any
 
-from channeld.export.frames import frame_around, frame_names, frame_of, one_of, position
+from channeld.export.frame_schemas import frame_around, frame_names, frame_of, one_of, position
 from channeld.export.identifiers import Identifiers
 from channeld.protocol.reserved import ID, Field
 from channeld.schema.definitions import Definitions

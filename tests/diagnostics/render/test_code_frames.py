@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.diagnostics.diagnostic import Place
-from channeld.diagnostics.render.frames import WIDEST, frame, len_on_screen
+from channeld.diagnostics.render.code_frames import WIDEST, frame, len_on_screen
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from channeld.plan.plan import Plan
-from channeld.scenarios.deliveries import Known, Receivers, is_checkable
+from channeld.scenarios.receivers import Known, Receivers, is_checkable
 from tests.scenarios.plans import plan_of
 
 CONFIG = """

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.plan.expressions import parse_text
-from channeld.plan.rooms import STAR, Tokens, allows, may_meet, tokens
+from channeld.plan.room_patterns import STAR, Tokens, allows, may_meet, tokens
 
 
 def pattern(text: str, *, stars: bool = True) -> Tokens:

@@ -1,5 +1,5 @@
 from channeld.config.model import Channel, ChannelAuth, Message, Presence, Rooms, Route, Subscribe
-from channeld.diff.names import with_params_of
+from channeld.diff.param_names import with_params_of
 
 
 def channel(param: str, path: str = "") -> Channel:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from channeld.lsp.checking import Checkup
-from channeld.lsp.checks import Checks
+from channeld.lsp.worker_link import Checks
 
 PATIENCE = 100
 

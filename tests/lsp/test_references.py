@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.lsp.names import (
+from channeld.lsp.references import (
     NameKind,
     channel_of,
     is_schema,

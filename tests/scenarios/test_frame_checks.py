@@ -4,7 +4,7 @@ import pytest
 
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.scenarios.delivered import check_delivered
+from channeld.scenarios.frame_checks import check_delivered
 from channeld.scenarios.instrumentation import FrameOrigin
 from tests.scenarios.kit import CASES
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from channeld.config.writing import flow
 from channeld.protocol.frames import Json
+from channeld.scenarios.scenario_text import scenario_text
 from channeld.scenarios.suite import read_text
-from channeld.scenarios.writing import scenario_text
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

@@ -13,7 +13,7 @@ from channeld.config.model import Config
 from channeld.config.rules.backends import remote_hooks
 from channeld.config.source import Sources
 from channeld.export.contract import Contract
-from channeld.export.frames import one_of
+from channeld.export.frame_schemas import one_of
 from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import Schema, with_prefix
