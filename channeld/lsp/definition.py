@@ -11,7 +11,14 @@ from channeld.diagnostics.diagnostic import Place, Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import Conversation
 from channeld.lsp.projects import Projects
-from channeld.lsp.references import NameKind, channel_of, is_template, kind_at, message_of
+from channeld.lsp.references import (
+    NameKind,
+    channel_of,
+    channels_reached,
+    is_template,
+    kind_at,
+    message_of,
+)
 from channeld.lsp.view import Found, View, at_caret, expression_at, hook_root, hook_source, view_of
 from channeld.pointer import at, value_at
 
@@ -64,10 +71,12 @@ def _named(section: str) -> "Callable[[Projects, View, Found], Iterator[Definiti
 
 def _message(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
     """The message and event of this type; a message routed to another channel is an event there."""
-    channels = [channel_of(found.pointer)]
+    own = channel_of(found.pointer)
+    channels = [own]
     belongs = message_of(found.path)
     if belongs is not None and found.path[-2:] == ["emit", "type"]:
-        channels = [*routed_channels(view, *belongs), *channels]
+        reached = channels_reached(own, view.at("channels", *belongs))
+        channels = [*(one for one in reached if one != own), own]
     for channel in channels:
         places = list(_types(projects, view.root, channel, found.text, ("events", "messages")))
         if places:
@@ -80,14 +89,6 @@ def _types(
 ) -> Iterator[Definition]:
     for section in sections:
         yield from in_configuration(projects, root, "channels", channel, section, type)
-
-
-def routed_channels(view: View, channel: str, section: str, type: str) -> list[str]:
-    """The other channels that a message is routed to."""
-    route = view.at("channels", channel, section, type, "route")
-    targets = route if isinstance(route, list) else [route]
-    named = [target.get("channel") for target in targets if isinstance(target, dict)]
-    return [name for name in named if isinstance(name, str)]
 
 
 def _hook(projects: Projects, view: View, found: Found) -> Iterator[Definition]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from channeld.plan.path_syntax import parse_path
 from channeld.pointer import tokens
+from channeld.protocol.frames import Json
 
 
 class NameKind(Enum):
@@ -91,3 +92,11 @@ def channel_of(pointer: str) -> str:
     """The channel that a pointer belongs to; empty if none."""
     parts = tokens(pointer)
     return parts[1] if len(parts) > 1 and parts[0] == "channels" else ""
+
+
+def channels_reached(channel: str, message: Json) -> list[str]:
+    """The channels that a message of a channel is routed to."""
+    route = message.get("route") if isinstance(message, dict) else None
+    targets = route if isinstance(route, list) else [route]
+    found = [target.get("channel") if isinstance(target, dict) else None for target in targets]
+    return list(dict.fromkeys(one if isinstance(one, str) else channel for one in found))

@@ -20,10 +20,9 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
 from channeld.lsp.projects import Projects
-from channeld.lsp.references import NameKind, channel_of, kind_at, message_of
+from channeld.lsp.references import NameKind, channel_of, channels_reached, kind_at, message_of
 from channeld.lsp.view import Found, at_caret, scalars
 from channeld.pointer import at, tokens, value_at
-from channeld.protocol.frames import Json
 from channeld.protocol.reserved import RESERVED
 
 _TYPES: Final = LANGUAGE["properties"]["channels"]["additionalProperties"]["properties"]["messages"]
@@ -116,7 +115,7 @@ def _meant(projects: Projects, name: str, root: str, found: Found, tree: Tree) -
     channels = [channel_of(found.pointer)]
     if belongs is not None and found.path[-2:] == ["emit", "type"]:
         value = value_at(tree.value, at("/channels", belongs[0], belongs[1], belongs[2]))
-        channels = _targets(belongs[0], value)
+        channels = channels_reached(belongs[0], value)
     holders = [one for one in channels if found.text in types.get(one, ())]
     return _Type(root, holders[0], found.text) if holders else None
 
@@ -163,14 +162,6 @@ def _types_of_channels(trees: Iterable[Tree]) -> dict[str, set[str]]:
     return found
 
 
-def _targets(channel: str, message: Json) -> list[str]:
-    """The channels that a message goes to."""
-    route = message.get("route") if isinstance(message, dict) else None
-    targets = route if isinstance(route, list) else [route]
-    found = [target.get("channel") if isinstance(target, dict) else None for target in targets]
-    return list(dict.fromkeys(one if isinstance(one, str) else channel for one in found))
-
-
 def _in_configuration(tree: Tree, meant: _Type) -> Iterator[TextSpan]:
     """The type's occurrences in one file of the configuration."""
     for section in ("messages", "events"):
@@ -187,7 +178,7 @@ def _in_configuration(tree: Tree, meant: _Type) -> Iterator[TextSpan]:
             path = tokens(pointer)
             holders = [name]
             if path[-2:] == ["emit", "type"]:
-                holders = _targets(name, value_at(tree.value, at("", *path[:4])))
+                holders = channels_reached(name, value_at(tree.value, at("", *path[:4])))
             if meant.channel in holders:
                 yield TextSpan.of(tree.lines.place(node.start, node.end))
 

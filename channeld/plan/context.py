@@ -7,7 +7,6 @@ import attrs
 
 from channeld.config.model import Channel, Config, Message
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Place, Related
 from channeld.plan.identity import Identity
 from channeld.plan.room_patterns import Tokens
 from channeld.plan.template_scope import Resolved, TemplateScope
@@ -62,20 +61,6 @@ class ChannelContext:
             identity=self.identity,
             room=room,
         )
-
-    def find(  # noqa: PLR0913 - the parts of a finding
-        self,
-        code: str,
-        message: str,
-        where: str | Place,
-        help: str = "",
-        *,
-        label: str = "",
-        related: tuple[Related, ...] = (),
-        key: bool = False,
-    ) -> None:
-        """Report a finding; see `TemplateCompiler.find`."""
-        self.templates.find(code, message, where, help, label=label, related=related, key=key)
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

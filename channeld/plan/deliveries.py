@@ -76,15 +76,19 @@ def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: st
     context, where = message.context, at(pointer, "type")
     if not isinstance(type_, str) or "{" in type_ or not type_:
         finding = "the type of an emitted frame must be constant"
-        context.find("CH334", finding, where, f"write `type: {message.type}`")
+        context.templates.find("CH334", finding, where, f"write `type: {message.type}`")
         return None
     if type_ in RESERVED:
-        context.find("CH313", f"`{type_}` is used by channeld itself", where, "pick another type")
+        context.templates.find(
+            "CH313", f"`{type_}` is used by channeld itself", where, "pick another type"
+        )
         return None
     events = context.channel.events
     if events is not None and type_ not in events and type_ not in context.channel.messages:
         help = did_you_mean(type_, events, f"declare `{type_}` under `events`")
-        context.find("CH328", f"`{type_}` is not one of the channel's events", where, help)
+        context.templates.find(
+            "CH328", f"`{type_}` is not one of the channel's events", where, help
+        )
         return None
     return type_
 
@@ -101,7 +105,7 @@ def _check_other_channels(
                 continue
             finding = f"the route reaches `{name}`, which declares no event `{type_}`"
             help = f"declare `{type_}` under the `events` of `{name}`"
-            message.context.find("CH335", finding, at(target.pointer, "channel"), help)
+            message.context.templates.find("CH335", finding, at(target.pointer, "channel"), help)
 
 
 def _proven(
@@ -155,7 +159,7 @@ def refuse_position(context: ChannelContext, type: str, pointer: str, field: str
     finding = f"the field `{field}` of `{type}` never arrives"
     label = f"a channel with history gives its frames a `{field}` of its own"
     help = "give the field another name"
-    context.find("CH347", finding, pointer, help, label=label, key=True)
+    context.templates.find("CH347", finding, pointer, help, label=label, key=True)
 
 
 def _warn_of_position(
@@ -165,4 +169,4 @@ def _warn_of_position(
     if field in POSITION_FIELDS and is_kept:
         finding = f"`{field}` is overwritten in a channel that keeps history"
         label, help = "every kept frame gets its `room` and `pos`", "give the field another name"
-        message.context.find("CH329", finding, pointer, help, label=label, key=True)
+        message.context.templates.find("CH329", finding, pointer, help, label=label, key=True)

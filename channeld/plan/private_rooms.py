@@ -58,7 +58,7 @@ def check_private_rooms(context: ChannelContext) -> None:
         help = "give one of them a prefix that the other cannot have, or the param a `pattern`"
         place = context.sources.place(promised.pointer)
         there = (Related(place=place, message="promised to one user here"),)
-        context.find("CH354", finding, free.pointer, help, label=label, related=there)
+        context.templates.find("CH354", finding, free.pointer, help, label=label, related=there)
 
 
 def _joined(context: ChannelContext) -> Iterator[_Named]:

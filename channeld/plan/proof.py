@@ -68,13 +68,13 @@ def _report(
         finding = f"it can't be told whether {event} accepts what `{message.type}` delivers"
         help = "it is checked as it is delivered; simpler schemas can be compared"
         label = found.undecided
-        context.find("CH337", finding, where, help, label=label, related=there, key=True)
+        context.templates.find("CH337", finding, where, help, label=label, related=there, key=True)
         return
     value, words = found.refuted
     finding = f"{event} can't be relied on: `{message.type}` may deliver what it refuses"
     label = f"`{shown(value)}` would be refused: {words}"
     help = f"narrow the schema of `{message.type}`, `emit` what fits, or widen that of the event"
-    context.find("CH316", finding, where, help, label=label, related=there, key=True)
+    context.templates.find("CH316", finding, where, help, label=label, related=there, key=True)
 
 
 def _delivered(message: MessageContext, scope: TemplateScope) -> Json:

@@ -28,7 +28,9 @@ def compile_targets(message: MessageContext) -> tuple[CompiledTarget, ...]:
         label = "it has no route and no hook"
         help = "add `route: room` (or another target), or a `hook` that does the work"
         finding = f"`{message.type}` goes nowhere"
-        message.context.find("CH315", finding, message.pointer, help, label=label, key=True)
+        message.context.templates.find(
+            "CH315", finding, message.pointer, help, label=label, key=True
+        )
     _warn_of_twice(message, targets)
     _warn_of_idle(message)
     return tuple(targets)
@@ -40,13 +42,13 @@ def _warn_of_idle(message: MessageContext) -> None:
     routed = [route for route in declared.route if kind_of(route).delivers]
     if routed and len(routed) < len(declared.route):
         why = "`none` has no effect: other targets get the frame"
-        message.context.find("CH616", why, at(message.pointer, "route"), "remove it")
+        message.context.templates.find("CH616", why, at(message.pointer, "route"), "remove it")
     options = {"emit": declared.emit, "stamp": declared.stamp, "once": declared.once}
     for key, value in options.items():
         if value is not None and not routed and declared.hook is not None:
             why = f"`{key}` has no effect: the message is not routed"
             where, help = at(message.pointer, key), "add a `route`, or remove it"
-            message.context.find("CH616", why, where, help, key=True)
+            message.context.templates.find("CH616", why, where, help, key=True)
 
 
 def _target(message: MessageContext, route: Route, pointer: str) -> CompiledTarget | None:
@@ -63,19 +65,19 @@ def _channel_exists(context: ChannelContext, route: Route, kind: TargetKind, poi
     where = at(pointer, "channel")
     if "{" in route.channel:
         message = "`route.channel` takes no template"
-        context.find("CH320", message, where, "write the channel's name")
+        context.templates.find("CH320", message, where, "write the channel's name")
         return False
     if route.channel == "*":
         if kind.everywhere:
             return True
         message = f'`channel: "*"` goes with `global`, not with `{route.to}`'
-        context.find("CH312", message, where, "name one channel")
+        context.templates.find("CH312", message, where, "name one channel")
         return False
     if route.channel in context.config.channels:
         return True
     known = ", ".join(f"`{name}`" for name in itertools.islice(context.config.channels, 8))
     help = did_you_mean(route.channel, context.config.channels, f"there are {known}")
-    context.find("CH312", f"there is no channel `{route.channel}`", where, help)
+    context.templates.find("CH312", f"there is no channel `{route.channel}`", where, help)
     return False
 
 
@@ -96,7 +98,7 @@ def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, poi
     for key, is_given in given.items():
         if is_given and key not in kind.keys:
             finding = f"`{key}` has no effect with `to: {route.to}`"
-            context.find("CH333", finding, at(pointer, key), "remove it", key=True)
+            context.templates.find("CH333", finding, at(pointer, key), "remove it", key=True)
 
 
 def _warn_of_twice(message: MessageContext, targets: Sequence[CompiledTarget]) -> None:
@@ -108,7 +110,7 @@ def _warn_of_twice(message: MessageContext, targets: Sequence[CompiledTarget]) -
             earlier = (Related(place=place, message="first delivered here"),)
             help = "remove one of the two, or add `except_sender: true` to the wider one"
             finding = f"{who} gets the frame twice"
-            context.find("CH325", finding, second.pointer, help, related=earlier)
+            context.templates.find("CH325", finding, second.pointer, help, related=earlier)
 
 
 def _gets_twice(

@@ -47,16 +47,16 @@ class DeprecatedOption(MessageOption):
             others = [name for name in declared if name != message.type]
             help = did_you_mean(found.use, others, "name another type")
             finding = f"`{found.use}` is not another type of the channel"
-            context.find("CH345", finding, at(pointer, "use"), help)
+            context.templates.find("CH345", finding, at(pointer, "use"), help)
         if found.since is not None and found.sunset is not None and found.since > found.sunset:
             finding = f"`{message.type}` is deprecated only after its sunset on {found.sunset}"
             help = "write a `since` that is not after the `sunset`"
-            context.find("CH356", finding, at(pointer, "since"), help)
+            context.templates.find("CH356", finding, at(pointer, "since"), help)
         # The only check that depends on the date; it does not change the plan.
         if is_past(found, dt.datetime.now(dt.UTC).date()):
             finding = f"the sunset of `{message.type}` was on {found.sunset}"
             help = "remove the message type, or move the date"
-            context.find("CH346", finding, at(pointer, "sunset"), help)
+            context.templates.find("CH346", finding, at(pointer, "sunset"), help)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Deprecation by itself breaks nothing."""

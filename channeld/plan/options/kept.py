@@ -79,7 +79,7 @@ def check_agreement(context: ChannelContext) -> None:
                 finding = f"the event `{name}` and the message `{type}` are kept differently"
                 label = "both are frames of one type in the same rooms"
                 help = "give both the same `history`, `key`, `clears` and `conflate`"
-                context.find("CH352", finding, where, help, label=label, key=True)
+                context.templates.find("CH352", finding, where, help, label=label, key=True)
 
 
 def _kept_as(message: Message, fields: Mapping[str, Json]) -> tuple[object, ...]:
@@ -115,7 +115,9 @@ class HistoryOption(MessageOption):
             label = "the channel has no `history`" if reached else "it is not routed to a room"
             finding = f"the newest `{message.type}` cannot be kept"
             help = "give the channel a `history`, and route the message to a room"
-            context.find("CH348", finding, at(message.pointer, "history"), help, label=label)
+            context.templates.find(
+                "CH348", finding, at(message.pointer, "history"), help, label=label
+            )
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Covers `latest` only; whether anything is kept is compared with the channel's history."""
@@ -154,7 +156,7 @@ class KeyOption(MessageOption):
         where = at(message.pointer, "key")
         finding = f"nothing uses the key of `{message.type}`"
         help = "remove it, or add `history: latest`, `clears`, `conflate` or `rate: {over: latest}`"
-        message.context.find("CH349", finding, where, help, key=True)
+        message.context.templates.find("CH349", finding, where, help, key=True)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """With another key, other frames are replaced."""
@@ -206,7 +208,7 @@ class ClearsOption(MessageOption):
 
     def _refuse(self, message: MessageContext, pointer: str, label: str, help: str) -> None:
         finding = f"`{message.type}` clears nothing"
-        message.context.find("CH350", finding, pointer, help, label=label)
+        message.context.templates.find("CH350", finding, pointer, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Other frames are removed."""
@@ -246,12 +248,12 @@ class ConflateOption(MessageOption):
         if not _to_room(declared):
             finding = f"`{message.type}` cannot be conflated"
             label, help = "it is not routed to a room", "route the message to a room"
-            message.context.find("CH348", finding, where, help, label=label)
+            message.context.templates.find("CH348", finding, where, help, label=label)
         elif declared.history is True and channel.history is not None and channel.history.replay:
             finding = f"a replay shows `{message.type}` with gaps"
             label = "only the frames that were delivered are kept"
             help = "write `history: latest`, so that the replay shows the newest of each key"
-            message.context.find("CH349", finding, where, help, label=label)
+            message.context.templates.find("CH349", finding, where, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Other frames are skipped."""

@@ -25,7 +25,7 @@ class OnceOption(MessageOption):
         finding = f"the schema of `{message.type}` declares a field `once` of its own"
         help = "give the schema's field another name, or leave the option out"
         label = "it carries the key of a retry, and is removed before validation"
-        message.context.find("CH344", finding, where, help, label=label, key=True)
+        message.context.templates.find("CH344", finding, where, help, label=label, key=True)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Clients that retry rely on it."""

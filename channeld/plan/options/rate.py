@@ -108,4 +108,6 @@ def _is_lower(old: MessageRate, new: MessageRate) -> bool:
 
 def _refuse(message: MessageContext, rate: MessageRate, label: str, help: str) -> None:
     where = at(message.pointer, "rate", "per")
-    message.context.find("CH343", f"no {rate.per} can share this rate", where, help, label=label)
+    message.context.templates.find(
+        "CH343", f"no {rate.per} can share this rate", where, help, label=label
+    )

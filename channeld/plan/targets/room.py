@@ -115,7 +115,7 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
     help = 'name it: `{to: room, room: "…"}`'
     if route.channel is None and not joins:
         help += ', or join one: `rooms: "…"`'
-    context.find("CH321", "the route does not name a room", pointer, help, label=label)
+    context.templates.find("CH321", "the route does not name a room", pointer, help, label=label)
     return None
 
 
@@ -141,12 +141,12 @@ def _refuse_outsiders(
     if len(known) == declared and not any(may_meet(wanted, pattern) for pattern in known):
         help = "add it to `rooms.subscribe.allow` or `rooms.join`, or set `members_only: false`"
         message = f"no connection can be in the room `{route.room}`"
-        context.find("CH324", message, where, help)
+        context.templates.find("CH324", message, where, help)
 
 
 def _add_outsider(context: ChannelContext, where: str, label: str) -> None:
     help = "let it join or subscribe (`rooms:`), or set `members_only: false`"
-    context.find("CH323", "the sender can't be in the room", where, help, label=label)
+    context.templates.find("CH323", "the sender can't be in the room", where, help, label=label)
 
 
 def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
@@ -160,7 +160,7 @@ def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
         if "string" in found.types and not found.values and not _has_pattern(message, expression):
             finding = "arbitrary client text becomes part of a room name"
             help = f"give `{'.'.join(expression.path)}` a `pattern` or an `enum` in the schema"
-            message.context.find(
+            message.context.templates.find(
                 "CH317", finding, message.context.templates.place(expression), help
             )
 

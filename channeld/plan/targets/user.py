@@ -55,7 +55,7 @@ class ToUser(TargetKind):
             return None
         if route.user is None:
             help = 'name one: `{to: user, user: "{message.to}"}`'
-            context.find("CH322", "the route does not name a user", pointer, help)
+            context.templates.find("CH322", "the route does not name a user", pointer, help)
             return None
         scope = message.scope("route.user", room=context.has_one_room)
         name = context.templates.compile_name(route.user, at(pointer, "user"), scope)
@@ -74,7 +74,7 @@ def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
         return
     finding = "the sender chooses the receiver, who can't tell who sent it"
     help = 'add `stamp: {from: "{user.id}"}`, or restrict senders with `require`'
-    message.context.find("CH327", finding, message.context.templates.place(chosen), help)
+    message.context.templates.find("CH327", finding, message.context.templates.place(chosen), help)
 
 
 def _names_sender(message: MessageContext) -> bool:
