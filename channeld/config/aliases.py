@@ -144,6 +144,16 @@ WORDS: Final = synonyms(
 )
 """Value of another tool, in lower case with `_` → what it is called here."""
 
+TYPES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("str", "text"), "string"),
+    **dict.fromkeys(("float", "double", "decimal"), "number"),
+    **dict.fromkeys(("dict", "map", "mapping"), "object"),
+    "int": "integer",
+    "bool": "boolean",
+    "list": "array",
+}
+"""Type of another language, in lower case → the type of JSON Schema."""
+
 
 FOREIGN: Final[Mapping[str, str]] = {
     "asyncapi": "an AsyncAPI document",

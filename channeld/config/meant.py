@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from channeld.config.aliases import TYPES
 from channeld.config.letters import BOOLEAN_WORDS, boolean_word
 from channeld.config.scalars import BadScalar, parse_duration, rate_of
 from channeld.config.writing import short
@@ -25,13 +26,10 @@ OFF_WORDS: Final = frozenset({"none", "off", "no", "false", "never", "disabled",
 _LONGEST: Final = 160
 _MANY: Final = 10**9
 _TYPE_WORDS: Final[Mapping[str, str]] = {
-    **{name: name for name in ("string", "integer", "number", "boolean", "array", "object")},
-    **dict.fromkeys(("str", "text", "uuid", "date", "datetime", "timestamp"), "string"),
-    **dict.fromkeys(("float", "double", "decimal"), "number"),
-    **dict.fromkeys(("dict", "map", "json"), "object"),
-    "int": "integer",
-    "bool": "boolean",
-    "list": "array",
+    **TYPES,
+    **{name: name for name in TYPES.values()},
+    **dict.fromkeys(("uuid", "date", "datetime", "timestamp"), "string"),
+    "json": "object",
 }
 _ANYTHING: Final = frozenset({"any", "*", "anything", "none", "null", *BOOLEAN_WORDS} - {"0", "1"})
 # Schema keywords that are not also options of a message or event.

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 import jsonschema_rs
 
+from channeld.config import aliases
 from channeld.config.letters import boolean_help
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -340,15 +341,7 @@ _WANTED: Final[Mapping[str, str]] = {
     "schemas by name": "a mapping of names to schemas",
     "list of schemas": "a list of at least one schema",
 }
-_OTHER_LANGUAGES: Final = {
-    **dict.fromkeys(("str", "text"), "string"),
-    **dict.fromkeys(("float", "double", "decimal"), "number"),
-    **dict.fromkeys(("dict", "map", "mapping"), "object"),
-    "int": "integer",
-    "bool": "boolean",
-    "list": "array",
-    "none": "null",
-}
+_OTHER_LANGUAGES: Final = {**aliases.TYPES, "none": "null"}
 
 
 def _name(value: object) -> str:
