@@ -30,6 +30,10 @@ class Rate:
     interval: float = attrs.field(init=False, repr=False, eq=False)
     slack: float = attrs.field(init=False, repr=False, eq=False)
 
+    def is_below(self, other: "Rate") -> bool:
+        """Whether it allows less in the long run, or less at once."""
+        return self.limit * other.period < other.limit * self.period or self.burst < other.burst
+
     @interval.default
     def _interval(self) -> float:
         return self.period / self.limit if self.limit else float("inf")

@@ -97,9 +97,7 @@ def rates(
     """Compares rates; None: no rate."""
     if old == new:
         return
-    lower = new is not None and (
-        old is None or new.limit * old.period < old.limit * new.period or new.burst < old.burst
-    )
+    lower = new is not None and (old is None or new.is_below(old))
     code, level = ("D501", _WORDS[name][1] if name else _B) if lower else ("D507", _S)
     message = f"the rate of {'errors' if name == 'errors' else what} is now {_rate(new)}"
     yield comparison.change(code, level, message, pointer, label=f"{_rate(old)} before")

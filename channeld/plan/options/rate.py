@@ -52,7 +52,7 @@ class RateOption(MessageOption):
         """A lower rate, another `per` or another `over` affects clients."""
         old, new = was.rate, now.rate
         if (old is None) != (new is None) or (old and new and _bucket(old) != _bucket(new)):
-            lower = new is not None and (old is None or _is_lower(old, new))
+            lower = new is not None and (old is None or new.is_below(old))
             before, after = ("unlimited" if r is None else format_rate(r) for r in (old, new))
             yield Difference(
                 code="D501" if lower else "D507",
@@ -100,10 +100,6 @@ class RateOption(MessageOption):
 
 def _bucket(rate: MessageRate) -> tuple[int, float, int]:
     return rate.limit, rate.period, rate.burst
-
-
-def _is_lower(old: MessageRate, new: MessageRate) -> bool:
-    return new.limit * old.period < old.limit * new.period or new.burst < old.burst
 
 
 def _refuse(message: MessageContext, rate: MessageRate, label: str, help: str) -> None:
