@@ -7,7 +7,6 @@ page if there is one that fits the channel, else the console's playground.
 
 import base64
 import hmac
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -104,8 +103,7 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
     try:
         minter = choose(plan.config.auth, auth.name)
         claims = likely_claims(auth.compiled.claims, user)
-        payload = minter.claims_for(user, claims, now=time.time(), lifetime=DEV_LIFETIME)
-        token = minter.mint(payload)
+        token, payload = minter.mint(user, claims, lifetime=DEV_LIFETIME)
     except CannotMint as error:
         raise NoLink(str(error)) from None
     schema = auth.compiled.claims

@@ -1,6 +1,5 @@
 """`channeld token`: mint a token from the configuration's HMAC secret, for development."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -119,8 +118,7 @@ def minted(
     try:
         if guesses:
             claims = {**likely_claims(_validator(plan, minter), user), **claims}
-        payload = minter.claims_for(user, claims, now=time.time(), lifetime=lifetime)
-        token = minter.mint(payload)
+        token, payload = minter.mint(user, claims, lifetime=lifetime)
     except CannotMint as error:
         raise click.ClickException(str(error)) from None
     _warn_of_claims(plan, minter, payload)

@@ -1,5 +1,6 @@
 """Mints development tokens for an authenticator with an HMAC secret, from its own declaration."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,19 +20,16 @@ class Minter:
     name: str
     auth: Authenticator[Any]
 
-    def claims_for(
-        self, user: str, claims: Mapping[str, Json], *, now: float, lifetime: float
-    ) -> dict[str, Json]:
-        """The payload of a token for `user`, valid from `now` (Unix seconds) for `lifetime` seconds; `claims` win."""
-        return self.auth.claims_for(user, now=now, lifetime=lifetime) | dict(claims)
-
-    def mint(self, payload: Mapping[str, Json]) -> str:
-        """Sign a token with that payload.
+    def mint(
+        self, user: str, claims: Mapping[str, Json], *, lifetime: float
+    ) -> tuple[str, dict[str, Json]]:
+        """A token for `user`, valid for `lifetime` seconds from now, and its payload; `claims` win.
 
         Raises:
             CannotMint: the secret is missing (its environment variable is not set) or too short.
         """
-        return self.auth.mint(self.name, payload)
+        payload = self.auth.claims_for(user, now=time.time(), lifetime=lifetime) | dict(claims)
+        return self.auth.mint(self.name, payload), payload
 
 
 def choose(authenticators: Mapping[str, Auth], name: str | None = None) -> Minter:

@@ -6,7 +6,6 @@ receiver.
 """
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -17,7 +16,6 @@ import orjson
 import trio
 
 from channeld.auth.authenticator import CannotMint
-from channeld.auth.authenticators import authenticator
 from channeld.dev.address import Opening, likely_path, resolve, with_token
 from channeld.dev.claims import claims_meeting
 from channeld.dev.client import Line, LineClosed, speak_on
@@ -207,21 +205,16 @@ class _Client:
         requires = (declared.require, *(one.require for one in declared.messages.values()))
         claims = claims_meeting(self._plan, auth, requires, user=user, params=params)
         minter = choose(self._plan.config.auth, auth.name)
-        self._minter = minter
-        return user, minter.claims_for(user, claims, now=time.time(), lifetime=86_400)
+        self._token, payload = minter.mint(user, claims, lifetime=86_400)
+        self._token_from = minter.auth.token_from()
+        return user, payload
 
     def opening(self, base: str) -> Opening:
-        """The handshake.
-
-        Raises:
-            CannotMint: there is no secret to sign its token with.
-        """
+        """The handshake."""
         here = resolve(base + self.path)
         if self.known.user is None:
             return here
-        token = self._minter.mint(dict(self.known.claims))
-        declared = self._plan.config.auth[self._minter.name]
-        return with_token(here, token, authenticator(declared).token_from())
+        return with_token(here, self._token, self._token_from)
 
     def _kinds(self) -> list[_Kind]:
         limit = self._channel.limits.messages.interval

@@ -5,6 +5,7 @@ import pytest
 from channeld.auth.authenticator import CannotMint
 from channeld.auth.authenticators import authenticator
 from channeld.config.model import HookAuth, HookRef, JwtAuth, Secret
+from channeld.dev.claims import claims_in
 from channeld.dev.mint import Minter, choose, parse_claim
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -14,10 +15,11 @@ HOOK = HookAuth(hook=HookRef(call="a:b"))
 
 
 def test_given_claims_win() -> None:
-    made = Minter("session", authenticator(HMAC)).claims_for(
-        "ann", {"sub": "bob", "exp": 1}, now=1000.9, lifetime=60
-    )
-    assert made == {"sub": "bob", "iat": 1000, "exp": 1}
+    minter = Minter("session", authenticator(HMAC))
+    token, payload = minter.mint("ann", {"sub": "bob", "exp": 1}, lifetime=60)
+    assert claims_in(token) == payload
+    assert (payload["sub"], payload["exp"]) == ("bob", 1)
+    assert payload.keys() == {"sub", "iat", "exp"}
 
 
 def test_the_first_that_signs_is_chosen() -> None:
