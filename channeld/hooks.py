@@ -190,7 +190,7 @@ class Server(Protocol):
         """Whether a user has a connection on a channel."""
 
     async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
-        """Who is in a room: `{user, info, connections}` each."""
+        """The users in a room, each as `{user, info, connections}`."""
 
     async def set_presence(
         self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None
@@ -339,7 +339,7 @@ class Context(_Connection, Protocol):
         """Close this connection."""
 
     async def presence(self, room: str) -> list[dict[str, Any]]:
-        """Who is in a room: `{user, info, connections}` each."""
+        """The users in a room, each as `{user, info, connections}`."""
 
     async def online(self, user: str) -> bool:
         """Whether a user has a connection on this channel."""
