@@ -190,6 +190,8 @@ def _schema(argument: Json, value: CheckedJson, env: Env, path: str) -> list[Dev
         violations = compiled(schema).explain(value)
     except (TypeError, ValueError) as error:
         # Whether `#/schemas/NAME` exists is only known with the configuration.
+        if isinstance(argument, str):
+            return [Deviation(path, f"the configuration to have `{argument}`", "none of this name")]
         words = " ".join(str(error).split())[:LONGEST]
         return [Deviation(path, "a schema that can be used", words)]
     wanted = [f"`{one.path}` {one.message}" if one.path else one.message for one in violations[:3]]

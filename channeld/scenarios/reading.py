@@ -5,7 +5,7 @@ for a missing optional value).
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 import attrs
@@ -20,6 +20,7 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.matching import MATCHERS, TYPES
 from channeld.scenarios.model import Pattern
 from channeld.schema.compiled import compiled
+from channeld.schema.vocabulary import SchemaError, schema_errors, subschemas
 from channeld.suggest import closest, did_you_mean
 
 T = TypeVar("T")
@@ -205,7 +206,7 @@ class Reader:
                     self.find("CH807", f"there is no matcher `{key[:40]}`", below, help, key=True)
 
     def _check_matcher(self, name: str, argument: Json, pointer: str) -> None:
-        if name in ("$exact", "$len"):
+        if name in ("$exact", "$len") and (name == "$exact" or isinstance(argument, dict)):
             self._check_pattern(argument, pointer)
         elif name == "$ref":
             self._check_ref(argument, pointer)
@@ -240,6 +241,9 @@ def _matcher_wants(name: str, argument: Json) -> str:
         case "$gt" | "$lt":
             fits = isinstance(argument, int | float | str) and not isinstance(argument, bool)
             return "" if fits else "a number or text"
+        case "$len":
+            fits = isinstance(argument, int) and not isinstance(argument, bool) and argument >= 0
+            return "" if fits else "a length, or a matcher of one"
         case "$schema":
             return _schema_wants(argument)
         case _:
@@ -261,6 +265,9 @@ def _schema_wants(argument: Json) -> str:
         return "" if argument.startswith("#/schemas/") else "a JSON Schema, or `#/schemas/NAME`"
     if not isinstance(argument, dict | bool):
         return "a JSON Schema, or `#/schemas/NAME`"
+    wrong = next(_errors_within(argument), None)
+    if wrong is not None:
+        return f"a JSON Schema ({wrong.message})"
     try:
         compiled({"schemas": {}, **argument} if isinstance(argument, dict) else argument)
     except (TypeError, ValueError) as error:
@@ -268,6 +275,12 @@ def _schema_wants(argument: Json) -> str:
         words = " ".join(str(error).split())
         return "" if "/schemas/" in words else f"a JSON Schema ({words[:80]})"
     return ""
+
+
+def _errors_within(schema: Json) -> Iterator[SchemaError]:
+    yield from schema_errors(schema, "")
+    for _, below, _ in subschemas(schema):
+        yield from _errors_within(below)
 
 
 def _form(pointer: str) -> str:

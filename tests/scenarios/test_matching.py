@@ -109,6 +109,9 @@ def test_a_matcher_says_what_it_wants() -> None:
     assert words({"$schema": {"required": ["a"]}}, {}) == [
         ("/$schema", 'what the schema accepts ("a" is required)', "{}")
     ]
+    assert words({"$schema": "#/schemas/no"}, {}) == [
+        ("/$schema", "the configuration to have `#/schemas/no`", "none of this name")
+    ]
 
 
 def test_captures_are_taken_where_the_value_is_there() -> None:

@@ -59,6 +59,26 @@ def test_captures_count_from_where_they_stand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "wants"),
+    [
+        ({"$len": 2}, ""),
+        ({"$len": {"$gt": 1}}, ""),
+        ({"$len": -1}, "`$len` takes a length, or a matcher of one"),
+        ({"$len": "two"}, "`$len` takes a length, or a matcher of one"),
+        ({"$schema": {"properties": {"a": {"type": "string"}}}}, ""),
+        (
+            {"$schema": {"properties": {"a": {"type": "strin"}}}},
+            "`$schema` takes a JSON Schema (`strin` is not a JSON Schema type)",
+        ),
+    ],
+)
+def test_what_a_matcher_takes(pattern: Any, wants: str) -> None:
+    it = reader("a: 1")
+    it.pattern({"x": pattern}, "/a")
+    assert [finding.message for finding in it.report] == ([wants] if wants else [])
+
+
+@pytest.mark.parametrize(
     ("pointer", "words"),
     [
         ("", "the file"),
