@@ -236,16 +236,14 @@ def _matcher_wants(name: str, argument: Json) -> str:
         case "$type":
             fits = isinstance(argument, str) and argument in TYPES
             return "" if fits else joined([f"`{one}`" for one in TYPES])
-        case "$regex":
-            return _regex_wants(argument)
         case "$gt" | "$lt":
             fits = isinstance(argument, int | float | str) and not isinstance(argument, bool)
             return "" if fits else "a number or text"
         case "$len":
             fits = isinstance(argument, int) and not isinstance(argument, bool) and argument >= 0
             return "" if fits else "a length, or a matcher of one"
-        case "$schema":
-            return _schema_wants(argument)
+        case "$regex" | "$schema":
+            return _regex_wants(argument) if name == "$regex" else _schema_wants(argument)
         case _:
             return "a name"
 
