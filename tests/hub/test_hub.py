@@ -84,6 +84,12 @@ def test_dropped_member_is_in_no_room_and_in_no_presence() -> None:
     assert kit.hub.broker.count(room("x")) == PresenceCount(0, 0)
 
 
+def test_size_is_the_number_of_members_here() -> None:
+    kit = Kit()
+    run_sync(kit.hub.join(kit.attach("a", None), room("x")))
+    assert [kit.hub.size(room(name)) for name in "xy"] == [1, 0]
+
+
 def test_member_is_counted_in_rooms_that_it_is_in_and_on_its_channel() -> None:
     kit = Kit()
     ann, channel = kit.attach("a", "ann"), room("")._replace(kind="channel")

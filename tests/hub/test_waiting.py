@@ -477,3 +477,17 @@ async def test_who_has_its_page_gets_what_is_later_once(kit: WaitingKit) -> None
     assert types(ann) == ["say"] * 3
     second.release()
     assert types(bob) == ["note", "say", "say"]
+
+
+async def test_after_a_gap_a_member_with_its_page_is_one_like_any_other(kit: WaitingKit) -> None:
+    ann = await kit.attach("a", None)
+    kit.hub.publish(room("x"), SAY, PublishOptions(KEEP))
+    kit.broker.is_slow, kit.broker.slow = True, frozenset({"since"})
+    joins = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    kit.broker.open()
+    await rest()
+    joins[0].release()
+    kit.hub.tell_gap(room("x"), Position("e" * 11, 5))
+    kit.hub.deliver(room("x"), at(1))
+    assert types(ann) == ["subscribed", "say"]
