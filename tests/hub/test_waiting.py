@@ -491,3 +491,20 @@ async def test_after_a_gap_a_member_with_its_page_is_one_like_any_other(kit: Wai
     kit.hub.tell_gap(room("x"), Position("e" * 11, 5))
     kit.hub.deliver(room("x"), at(1))
     assert types(ann) == ["subscribed", "say"]
+
+
+async def test_a_join_that_fails_late_leaves_a_later_one_alone(kit: WaitingKit) -> None:
+    ann = await kit.attach("a", None)
+    kit.broker.is_slow, kit.broker.slow = True, frozenset({"since"})
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    await Pending(kit.hub.leave(ann, room("x"), None))
+    kit.broker.is_slow = False
+    catching = await Pending(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    kit.broker.away_for = frozenset({"since"})
+    kit.broker.open()
+    await rest()
+    assert [type(one) for one in outcome] == [BrokerUnavailable]
+    catching.release()
+    kit.hub.publish(room("x"), SAY)
+    assert types(ann) == ["say"]
