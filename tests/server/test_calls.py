@@ -47,6 +47,22 @@ async def test_frames_are_taken_in_order_and_their_answers_come_back(served: Sit
         assert [(await events.frame())["text"] for _ in range(2)] == ["hi", "no answer"]
 
 
+async def test_what_would_be_answered_with_too_much_is_put_off(served: Site) -> None:
+    async with served.lobby() as (_, secret):
+        say = {"type": "say", "room": "den", "text": "x" * 900}
+        await served.post("/lobby", secret, [{"type": "subscribe", "room": "den"}, *[say] * 50])
+        ask = [{"type": "history", "room": "den", "id": number} for number in range(100)]
+        posted = await served.post("/lobby", secret, ask)
+        frames = posted.json()["frames"]
+        assert [frame["id"] for frame in frames] == list(range(100))
+        last = frames[-1]
+        assert (last["code"], last["retry_after"]) == ("RATE_LIMITED", 1.0)
+        assert {frame["type"] for frame in frames[:20]} == {"history"}
+        assert 1024 * 1024 < len(posted.body) < 1200 * 1024
+        again = (await served.post("/lobby", secret, ask[:1])).json()
+        assert len(again["frames"][0]["frames"]) == 50
+
+
 async def test_one_frame_needs_no_array(served: Site) -> None:
     async with served.lobby() as (_, secret):
         posted = await served.post("/lobby", secret, {"type": "ping", "id": "a"})

@@ -16,8 +16,9 @@ import attrs
 import orjson
 
 from channeld.engine.ports import Event
-from channeld.protocol.codes import may_come_back
-from channeld.protocol.frames import Json
+from channeld.engine.session import is_id
+from channeld.protocol.codes import ErrorCode, may_come_back
+from channeld.protocol.frames import Json, id_of
 from channeld.protocol.places import LOST, Places
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.exchange import Refuse, RequestHead, accepts, answer, refuse
@@ -38,6 +39,8 @@ ENDED: Final = "~ended"
 _POSITION: Final = b'"pos":"'
 # Bytes of frames whose events are cached: those of a few turns.
 _KEPT: Final = 64 * 1024
+# Bytes of answers after which a POST's other messages are put off. Redis ends a node's subscription that 32 MiB wait for.
+_MOST_ANSWERED: Final = 1024 * 1024
 # Positions of a room without a history, and of one whose missed frames are still arriving.
 _NO_PLACE: Final = ""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
@@ -242,11 +245,29 @@ def _place_of(frame: bytes) -> tuple[str, str] | None:
 
 @attrs.define(eq=False)
 class _Posted:
-    """Messages of one POST, where their answers go (None: to the stream), and what to call at the end."""
+    """Messages of one POST, where their answers go (None: to the stream), and what to call at the end.
+
+    `size` is that of the answers, in bytes.
+    """
 
     texts: deque[bytes]
     answers: list[bytes] | None = None
     done: Callable[[], object] = lambda: None
+    size: int = 0
+
+    def put_off(self) -> None:
+        """Refuse the messages that are left: their answers might be too much for the response, and for the broker to pass on."""
+        answers = [] if self.answers is None else self.answers
+        for text in self.texts:
+            refusal = {
+                "type": "error",
+                "code": ErrorCode.RATE_LIMITED,
+                "message": "The answers to this POST are large; send the rest again",
+                "retry_after": 1.0,
+            }
+            id = id_of(text)
+            answers.append(orjson.dumps(refusal | {"id": id} if is_id(id) else refusal))
+        self.texts.clear()
 
 
 class EventReader:
@@ -312,6 +333,8 @@ class EventReader:
         """See FrameReader."""
         while self._posted:
             posted = self._posted[0]
+            if posted.size > _MOST_ANSWERED:
+                posted.put_off()
             if posted.texts and self.open:
                 if budget <= 0:
                     return Stop.BUDGET
@@ -339,9 +362,10 @@ class EventReader:
         if self._stream.track(frame):
             # The answer goes to the POST, and the stream itself would announce no position before its next frame.
             self._connection.respond(self._stream.place())
-        answers = self._posted[0].answers if self._posted else None
-        if answers is not None:
-            answers.append(frame)
+        posted = self._posted[0] if self._posted else None
+        if posted is not None and posted.answers is not None:
+            posted.answers.append(frame)
+            posted.size += len(frame)
 
 
 @attrs.frozen(slots=True)
