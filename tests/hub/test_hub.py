@@ -1,6 +1,7 @@
 """Members, deliveries and histories of a hub, against a simple model."""
 
 import json
+from collections.abc import Collection
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from channeld.broker.broker import History, Position, PresenceCount, Publication
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
+from channeld.hub.fanout import DirectFanout, Recipient
 from channeld.hub.hub import KeptElsewhere, with_position
 from channeld.later import Pending, resolved, run_sync
 from channeld.protocol.names import EVERYONE, Topic
@@ -82,6 +84,49 @@ def test_dropped_member_is_in_no_room_and_in_no_presence() -> None:
     ann.add_room(room("x"))
     run_sync(kit.hub.enter_presence(ann, room("x"), {}))
     assert kit.hub.broker.count(room("x")) == PresenceCount(0, 0)
+
+
+class TurnFanout(DirectFanout):
+    """Sends when it is settled, to those who are in a collection by then, as the server's does."""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[Collection[Recipient], bytes]] = []
+
+    def publish(
+        self, recipients: Collection[Recipient], frame: bytes, skip: Recipient | None = None
+    ) -> None:
+        self.pending.append((recipients, frame))
+
+    def settle(self) -> None:
+        pending, self.pending = self.pending, []
+        for recipients, frame in pending:
+            super().publish(recipients, frame)
+
+
+def test_who_comes_or_goes_within_a_turn_changes_nothing_for_frames_before() -> None:
+    kit = Kit()
+    kit.hub._fanout = fanout = TurnFanout()
+    ann, bob, cat, eve = (kit.attach(c, None) for c in "abce")
+    for member in (ann, bob, cat):
+        run_sync(kit.hub.join(member, room("x")))
+
+    def told(member: FakeMember) -> list[str]:
+        frames = member.peer.take()
+        return [frame["type"] for frame in frames]
+
+    kit.hub.publish(room("x"), b'{"type":"join"}')
+    run_sync(kit.hub.join(eve, room("x")))
+    assert [told(member) for member in (ann, eve)] == [["join"], []]
+    kit.hub.publish(room("x"), b'{"type":"leave"}')
+    run_sync(kit.hub.leave(cat, room("x"), None))
+    assert told(cat) == ["join", "leave"]
+    kit.hub.publish(room("x"), b'{"type":"again"}')
+    catching = run_sync(kit.hub.join_with_history(bob, room("x"), KEEP, None))
+    assert told(bob) == ["join", "leave", "again"]
+    kit.hub.publish(room("x"), b'{"type":"level"}')
+    catching.release()
+    fanout.settle()
+    assert told(bob) == ["level"]
 
 
 def test_size_is_the_number_of_members_here() -> None:
