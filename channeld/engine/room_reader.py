@@ -9,13 +9,14 @@ from contextlib import suppress
 import orjson
 
 from channeld.auth.authenticator import Denied
-from channeld.engine import lifecycle, rooms
+from channeld.engine import rooms
 from channeld.engine.authenticate import deny, turn_away
 from channeld.engine.errors import HookFailed
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.lifecycle import call_connect, contained, meets_require, take_grant
 from channeld.engine.ports import Surroundings
-from channeld.engine.session import Session, State
+from channeld.engine.receive import Receiver
+from channeld.engine.session import State
 from channeld.hooks import Reject, Request
 from channeld.later import Pending
 from channeld.plan.plan import Match
@@ -43,16 +44,6 @@ class _Refusals:
         self.then()
 
 
-class _ReadingSession(Session):
-    """The session of a read: it ends with its token, as a connection does."""
-
-    __slots__ = ()
-
-    def on_time(self, now: float) -> None:
-        """See Session."""
-        lifecycle.on_timer(self, now)
-
-
 class RoomReader:
     """One read.
 
@@ -63,7 +54,8 @@ class RoomReader:
 
     def __init__(self, engine: Surroundings, match: Match, request: Request) -> None:
         self._peer = _Refusals()
-        self._session = _ReadingSession(engine, match, request, self._peer)
+        # It ends with its token, as a connection's does.
+        self._session = Receiver(engine, match, request, self._peer)
         self.room: str | None = None
 
     @property

@@ -66,7 +66,12 @@ def test_what_inherits_from_a_compiled_class_is_compiled(compiled: ModuleType) -
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     ]
-    closed = {node.name for path, node in classes if path in compiled.MODULES}
+    # A protocol stays an interpreted class.
+    closed = {
+        node.name
+        for path, node in classes
+        if path in compiled.MODULES and "Protocol" not in map(ast.unparse, node.bases)
+    }
     closed -= set(compiled.OPEN.values())
     wrong = [
         f"{path}: {node.name}"

@@ -389,11 +389,11 @@ async def test_who_renews_while_the_broker_is_away_stays_if_nothing_changes(
     async with serve(TEAMS) as app:
         ann = await enter(app, "/board", "ann", team="red", name="Ann")
 
-        async def is_away(*_: object) -> None:
+        def is_away(*_: object) -> None:
             raise BrokerUnavailable
 
-        monkeypatch.setattr(app.engine.hub, "enter_presence", is_away)
-        monkeypatch.setattr(app.engine.hub, "join_with_history", is_away)
+        monkeypatch.setattr(app.engine.hub.broker, "enter", is_away)
+        monkeypatch.setattr(app.engine.hub.broker, "since", is_away)
         told = await renew(app, ann, "ann", team="red", name="Ann")
         assert [frame["type"] for frame in told] == ["authenticated"]
         told = await renew(app, ann, "ann", team="red", name="Anna")
