@@ -208,7 +208,7 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(
         name="crowd",
-        title="10,000 connections, of which 100 talk",
+        title="10,000 connections, 100 of them active",
         sessions=((pace("crowd", 10_000, 1000, talkers=100),),),
         peers=("channeld", "websockets", "c-floor-turn"),
         runs=1,
