@@ -13,7 +13,7 @@ from typing import TypeAlias
 import attrs
 
 from channeld.broker.broker import BrokerUnavailable
-from channeld.broker.once import Once
+from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.publish_options import Conflated
 from channeld.later import Later
 from channeld.protocol.names import Topic
@@ -79,8 +79,7 @@ class Conflation:
             slot.is_held = True
             return True
         if slot is not None:
-            slot.is_held = False
-            return self._forward(slot, publish(conflated, once, False))
+            return self._replace(slot, partial(publish, conflated, once, False))
         slot = _Slot(conflated.seconds, "", publish, self._clock.monotonic())
         self._slots[place] = slot
         self._own(place, slot, connection)
@@ -93,6 +92,11 @@ class Conflation:
             return self._wait(place, slot, later)
         self._sent(place, slot, later)
         return later > 0
+
+    def holds(self, topic: Topic, conflated: Conflated) -> bool:
+        """Whether a frame that is offered now would wait here rather than go to the broker."""
+        slot = self._slots.get((topic, conflated.slot))
+        return slot is not None and not slot.is_lent and not conflated.at_once
 
     def forget(self, topic: Topic, slot: str) -> None:
         """Drop the frame held in a slot, because it was cleared."""
@@ -126,6 +130,32 @@ class Conflation:
             self._spawn(self._finish(place, slot, later, wakes=not at_once))
         elif not at_once:
             self._sent(place, slot, later)
+
+    def _replace(self, slot: _Slot, publish: Callable[[], Later[float]]) -> Later[bool]:
+        """Publish a frame that does not wait; the one held in its slot is dropped, unless this one is not published."""
+        was_held, slot.is_held = slot.is_held, False
+        try:
+            later = publish()
+        except (AlreadyTaken, BrokerUnavailable):
+            slot.is_held = was_held
+            raise
+        forwarded = self._forward(slot, later)
+        return (
+            self._replaced(slot, forwarded)
+            if was_held and isinstance(forwarded, Awaitable)
+            else forwarded
+        )
+
+    async def _replaced(self, slot: _Slot, forwarded: Awaitable[bool]) -> bool:
+        try:
+            return await forwarded
+        except AlreadyTaken:
+            slot.is_held = True
+            raise
+        except BrokerUnavailable as error:
+            # A frame that may have gone out is not followed by an older one.
+            slot.is_held = slot.is_held or not error.is_unknown
+            raise
 
     def _forward(self, slot: _Slot, later: Later[float]) -> Later[bool]:
         if isinstance(later, Awaitable):

@@ -5,6 +5,7 @@ through `deliver`, even those that started on this node, so there is one way in 
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -362,17 +363,17 @@ class Hub:
             return self.broker.publish_newest(topic, data, conflated, asked)
 
         once = options.once
-        held = self.conflation.offer(topic, conflated, connection, publish, once)
-        # The broker takes the key together with the frame, but a frame held here has not reached the broker.
-        return self._take(once) if held is True and once is not None else held
-
-    def _take(self, once: Once) -> Later[bool]:
+        if once is None or not self.conflation.holds(topic, conflated):
+            # The broker takes the key together with the frame.
+            return self.conflation.offer(topic, conflated, connection, publish, once)
+        # A frame held here does not reach the broker, and one that is repeated must not replace what is held.
+        offer = partial(self.conflation.offer, topic, conflated, connection, publish)
         taken = self.broker.take(once)
         if isinstance(taken, Awaitable):
-            return _demand(taken)
+            return _offered(taken, offer)
         if not taken:
             raise AlreadyTaken
-        return True
+        return offer()
 
     def clear(self, topic: Topic, keys: Iterable[str]) -> None:
         """Drop the frames held on this node under these keys, because they were cleared."""
@@ -549,10 +550,10 @@ async def _requested(later: Later[None]) -> Later[None]:
     return later if later is None or hasattr(later, "then") else await resolved(later)
 
 
-async def _demand(taken: Awaitable[bool]) -> bool:
+async def _offered(taken: Awaitable[bool], offer: Callable[[], Later[bool]]) -> bool:
     if not await taken:
         raise AlreadyTaken
-    return True
+    return await resolved(offer())
 
 
 def _own_topics(member: Member, channel: str) -> tuple[Topic, ...]:

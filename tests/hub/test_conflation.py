@@ -5,6 +5,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable
+from channeld.broker.once import AlreadyTaken
 from channeld.broker.publish_options import Conflated
 from channeld.hub.conflation import Conflation
 from channeld.protocol.names import Topic
@@ -160,6 +161,17 @@ def test_what_cannot_wait_makes_what_waits_old() -> None:
     assert rig.published == ["a", "c"]
 
 
+@pytest.mark.parametrize("error", [AlreadyTaken(), BrokerUnavailable(1.0)])
+def test_what_cannot_wait_and_is_not_published_leaves_what_waits(error: Exception) -> None:
+    rig = Rig(0.0, error)
+    rig.offer("a")
+    rig.offer("b")
+    with pytest.raises(type(error)):
+        rig.offer("c", at_once=True)
+    rig.advance(3)
+    assert rig.published == ["a", "c", "b"]
+
+
 async def run(coroutine: Coroutine[Any, Any, bool]) -> bool:
     await trio.lowlevel.checkpoint()
     return await coroutine
@@ -261,3 +273,23 @@ async def test_the_first_fails_as_any_publication_does() -> None:
         await run(rig.offer("b"))
     rig.advance(1)
     assert len(rig.conflation) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "follows"),
+    [
+        (AlreadyTaken(), ["b"]),
+        (BrokerUnavailable(1.0), ["b"]),
+        (BrokerUnavailable(1.0, is_unknown=True), []),
+    ],
+)
+async def test_what_cannot_wait_and_fails_at_the_broker_leaves_what_waits(
+    error: Exception, follows: list[str]
+) -> None:
+    rig = Rig(0.0, error, is_networked=True)
+    await run(rig.offer("a"))
+    rig.offer("b")
+    with pytest.raises(type(error)):
+        await run(rig.offer("c", at_once=True))
+    rig.advance(3)
+    assert rig.published == ["a", "c", *follows]

@@ -242,8 +242,9 @@ def test_key_is_taken_with_the_frame_whether_or_not_it_is_held() -> None:
 
     assert publish("first", 1) is False
     assert publish("second", 2) is True
+    # What is repeated does not replace the frame that is held.
     with pytest.raises(AlreadyTaken):
-        publish("first", 2)
+        publish("first", 3)
     kit.advance(5)
     assert [frame["n"] for frame in ann.peer.take()] == [1, 2]
 
