@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from channeld.protocol.reader import FrameReader
+from channeld.protocol.reader import FrameReader, Receives, Responds
 from channeld.server.exchange import Refuse, RequestHead
 
 Encode: TypeAlias = Callable[[bytes], bytes]
@@ -15,11 +15,8 @@ Respond: TypeAlias = Callable[[bytes], None]
 """Queues bytes of the transport's own, such as a pong."""
 
 
-class SessionSide(Protocol):
-    """The session, as transports use it: `Receives`, which a compiled build would not let this inherit from, and more."""
-
-    def receive(self, text: bytes, now: float, /) -> Awaitable[None] | None:
-        """Take one message, as `Receives` says."""
+class SessionSide(Receives, Protocol):
+    """The session, as transports use it."""
 
     def redirect(self, to: Callable[[bytes], None] | None, /) -> None:
         """Send answers here instead of to the peer, until called again."""
@@ -28,11 +25,8 @@ class SessionSide(Protocol):
         """As `receive`, for a frame that repeats an earlier request of a client that has reconnected."""
 
 
-class ConnectionSide(Protocol):
-    """The connection, as transports use it: `Responds`, and more."""
-
-    def respond(self, data: bytes, /) -> None:
-        """Queue the transport's own bytes, as `Responds` says."""
+class ConnectionSide(Responds, Protocol):
+    """The connection, as transports use it."""
 
     def take_posted(self) -> None:
         """Feed the reader soon, because messages were posted to its stream."""
