@@ -72,6 +72,31 @@ async def test_one_that_fails_says_how() -> None:
     assert spans[0].error == "BrokerUnavailable"
 
 
+async def test_one_that_succeeds_ends_its_span_and_gives_its_result() -> None:
+    async def answers() -> int:
+        return 7
+
+    spans: list[Span] = []
+    tracing = made(spans)
+    span = tracing.receive("publish", None, {})
+    assert span is not None
+    result: object = await TracedPromise(answers(), tracing, span)
+    assert (result, spans, span.error) == (7, [span], "")
+
+
+def test_a_publication_that_is_refused_at_once_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BrokerUnavailable
+
+    spans: list[Span] = []
+    tracing = made(spans)
+    hub = traced(Kit(), tracing)
+    monkeypatch.setattr(hub.broker, "publish", refuse)
+    with attached(tracing.receive("message say", None, {})), pytest.raises(BrokerUnavailable):
+        hub.publish(room("x"), b"{}")
+    assert [(span.name, span.error) for span in spans] == [("publish", "BrokerUnavailable")]
+
+
 def test_what_only_waits_is_no_promise() -> None:
     async def waits() -> None:
         pass
@@ -86,9 +111,10 @@ def test_what_only_waits_is_no_promise() -> None:
 def test_what_was_published_elsewhere_is_delivered_without_a_span() -> None:
     spans: list[Span] = []
     hub = traced(Kit(), made(spans))
+    bob = joined(hub, "bob")
     delivered: Delivered = Publication(b'{"type":"hi"}')
     hub.deliver(room("x"), delivered)
-    assert spans == []
+    assert (spans, bob.peer.take()) == ([], [{"type": "hi"}])
 
 
 def delivered_by(hub: TracedHub) -> Publication:
@@ -120,6 +146,15 @@ def test_a_delivery_on_another_node_is_a_part_of_the_publication() -> None:
     assert (deliver.trace, deliver.parent) == (publish.trace, publish.id)
     assert (deliver.name, deliver.kind) == ("deliver", "consumer")
     assert (ann.peer.take(), bob.peer.take()) == ([], [{"type": "hi"}])
+
+
+def test_a_delivery_counts_the_recipients_of_its_own() -> None:
+    spans: list[Span] = []
+    hub = traced(Kit(), made(spans))
+    joined(hub, "bob")
+    for _ in range(2):
+        hub.deliver(room("x"), delivered_by(traced(Kit(), made([]))))
+    assert [span.attributes["channeld.recipients"] for span in spans] == [1, 1]
 
 
 def test_a_node_without_tracing_delivers_what_a_traced_one_published() -> None:
