@@ -1,5 +1,6 @@
 """Rules about authenticators: keys, algorithms, tokens and where they are sent."""
 
+import re
 from typing import Final
 
 import attrs
@@ -22,6 +23,7 @@ from channeld.config.rules.evidence import (
 )
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
+from channeld.config.tree import ScalarNode
 from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -227,9 +229,24 @@ def secret_inline(config: Config, sources: Sources) -> Findings:
     for index, webhook in enumerate(config.webhooks):
         found.append((webhook.secret, at("/webhooks", index, "secret")))
     for secret, pointer in found:
-        if secret.inline:
+        default = _default(sources, pointer)
+        if default is not None:
+            message = f"the default of `${{{default[1]}}}` is a secret that is written in the file"
+            help = f"write `${{{default[1]}}}` and set it in the environment, or `{{file: PATH}}`"
+            yield finding("CH409", message, sources, pointer, help)
+        elif secret.inline:
             help = "write `${NAME}` and set it in the environment, or `{file: PATH}`"
             yield finding("CH409", "a secret is written in the file", sources, pointer, help)
+
+
+_DEFAULT: Final = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*):-[^}]+\}")
+
+
+def _default(sources: Sources, pointer: str) -> re.Match[str] | None:
+    """The first reference in a value, as written, that has a default."""
+    tree = sources.tree(sources.file_of(pointer))
+    node = tree.node(pointer) if tree is not None else None
+    return _DEFAULT.search(node.raw) if isinstance(node, ScalarNode) else None
 
 
 def token_in_query(config: Config, sources: Sources) -> Findings:

@@ -46,6 +46,12 @@ def test_the_base_has_no_findings(load_config: Load) -> None:
         ("[HS256]", "[HS256, EdDSA]", [("CH406", "/auth/session/algorithms")]),
         ("${CHANNELD_JWT_SECRET}", "[short, '${CHANNELD_JWT_SECRET}']",
          [("CH405", "/auth/session/secret/0"), ("CH409", "/auth/session/secret/0")]),
+        ("${CHANNELD_JWT_SECRET}", "['${CHANNELD_JWT_SECRET}', '${UNSET:-0123456789abcdef0123456789abcdef}']",
+         [("CH409", "/auth/session/secret/1")]),
+        # What is written is in version control, whether or not a variable replaces it here.
+        ("${CHANNELD_JWT_SECRET}", "${CHANNELD_JWT_SECRET:-0123456789abcdef0123456789abcdef}",
+         [("CH409", "/auth/session/secret")]),
+        ("${CHANNELD_JWT_SECRET}", "${CHANNELD_JWT_SECRET:-}", []),
         ("    secret: ${CHANNELD_JWT_SECRET}\n", "    secret: 5\n", [("CH105", "/auth/session/secret")]),
         ("    secret: ${CHANNELD_JWT_SECRET}\n", "    secret:\n", [("CH110", "/auth/session/secret")]),
         ("    audience: chat", "    audience: {}", [("CH105", "/auth/session/audience")]),
@@ -143,6 +149,7 @@ channels:
         ("[{token: abc, user: a}]",
          [("CH428", "/auth/machines/tokens/0"), ("CH409", "/auth/machines/tokens/0/token")]),
         ('[{token: "sha256:' + "a" * 64 + '", user: a}]', []),
+        ('[{token: "${UNSET:-0123456789abcdef}", user: a}]', [("CH409", "/auth/machines/tokens/0/token")]),
         ("{file: t.yaml}", [("CH427", "/auth/machines/tokens")]),
     ],
 )  # fmt: skip
@@ -160,3 +167,13 @@ webhooks: [{url: "https://a.example", secret: here, events: [joined]}]
     codes = found(load_config(BASE + more))
     assert ("CH409", "/api/keys") in codes
     assert ("CH409", "/webhooks/0/secret") in codes
+
+
+def test_a_secret_given_as_a_default_is_named_and_not_shown(load_config: Load) -> None:
+    secret = "a-default-of-more-than-thirty-two-characters"
+    loaded = load_config(f'{BASE}api: {{keys: ["${{UNSET:-{secret}}}"]}}\n')
+    (finding,) = (one for one in loaded.report if one.code == "CH409")
+    assert "`${UNSET}`" in finding.message
+    assert secret not in finding.message + finding.help + str(
+        loaded.sources.text("conf/channels.yaml")
+    )
