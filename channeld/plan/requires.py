@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
+from channeld.config.language import joined
 from channeld.config.meant import entry
 from channeld.plan.claim_paths import parse_claim_path
 from channeld.plan.expressions import Literal, TemplateSyntaxError
@@ -44,7 +45,17 @@ _BOUNDS: Final = {
     ">": "exclusiveMinimum",
     "<": "exclusiveMaximum",
 }
-_ANY_OF: Final = frozenset({"in", "any", "one_of", "anyof", "oneof", "eq", "equals", "is"})
+_ANY_OF: Final = frozenset(
+    {"in", "any", "one_of", "anyof", "oneof", "eq", "equals", "is", "any_of"}
+)
+_ALL_OF: Final = frozenset({"contains_all", "containsall", "has_all", "hasall", "all"})
+_PATTERN: Final = frozenset({"regex", "regexp", "match", "matches"})
+_COMPARED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("min", "gte", "ge", "at_least"), "minimum"),
+    **dict.fromkeys(("max", "lte", "le", "at_most"), "maximum"),
+    "gt": "exclusiveMinimum",
+    "lt": "exclusiveMaximum",
+}
 _SPEAKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     "string": ("minLength", "maxLength", "pattern", "format", "contentEncoding"),
@@ -265,7 +276,10 @@ class RequireCompiler:
     def _note_unknown(self, name: str, value: Json, pointer: str, key: str) -> None:
         """CH440: a mapping that was meant as a path, or a misspelled keyword."""
         meant = nearest_keyword(name, value)
-        if name.strip("$").lower() in _ANY_OF:
+        keywords = _of_other_tools(name, value)
+        if keywords:
+            help = f"write {joined([entry(*one) for one in keywords.items()], 'and')}"
+        elif name.strip("$").lower() in _ANY_OF:
             help = f"write {entry(key, value)}: one value of a list is enough"
         elif meant is not None:
             help = f"did you mean `{meant}`?"
@@ -273,6 +287,20 @@ class RequireCompiler:
             help = f"for the claim `{name}` inside of `{key}` write `{key}.{name}`"
         message = f"`{name}` is not a keyword of JSON Schema"
         self.templates.find("CH440", message, at(pointer, name), help, key=True)
+
+
+def _of_other_tools(name: str, value: Json) -> dict[str, Json]:
+    """The keywords for a check that other tools name differently; none if it is unknown."""
+    word = name.strip("$").lower()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if word in _COMPARED and is_number:
+        return {_COMPARED[word]: value}
+    if word in _PATTERN and isinstance(value, str):
+        return {"pattern": value}
+    if word in _ALL_OF and isinstance(value, list):
+        # Without the type, a claim that is not a list would satisfy each `contains`.
+        return {"type": "array", "allOf": [{"contains": {"const": one}} for one in value]}
+    return {}
 
 
 def with_type_spoken_of(schema: dict[str, Json]) -> dict[str, Json]:
