@@ -10,6 +10,7 @@ from channeld.hub.shown import Shown
 )
 def test_what_was_packed_is_unpacked(shown: Shown) -> None:
     assert Shown.unpack(shown.packed()) == shown
+    assert Shown.fields_of(shown.packed()) == shown.fields()
 
 
 def test_without_a_state_the_broker_keeps_the_info_as_it_is() -> None:
