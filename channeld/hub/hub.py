@@ -427,7 +427,7 @@ class Hub:
         """Deliver a frame to everyone in a room except this connection."""
         skip = self._peers.get(connection) if connection is not None else None
         self._publications += 1
-        self._deliveries += len(room.recipients)
+        self._deliveries += len(room.recipients) - (skip is not None and skip in room.recipients)
         self._fanout.publish(room.recipients, payload, skip)
         if room.catching_up:
             self._deliver_late(room, position, payload, (skip,))

@@ -27,6 +27,8 @@ def test_publication_reaches_members_of_its_topic_but_not_the_one_to_skip() -> N
         run_sync(kit.hub.join(member, room("x")))
     kit.hub.publish(room("x"), b'{"type":"hi"}', PublishOptions(skip="a"))
     assert [m.peer.frames for m in (ann, bob, eve)] == [[], [{"type": "hi"}], []]
+    # The frame to its sender's room was put into one outbox, not two.
+    assert kit.hub.statistics().deliveries == 1
 
 
 def test_attached_member_hears_channel_user_and_everyone() -> None:
