@@ -340,11 +340,6 @@ def _bind(
 def _tls(tls: Tls | None) -> ssl.SSLContext | None:
     if tls is None:
         return None
-    for file in (tls.certificate, tls.key):
-        try:
-            Path(file).read_bytes()
-        except OSError as error:
-            raise Unreadable(f"server.tls: {file}: {error.strerror}") from None
     try:
         return tls_context(tls)
     except OSError as error:

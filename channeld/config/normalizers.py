@@ -256,6 +256,13 @@ def _file_text(checker: Checker, value: object, pointer: str) -> object:
     return checker.files.text(checker, value["file"], at(pointer, "file"), may_be_absent=False)
 
 
+def _tls(checker: Checker, value: object, pointer: str) -> object:
+    """As it is, with CH124 for a file that can't be read; the server reads them when it starts."""
+    for key, path in cast("dict[str, str]", value).items():
+        checker.files.text(checker, path, at(pointer, key), may_be_absent=True)
+    return value
+
+
 def _secret(checker: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
         return Secret(text=str(value), inline=not checker.is_hidden(pointer))
@@ -374,6 +381,7 @@ NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "hook": _hook,
     "lifespan": _lifespan,
     "file_text": _file_text,
+    "tls": _tls,
     "secret": _secret,
     "secrets": _secrets,
     "drain": _as("over"),

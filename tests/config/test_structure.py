@@ -330,6 +330,20 @@ def test_a_missing_file_of_secrets(load_config: Load, missing_is_error: bool) ->
 
 
 @pytest.mark.parametrize(
+    ("missing_is_error", "severity"), [(True, Severity.ERROR), (False, Severity.WARNING)]
+)
+def test_a_certificate_that_is_missing_here(
+    load_config: Load, missing_is_error: bool, severity: Severity
+) -> None:
+    text = BASE.replace("server: {}", "server: {tls: {certificate: cert.pem, key: key.pem}}")
+    files = {"conf/cert.pem": "a certificate"}
+    loaded = load_config(text, files=files, missing_is_error=missing_is_error)
+    (finding,) = (one for one in loaded.report if one.code == "CH124")
+    assert finding.severity is severity
+    assert "`conf/key.pem` cannot be used" in finding.message
+
+
+@pytest.mark.parametrize(
     ("files", "codes"),
     [({}, ["CH124"]), ({"conf/t.yaml": "["}, ["CH001"]), ({"conf/t.yaml": "{}"}, ["CH105"])],
 )

@@ -140,8 +140,8 @@ def test_a_port_that_is_taken(serve: Serve) -> None:
 
 def test_a_missing_certificate(serve: Serve) -> None:
     status, lines = failure(serve(TLS, ready=False))
-    assert status == 2
-    assert lines == ["Error: server.tls: cert.pem: No such file or directory"]
+    assert status == 1
+    assert lines[0] == "error[CH124] `cert.pem` cannot be used: No such file or directory"
 
 
 def test_a_key_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
@@ -149,7 +149,8 @@ def test_a_key_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
     tmp_path.joinpath("key.pem").unlink()
     tmp_path.joinpath("key.pem").mkdir()
     status, lines = failure(serve(TLS, ready=False))
-    assert (status, lines) == (2, ["Error: server.tls: key.pem: Is a directory"])
+    assert status == 1
+    assert lines[0] == "error[CH124] `key.pem` cannot be used: Is a directory"
 
 
 def test_a_key_of_another_certificate(serve: Serve, tmp_path: Path) -> None:
