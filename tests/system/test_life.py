@@ -53,7 +53,8 @@ def test_a_drain_sends_everyone_away_and_ends_with_0(serve: Serve) -> None:
     assert {(frame["type"], frame["code"], frame["reconnect"]) for frame in goodbyes} == {
         ("disconnect", 1012, True)
     }
-    assert len({frame["retry_after"] for frame in goodbyes}) == 4
+    # Drawn at random, to the millisecond: two may be alike.
+    assert len({frame["retry_after"] for frame in goodbyes}) > 1
     assert all(0 <= frame["retry_after"] <= 2 for frame in goodbyes)
 
 

@@ -114,7 +114,7 @@ def test_wildcards_that_let_in_too_much(load_config: Load, origin: str) -> None:
         ('{bind: ":4000"}', ["CH414"]),
         ('{bind: ["127.0.0.1:1", "[::]:4000"]}', ["CH414"]),
         ('{bind: "0.0.0.0:4000", trusted_proxies: [10.0.0.0/8]}', []),
-        ('{bind: "0.0.0.0:4000", tls: {certificate: a, key: b}}', []),
+        ('{bind: "0.0.0.0:4000", tls: {certificate: a, key: b}}', ["CH124", "CH124"]),
         ('{bind: "0.0.0.0:4000", tls: {certificate: a}}', ["CH104"]),
         ('{bind: "unix:a.sock"}', []),
         ('{bind: "192.0.2.1:4000"}', []),
